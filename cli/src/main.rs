@@ -1,0 +1,2 @@
+//! The `pairstorm` command.
+fn main() {}
