@@ -1,1 +1,15 @@
-//! placeholder
+//! The load harness of pairstorm.
+//!
+//! Data flows one way, a module a step; a step may use the types of earlier steps, never of later ones:
+//!
+//! ```text
+//! scenario -> plan -> client -> engine -> observation -> oracle -> record -> report
+//!                        operator, nemesis --^  (history)
+//! ```
+//!
+//! [`run`] is the only module that sees all of them.
+
+pub mod history;
+pub mod observation;
+pub mod oracle;
+pub mod plan;

@@ -1,0 +1,153 @@
+//! The history of a run: everything that verdicts and timelines are made from.
+//!
+//! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
+
+use crate::observation::{CloseSeen, Fingerprint, Observation};
+use crate::plan::{ClientId, Nanos};
+
+/// All that happened, in no particular order; each record carries its own times.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Attempts of all clients.
+    pub attempts: Vec<Observation>,
+    /// Ends of sessions.
+    pub session_ends: Vec<SessionEnd>,
+    /// What operators noticed.
+    pub notices: Vec<Notice>,
+    /// What operators did.
+    pub operations: Vec<Operation>,
+    /// What the nemesis did.
+    pub faults: Vec<Fault>,
+    /// When the run ended; operations without completion stay open until here.
+    pub ended: Nanos,
+}
+
+/// The end of a session that an attempt had opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// Whose.
+    pub client: ClientId,
+    /// The attempt that opened it.
+    pub attempt: u32,
+    /// When.
+    pub at: Nanos,
+    /// Who ended it.
+    pub by: EndedBy,
+}
+
+/// Who ended a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The client, as scripted.
+    Client,
+    /// The gateway or the network.
+    Gateway(CloseSeen),
+}
+
+/// An operator learnt of a pending request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Position of the operator in the plan.
+    pub operator: u16,
+    /// Device that asks, if it is one of the plan's clients.
+    pub client: Option<ClientId>,
+    /// The request.
+    pub request_id: String,
+    /// When.
+    pub at: Nanos,
+}
+
+/// Something an operator did to one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Position of the operator in the plan.
+    pub operator: u16,
+    /// The device, if it is one of the plan's clients.
+    pub client: Option<ClientId>,
+    /// What.
+    pub kind: OperationKind,
+    /// When the request was handed to the kernel.
+    pub invoked: Nanos,
+    /// How it ended; [`OperationEnd::Unknown`] may or may not have happened.
+    pub end: OperationEnd,
+}
+
+/// What an operator did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationKind {
+    /// `device.pair.approve`
+    Approve {
+        /// The request.
+        request_id: String,
+    },
+    /// `device.pair.reject`
+    Reject {
+        /// The request.
+        request_id: String,
+    },
+    /// `device.pair.remove`
+    Remove,
+    /// `device.token.rotate`
+    Rotate {
+        /// Role of the token.
+        role: String,
+        /// New scopes, if given.
+        scopes: Option<Vec<String>>,
+    },
+    /// `device.token.revoke`
+    Revoke {
+        /// Role of the token.
+        role: String,
+    },
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationEnd {
+    /// Acknowledged.
+    Done {
+        /// When the acknowledgement arrived.
+        at: Nanos,
+        /// The token that `rotate` returned.
+        token: Option<Fingerprint>,
+    },
+    /// Refused by the gateway.
+    Refused {
+        /// When the answer arrived.
+        at: Nanos,
+        /// `error.code`
+        code: String,
+        /// `error.message`
+        message: String,
+    },
+    /// The connection ended before the answer.
+    Unknown,
+}
+
+/// Something the nemesis did to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Name in the scenario.
+    pub name: String,
+    /// What.
+    pub kind: crate::plan::FaultKind,
+    /// When it began (signal sent).
+    pub began: Nanos,
+    /// When the gateway was seen to be itself again (port open, or continued); `None` = not before the run's end.
+    pub ended: Option<Nanos>,
+    /// Timeline of a restart.
+    pub restart: Option<RestartStamps>,
+}
+
+/// When the stages of a restart were seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestartStamps {
+    /// First dial that the port did not accept.
+    pub port_closed: Option<Nanos>,
+    /// The process was gone.
+    pub exited: Option<Nanos>,
+    /// The new process was started.
+    pub spawned: Option<Nanos>,
+    /// First dial that the port accepted again.
+    pub port_open: Option<Nanos>,
+}

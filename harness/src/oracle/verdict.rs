@@ -1,0 +1,93 @@
+//! What the oracle says of an attempt.
+
+/// Verdicts over a whole run.
+#[derive(Debug, Clone, Default)]
+pub struct Judgement {
+    /// One verdict for each of `History::attempts`, in the same order.
+    pub attempts: Vec<Verdict>,
+    /// Sessions that ended although nobody said they should.
+    pub session_ends: Vec<SessionEndFinding>,
+}
+
+/// Verdict on one attempt. Worst wins: mismatch over indeterminate over match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The outcome is one that the history allows.
+    Match {
+        /// Class of the outcome that was expected, for the table of expected against observed, for example
+        /// `session`, `not-paired`, `AUTH_TOKEN_MISMATCH`, `1009`, `no_answer_in_fault`.
+        expected: String,
+    },
+    /// It is not.
+    Mismatch(Mismatch),
+    /// The evidence does not suffice.
+    Indeterminate {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// An outcome that no order of the overlapping operations allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// How it is wrong.
+    pub kind: MismatchKind,
+    /// Classes of all outcomes that were allowed.
+    pub expected: Vec<String>,
+    /// Class of the outcome that was seen.
+    pub observed: String,
+    /// One sentence for people: the fact of the device's history that decides, for example "approval of request X was
+    /// acknowledged at 3.2 s and lost by the restart at 5.0 s".
+    pub why: String,
+}
+
+/// How an outcome is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MismatchKind {
+    /// Someone got in who may not.
+    FalseAccept,
+    /// Someone was locked out who may get in.
+    FalseReject,
+    /// Rightly refused, for the wrong reason, with a wrong code or details.
+    WrongReason,
+    /// Rightly refused, with the wrong close code or reason, or none.
+    WrongClose,
+    /// Rightly accepted, with other role, scopes or token than allowed.
+    WrongGrant,
+    /// The gateway did not answer although nothing stood in its way.
+    NoAnswer,
+}
+
+impl MismatchKind {
+    /// All kinds, worst first.
+    pub const ALL: [Self; 6] = [
+        Self::FalseAccept,
+        Self::FalseReject,
+        Self::WrongReason,
+        Self::WrongClose,
+        Self::WrongGrant,
+        Self::NoAnswer,
+    ];
+
+    /// Name in results.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FalseAccept => "false_accept",
+            Self::FalseReject => "false_reject",
+            Self::WrongReason => "wrong_reason",
+            Self::WrongClose => "wrong_close",
+            Self::WrongGrant => "wrong_grant",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+/// A session that the gateway ended outside every fault; counted as [`MismatchKind::WrongClose`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEndFinding {
+    /// Position in `History::session_ends`.
+    pub session_end: usize,
+    /// One sentence for people.
+    pub why: String,
+}

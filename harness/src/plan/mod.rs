@@ -1,0 +1,9 @@
+//! The plan: a scenario unfolded by its seed into numbered clients, arrivals and faults.
+//!
+//! Same scenario and seed, same plan. A client is known by its cohort's name and its index in it; `--clients`, the
+//! number of reactors and other cohorts never change who it is ([`identity`]).
+
+pub mod identity;
+pub mod model;
+
+pub use model::*;

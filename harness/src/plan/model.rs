@@ -1,0 +1,494 @@
+//! Types of the plan. Durations and times are nanoseconds; times count from the run's start.
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Nanoseconds since the run's start on the monotonic clock.
+pub type Nanos = u64;
+
+/// Everything a run is going to do, fixed before it starts.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Name of the scenario.
+    pub name: String,
+    /// What it shows, for people.
+    pub about: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Which verdicts are asked for.
+    pub oracle: OracleMode,
+    /// The gateway to start, or to hold a foreign one to.
+    pub gateway: GatewayPlan,
+    /// Cohorts in file order; [`CohortId`] indexes them.
+    pub cohorts: Vec<Cohort>,
+    /// Clients by cohort, then index. [`ClientId`] indexes them.
+    pub clients: Vec<PlannedClient>,
+    /// Operators in file order.
+    pub operators: Vec<OperatorPlan>,
+    /// Faults sorted by time.
+    pub faults: Vec<PlannedFault>,
+    /// Pass rules beside the oracle.
+    pub thresholds: Vec<Threshold>,
+    /// When clients stop starting attempts and leave; `None` = when all scripts have ended.
+    pub duration: Option<Duration>,
+    /// Wall-clock limit of the whole run.
+    pub max_time: Duration,
+    /// How long one attempt may take before it counts as timed out.
+    pub attempt_timeout: Duration,
+    /// Largest number of attempts in progress; an arrival beyond it is dropped, with the reason.
+    pub in_flight_max: usize,
+    /// Factor applied to client and gateway durations (TTL, back-off, think time); 1.0 = real time.
+    pub time_scale: f64,
+    /// Budgets beyond which the run's numbers are not trusted (exit code 4).
+    pub validity: ValidityBudget,
+}
+
+/// Position of a cohort in [`Plan::cohorts`].
+pub type CohortId = u16;
+/// Position of a client in [`Plan::clients`].
+pub type ClientId = u32;
+
+/// Which verdicts a scenario asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OracleMode {
+    /// The oracle judges every outcome by the gateway's profile.
+    Profile,
+    /// Only the scenario's own expectations are judged, and nothing but the handshake is asked of the target.
+    Expectations,
+}
+
+/// The gateway as the scenario wants it.
+#[derive(Debug, Clone)]
+pub struct GatewayPlan {
+    /// Profile it is held to, for example `article`.
+    pub profile: String,
+    /// Content of `openclaw.json` without the credentials, which the run adds.
+    pub config: serde_json::Value,
+    /// What the oracle needs to know of `config`.
+    pub auth: AuthMode,
+    /// `gateway.trustedProxies` as written.
+    pub trusted_proxies: Vec<String>,
+    /// `gateway.controlUi.allowedOrigins` as written.
+    pub allowed_origins: Vec<String>,
+    /// `gateway.allowRealIpFallback`.
+    pub allow_real_ip_fallback: bool,
+    /// Devices that are in the store before the run and are nobody's clients: they give it weight.
+    pub stored_bystanders: u32,
+    /// Deliberate fault of the gateway, by name.
+    pub defect: Option<String>,
+}
+
+/// `gateway.auth.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Shared token.
+    Token,
+    /// Shared password.
+    Password,
+    /// No credential.
+    None,
+}
+
+/// What all clients of a cohort have in common.
+#[derive(Debug, Clone)]
+pub struct Cohort {
+    /// Name in the scenario file.
+    pub name: String,
+    /// What its clients send.
+    pub connect: ConnectSpec,
+    /// Entry that the store holds for each client before the run.
+    pub stored: Option<StoredEntry>,
+    /// How arrivals were scripted; the times are in [`PlannedClient::intended`].
+    pub executor: Executor,
+    /// What a client does between attempts.
+    pub reconnect: ReconnectPolicy,
+    /// What a client does once it holds a session.
+    pub session: SessionScript,
+    /// What the scenario expects beside the oracle.
+    pub expect: Option<Expectation>,
+}
+
+/// One connect request, as all clients of a cohort make it.
+#[derive(Debug, Clone)]
+pub struct ConnectSpec {
+    /// Which official client is imitated.
+    pub persona: Persona,
+    /// `role`; `None` leaves the key out.
+    pub role: Option<String>,
+    /// `scopes`, in the order sent and signed; `None` leaves the key out.
+    pub scopes: Option<Vec<String>>,
+    /// `client.platform`.
+    pub platform: String,
+    /// `client.deviceFamily`.
+    pub device_family: Option<String>,
+    /// Credential presented.
+    pub credential: Credential,
+    /// How the gateway is reached.
+    pub path: NetworkPath,
+    /// `Origin` header; `None` sends none.
+    pub origin: Option<Origin>,
+    /// What is deliberately wrong, if anything.
+    pub deviation: Deviation,
+    /// Payload version that is signed.
+    pub signature: SignatureVersion,
+}
+
+/// Signature payload version a client uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureVersion {
+    /// Nonce, no metadata.
+    V2,
+    /// Nonce and metadata.
+    V3,
+}
+
+/// An official client that is imitated; ids, modes, platforms, headers and default scopes in [`super::persona`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Persona {
+    /// `cli`/`cli`
+    Cli,
+    /// `openclaw-macos`/`ui`
+    MacOsApp,
+    /// `openclaw-ios`/`node`
+    Ios,
+    /// `openclaw-android`/`node`
+    Android,
+    /// `node-host`/`node`
+    NodeHost,
+    /// `openclaw-control-ui`/`webchat`, in a browser
+    ControlUi,
+    /// `webchat`/`webchat`, in a browser
+    Webchat,
+    /// `gateway-client`/`backend`
+    Backend,
+}
+
+/// Credential a client presents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The gateway's shared token in `auth.token`.
+    SharedToken,
+    /// A token that is not the gateway's, in `auth.token`.
+    WrongToken,
+    /// The gateway's password in `auth.password`.
+    Password,
+    /// A password that is not the gateway's.
+    WrongPassword,
+    /// The device token last received, in `auth.deviceToken`; the shared secret until there is one.
+    DeviceToken,
+    /// The first device token received (or stored), even after it was replaced; the shared secret until there is one.
+    FirstDeviceToken,
+    /// A made-up `auth.deviceToken` and nothing else.
+    ForgedDeviceToken,
+    /// No `auth` key.
+    Missing,
+}
+
+/// How a client's connection reaches the gateway. Addresses carry meaning (ARCHITECTURE.md, "Addresses").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkPath {
+    /// Dialled from 127.1.0.0/16 without forwarding headers: a direct local client.
+    Direct,
+    /// Dialled from a proxy address with forwarding headers.
+    Proxy {
+        /// Peer address the gateway sees: 127.2.0.0/16 if meant as trusted, 127.3.0.0/16 if not.
+        from: Ipv4Addr,
+        /// `X-Forwarded-For`.
+        forwarded_for: ForwardedFor,
+        /// `Host` header; `None` = the address dialled, with its port.
+        host: Option<String>,
+    },
+}
+
+/// Content of `X-Forwarded-For`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardedFor {
+    /// An address of the documentation ranges for each client ([`PlannedClient::forwarded`]).
+    Own,
+    /// This text for every client, for example `127.0.0.1, 203.0.113.7`.
+    Fixed(String),
+    /// No header.
+    Absent,
+}
+
+/// `Origin` header of browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `http://` and the `Host` header sent.
+    SameHost,
+    /// This text.
+    Fixed(String),
+}
+
+/// What is deliberately wrong with a connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deviation {
+    /// Nothing.
+    None,
+    /// No `device` object.
+    NoDevice,
+    /// `device.id` of another key.
+    ForeignDeviceId,
+    /// Signature over other bytes.
+    BadSignature,
+    /// Payload v1, which no profile here accepts with a nonce.
+    SignatureV1,
+    /// A nonce of the client's own making, correctly signed.
+    WrongNonce,
+    /// A nonce of spaces, correctly signed.
+    BlankNonce,
+    /// `signedAt` shifted by this many milliseconds, correctly signed.
+    ClockSkew(i64),
+    /// Protocol range.
+    Protocol {
+        /// `minProtocol`
+        min: u32,
+        /// `maxProtocol`
+        max: u32,
+    },
+    /// An unknown key at the top of the parameters.
+    UnknownKey,
+    /// The first message is not JSON.
+    NotJson,
+    /// The first message is JSON, but no request frame.
+    NotARequest,
+    /// The first request is `health`.
+    WrongMethod,
+    /// The first message has this many bytes.
+    Oversized(usize),
+    /// Never answers the challenge.
+    Silent,
+}
+
+/// What the store holds for a client before the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Approved roles.
+    pub roles: Vec<String>,
+    /// Approved scopes.
+    pub scopes: Vec<String>,
+    /// Pinned platform and family, or a legacy entry with neither.
+    pub metadata: StoredMetadata,
+    /// Whether each approved role has a token, known to the client.
+    pub tokens: bool,
+}
+
+/// Platform and device family of a stored entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredMetadata {
+    /// What the client claims.
+    Same,
+    /// Neither (a legacy entry).
+    Legacy,
+    /// Something else than the client claims.
+    Other {
+        /// Stored platform.
+        platform: String,
+        /// Stored family.
+        device_family: Option<String>,
+    },
+}
+
+/// How clients of a cohort arrive.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Executor {
+    /// Starts come from the schedule, whatever the gateway does.
+    Open,
+    /// At most this many clients are active; the next one starts when one has ended its script.
+    Closed {
+        /// Active clients.
+        concurrency: u32,
+        /// Pause before the next one starts.
+        think: DurationRange,
+    },
+}
+
+/// A duration drawn uniformly from a range; equal ends = constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationRange {
+    /// Shortest.
+    pub min: Duration,
+    /// Longest.
+    pub max: Duration,
+}
+
+/// What a client does after an attempt without session, or after it lost one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReconnectPolicy {
+    /// Pause before the next attempt.
+    pub backoff: Backoff,
+    /// Attempts in a row without a session after which the client gives up; `None` = never.
+    pub attempts_max: Option<u32>,
+    /// Which refusals end the script at once: those that trying again cannot cure.
+    pub gives_up_on_refusal: GiveUp,
+}
+
+/// Pause between attempts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Backoff {
+    /// 1 s doubling to 30 s, reset by a session; `jitter` is the share of the pause that is random (official: 0).
+    Official {
+        /// 0.0 to 1.0
+        jitter: f64,
+    },
+    /// The same pause each time.
+    Fixed(DurationRange),
+    /// The next attempt starts at once.
+    Tight,
+}
+
+/// Which refusals end a client's script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GiveUp {
+    /// None: it tries again whatever the answer.
+    Never,
+    /// Every refusal but pairing required, which an operator may cure.
+    UnlessPairing,
+    /// Every refusal.
+    Always,
+}
+
+/// What a client does once it holds a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionScript {
+    /// How long it stays; `None` = until the run's `duration` ends or the gateway closes.
+    pub hold: Option<DurationRange>,
+    /// How many further sessions it opens after leaving one by itself.
+    pub reconnects: u32,
+}
+
+/// One client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedClient {
+    /// Its cohort.
+    pub cohort: CohortId,
+    /// Its index in the cohort.
+    pub index: u32,
+    /// When its first attempt is to start (open executor), or the earliest time it may (closed).
+    pub intended: Nanos,
+    /// Address it dials from.
+    pub source: Ipv4Addr,
+    /// Address a proxy forwards for it.
+    pub forwarded: Option<Ipv4Addr>,
+}
+
+/// A scripted operator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorPlan {
+    /// Name in the scenario file.
+    pub name: String,
+    /// Positions of the cohorts it serves; `None` = all.
+    pub serves: Option<Vec<CohortId>>,
+    /// How it learns of requests.
+    pub notices: Notices,
+    /// Time from noticing to deciding.
+    pub think: DurationRange,
+    /// Share of devices it rejects, 0.0 to 1.0; which ones is drawn from the seed and the device.
+    pub reject_share: f64,
+    /// Share of devices it never answers.
+    pub ignore_share: f64,
+}
+
+/// How an operator learns of pending requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notices {
+    /// By the `device.pair.requested` event.
+    Event,
+    /// By listing every so often.
+    List(Duration),
+}
+
+/// A fault and when it happens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedFault {
+    /// Name in the scenario file.
+    pub name: String,
+    /// When.
+    pub at: Nanos,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What a fault does to the gateway's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Signal, wait for the exit, start again with the same port and state directory after `down`.
+    Restart {
+        /// How it is stopped.
+        signal: StopSignal,
+        /// Pause between exit and start.
+        down: Duration,
+    },
+    /// SIGHUP: read the store again.
+    Reload,
+    /// SIGSTOP, then SIGCONT after this long.
+    Pause(Duration),
+}
+
+/// Signal that stops the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopSignal {
+    /// Drain and exit.
+    Sigterm,
+    /// Die at once.
+    Sigkill,
+}
+
+/// What a scenario expects of a cohort's outcomes, beside the oracle or instead of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// Word of the outcome, for example `session` or `refused` ([`crate::observation::Outcome::word`]).
+    pub outcome: Option<String>,
+    /// `error.code`.
+    pub code: Option<String>,
+    /// `error.details.code`.
+    pub detail_code: Option<String>,
+    /// `error.details.reason`.
+    pub reason: Option<String>,
+    /// Close code.
+    pub close: Option<u16>,
+    /// Which attempts of a client are meant, counted from 0; `None` = all.
+    pub attempts: Option<Range<u32>>,
+}
+
+/// A pass rule on a measured figure, for example `approval_to_session.p99 < 6s`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Path of the metric as in the scenario file.
+    pub metric: String,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// Limit in the metric's own unit: microseconds for latencies, a count for counts, a share for shares.
+    pub limit: f64,
+    /// The rule as written, for the report.
+    pub text: String,
+}
+
+/// Comparison of a measured figure with a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+/// Limits of the generator's own error.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidityBudget {
+    /// p99 of how late the generator started attempts.
+    pub lag_p99_max: Duration,
+    /// Share of arrivals that could not be started.
+    pub dropped_share_max: f64,
+    /// Share of verdicts that evidence did not suffice for.
+    pub indeterminate_share_max: f64,
+}
