@@ -1,2 +1,25 @@
 //! The `pairstorm` command.
-fn main() {}
+
+mod args;
+mod commands;
+mod printer;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return commands::usage(&error),
+    };
+    match arguments.command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Check(arguments) => commands::check::check(&arguments),
+        Command::Plan(arguments) => commands::plan::plan(&arguments),
+        Command::Gateway(arguments) => gateway_under_test::cli::run(arguments),
+    }
+}

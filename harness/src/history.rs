@@ -151,3 +151,31 @@ pub struct RestartStamps {
     /// First dial that the port accepted again.
     pub port_open: Option<Nanos>,
 }
+
+/// One record of the history, as it is handed from the place that saw it to the place that keeps it.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// An attempt ended.
+    Attempt(Observation),
+    /// A session ended.
+    SessionEnd(SessionEnd),
+    /// An operator noticed a request.
+    Notice(Notice),
+    /// An operator's operation ended.
+    Operation(Operation),
+    /// A fault ended, or the run did before it.
+    Fault(Fault),
+}
+
+impl History {
+    /// Appends a record.
+    pub fn push(&mut self, record: Record) {
+        match record {
+            Record::Attempt(attempt) => self.attempts.push(attempt),
+            Record::SessionEnd(end) => self.session_ends.push(end),
+            Record::Notice(notice) => self.notices.push(notice),
+            Record::Operation(operation) => self.operations.push(operation),
+            Record::Fault(fault) => self.faults.push(fault),
+        }
+    }
+}

@@ -13,3 +13,5 @@ pub mod history;
 pub mod observation;
 pub mod oracle;
 pub mod plan;
+pub mod scenario;
+pub mod record;

@@ -239,3 +239,26 @@ impl DropReason {
         }
     }
 }
+
+/// One line of what passed between a client and the gateway in an attempt. Holds secrets until it is redacted on its way
+/// to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TranscriptLine {
+    /// When.
+    pub at: Nanos,
+    /// Which way.
+    pub direction: Direction,
+    /// Frame text (cut if long), close, or header lines.
+    pub text: String,
+}
+
+/// Which way a line of a transcript went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the gateway.
+    In,
+    /// To the gateway.
+    Out,
+    /// A remark of the harness.
+    Note,
+}

@@ -52,10 +52,21 @@ impl Close {
     /// A close whose reason is cut to [`REASON_BYTES_MAX`] at a character boundary, as the gateways do.
     #[must_use]
     pub fn cut(code: u16, reason: &str) -> Self {
-        let mut end = reason.len().min(REASON_BYTES_MAX);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
+        let end = reason.floor_char_boundary(REASON_BYTES_MAX);
         Self { code, reason: reason.get(..end).unwrap_or_default().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_kept_whole_or_not_at_all() {
+        assert_eq!(Close::cut(code::POLICY, &"a".repeat(121)).reason, "a".repeat(120));
+        // Two bytes each: 60 fit. With one byte before them, the 60th would end at byte 121.
+        assert_eq!(Close::cut(code::POLICY, &"é".repeat(61)).reason, "é".repeat(60));
+        assert_eq!(Close::cut(code::POLICY, &format!("a{}", "é".repeat(61))).reason.len(), 119);
+        assert_eq!(Close::cut(code::NORMAL, ""), Close { code: 1000, reason: String::new() });
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Method name of the first request.
 pub const METHOD: &str = "connect";
@@ -21,7 +22,7 @@ pub struct Challenge {
     /// The gateway's clock in milliseconds since the Unix epoch.
     pub ts: u64,
     /// 2026.9.6 only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
 }
 
@@ -131,9 +132,12 @@ impl ClientMode {
     }
 }
 
-/// `params` of a well-formed `connect`. Closed at every level: an unknown key anywhere is refused.
+/// `params` of a well-formed `connect`. Closed at every level: an unknown key anywhere is refused, and so is a `null`
+/// where a key may be absent.
 ///
-/// What a gateway says about a malformed one is text of its own and stands in the gateway.
+/// The key set is the union over all releases: which keys one release knows (`deviceToken`, `bootstrapToken` and the
+/// keys of 2026.9.6 came later), that texts have a character or more, and what is said about a malformed request are
+/// the gateway's own and stand there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ConnectParams {
@@ -144,35 +148,69 @@ pub struct ConnectParams {
     /// Who is calling.
     pub client: ClientInfo,
     /// Capabilities of a node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub caps: Option<Vec<String>>,
     /// Commands of a node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub commands: Option<Vec<String>>,
     /// Operating-system permissions of a node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub permissions: Option<BTreeMap<String, bool>>,
     /// Search path of a node host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub path_env: Option<String>,
     /// `operator` when absent; anything but `operator` and `node` is refused after the schema check.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Empty when absent. The order matters: it is signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
     /// Proof of the device key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceProof>,
     /// Credentials.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthParams>,
     /// Language of the client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
     /// Program and version, or the browser's user agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    /// 2026.9.6 only; not read by this project.
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    pub computer_use: Option<Value>,
+    /// 2026.9.6 only; not read by this project.
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    pub worker_runs: Option<Value>,
+    /// 2026.9.6 only; not read by this project.
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    pub model_catalog: Option<Value>,
+}
+
+impl ConnectParams {
+    /// A request with nothing but the mandatory keys.
+    #[must_use]
+    pub const fn new(min_protocol: u32, max_protocol: u32, client: ClientInfo) -> Self {
+        Self {
+            min_protocol,
+            max_protocol,
+            client,
+            caps: None,
+            commands: None,
+            permissions: None,
+            path_env: None,
+            role: None,
+            scopes: None,
+            device: None,
+            auth: None,
+            locale: None,
+            user_agent: None,
+            computer_use: None,
+            worker_runs: None,
+            model_catalog: None,
+        }
+    }
 }
 
 /// `params.client`.
@@ -182,28 +220,28 @@ pub struct ClientInfo {
     /// Which program.
     pub id: ClientId,
     /// Name for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// Version of the program.
     pub version: String,
     /// Operating system; pinned to the device entry from 2026.3.13 on.
     pub platform: String,
     /// Kind of hardware; pinned likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub device_family: Option<String>,
     /// Model of the hardware.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub model_identifier: Option<String>,
     /// How the program is used.
     pub mode: ClientMode,
     /// Distinguishes processes of one device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
     /// 2026.9.6 only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub build_id: Option<String>,
     /// 2026.9.6 only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
 }
 
@@ -220,7 +258,7 @@ pub struct DeviceProof {
     /// Milliseconds since the Unix epoch.
     pub signed_at: u64,
     /// The challenge's nonce. May be absent only on 2026.2.19 and 2026.2.21.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
 }
 
@@ -229,17 +267,23 @@ pub struct DeviceProof {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AuthParams {
     /// Shared token, or a device token where `deviceToken` is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// Shared password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// Token issued to this device and role (2026.2.22 on).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
     /// Single-use setup token (2026.3.13 on).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub bootstrap_token: Option<String>,
+    /// Credential of a helper process of the gateway itself (2026.9.6).
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    pub approval_runtime_token: Option<String>,
+    /// Credential of an agent that the gateway started (2026.9.6).
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    pub agent_runtime_identity_token: Option<String>,
 }
 
 impl AuthParams {
@@ -262,6 +306,61 @@ impl std::fmt::Debug for AuthParams {
             .field("password", &hidden(&self.password))
             .field("device_token", &hidden(&self.device_token))
             .field("bootstrap_token", &hidden(&self.bootstrap_token))
+            .field("approval_runtime_token", &hidden(&self.approval_runtime_token))
+            .field("agent_runtime_identity_token", &hidden(&self.agent_runtime_identity_token))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"{"minProtocol":3,"maxProtocol":3,
+        "client":{"id":"cli","version":"1","platform":"linux","mode":"cli"}}"#;
+
+    #[test]
+    fn the_mandatory_keys_are_enough_and_null_is_no_absence() {
+        let minimal: ConnectParams = serde_json::from_str(MINIMAL).unwrap();
+        assert_eq!(minimal, ConnectParams::new(3, 3, minimal.client.clone()));
+        for key in ["auth", "device", "role", "scopes", "caps", "locale", "bogus"] {
+            let with_null = MINIMAL.replacen('{', &format!("{{\"{key}\":null,"), 1);
+            assert!(serde_json::from_str::<ConnectParams>(&with_null).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_signed_credential_is_the_first_of_three_and_never_the_password() {
+        let some = |text: &str| Some(text.to_owned());
+        let mut auth = AuthParams {
+            token: some("t"),
+            password: some("p"),
+            device_token: some("d"),
+            bootstrap_token: some("b"),
+            ..AuthParams::default()
+        };
+        assert_eq!(auth.signed_token(), "t");
+        auth.token = None;
+        assert_eq!(auth.signed_token(), "d");
+        auth.device_token = None;
+        assert_eq!(auth.signed_token(), "b");
+        auth.bootstrap_token = None;
+        assert_eq!(auth.signed_token(), "");
+    }
+
+    #[test]
+    fn debug_output_hides_every_credential() {
+        let secret = || Some("hush".to_owned());
+        let auth = AuthParams {
+            token: secret(),
+            password: secret(),
+            device_token: secret(),
+            bootstrap_token: secret(),
+            approval_runtime_token: secret(),
+            agent_runtime_identity_token: secret(),
+        };
+        let shown = format!("{auth:?}");
+        assert!(!shown.contains("hush"), "{shown}");
+        assert_eq!(shown.matches("<hidden>").count(), 6);
     }
 }

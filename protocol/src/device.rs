@@ -60,7 +60,11 @@ impl SignaturePayload<'_> {
         };
         let scopes_len: usize = self.scopes.iter().map(|scope| scope.len() + 1).sum();
         let mut text = String::with_capacity(
-            128 + scopes_len + self.token.len() + self.nonce.len() + self.client_id.len() + self.platform.len(),
+            128 + scopes_len
+                + self.token.len()
+                + self.nonce.len()
+                + self.client_id.len()
+                + self.platform.len(),
         );
         text.push_str(tag);
         for field in [self.device_id, self.client_id, self.client_mode, self.role] {
@@ -91,6 +95,9 @@ impl SignaturePayload<'_> {
 }
 
 /// Trimmed, ASCII upper case lowered: how v3 signs, and how gateways compare, platform and device family.
+///
+/// Trimmed as JavaScript trims, since that is what the gateways and the official clients run on: U+FEFF counts as white
+/// space and U+0085 does not.
 #[must_use]
 pub fn normalized_metadata(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
@@ -99,7 +106,8 @@ pub fn normalized_metadata(value: &str) -> String {
 }
 
 fn push_normalized(text: &mut String, value: &str) {
-    text.extend(value.trim().chars().map(|c| c.to_ascii_lowercase()));
+    let blank = |c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}');
+    text.extend(value.trim_matches(blank).chars().map(|c| c.to_ascii_lowercase()));
 }
 
 #[cfg(test)]
@@ -129,5 +137,13 @@ mod tests {
             payload.text(PayloadVersion::V1),
             "v1|id|cli|cli|operator|operator.read,operator.write|7|t"
         );
+    }
+
+    #[test]
+    fn metadata_is_trimmed_as_javascript_does() {
+        assert_eq!(normalized_metadata("\u{feff}\t MacIntel\u{a0}\n"), "macintel");
+        assert_eq!(normalized_metadata("\u{85}Mac\u{85}"), "\u{85}mac\u{85}");
+        // ASCII only: what other alphabets call lower case is left alone.
+        assert_eq!(normalized_metadata("ÄIPAD"), "Äipad");
     }
 }

@@ -118,6 +118,8 @@ open_names! {
         ProtocolMismatch = "PROTOCOL_MISMATCH",
         /// RPC needs a scope that the session lacks (2026.9.6).
         MissingScope = "MISSING_SCOPE",
+        /// The caller's own pairing changed while its RPC ran (2026.9.6).
+        PairingChanged = "PAIRING_CHANGED",
     }
 }
 
@@ -137,7 +139,8 @@ pub enum PairingReason {
 
 impl PairingReason {
     /// All four, in the order in which a gateway checks them (section 8.2).
-    pub const ALL: [Self; 4] = [Self::NotPaired, Self::MetadataUpgrade, Self::RoleUpgrade, Self::ScopeUpgrade];
+    pub const ALL: [Self; 4] =
+        [Self::NotPaired, Self::MetadataUpgrade, Self::RoleUpgrade, Self::ScopeUpgrade];
 
     /// The name as it stands on the wire.
     #[must_use]

@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 use crate::error::ErrorShape;
 
 /// A decoded frame. Payloads stay unparsed slices of the message, so that a 15 KB `hello-ok` costs a scan, not a tree.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
 pub enum Frame<'a> {
     /// `{"type":"req","id","method","params"?}`
     Request(Request<'a>),
-    /// `{"type":"res","id","ok","payload"?|"error"?}`
+    /// `{"type":"res","id","ok":true,"payload"?}` or `{"type":"res","id","ok":false,"error"}`
     Response(Response<'a>),
     /// `{"type":"event","event","payload"?,"seq"?,"stateVersion"?}`
     Event(Event<'a>),
@@ -23,10 +24,11 @@ pub enum Frame<'a> {
 
 /// A request; the first one on a connection must be `connect`.
 #[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename = "req")]
 pub struct Request<'a> {
     /// Chosen by the client, echoed in the response; at least one character.
     pub id: Cow<'a, str>,
-    /// Method name, for example `connect` or `device.pair.approve`.
+    /// Method name, for example `connect` or `device.pair.approve`; at least one character.
     pub method: Cow<'a, str>,
     /// Parameters, unparsed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +37,7 @@ pub struct Request<'a> {
 
 /// A response to the request with the same `id`.
 #[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename = "res")]
 pub struct Response<'a> {
     /// The request's id; `invalid` when the request had none that could be read (section 2.3).
     pub id: Cow<'a, str>,
@@ -43,14 +46,14 @@ pub struct Response<'a> {
     /// Result, unparsed; only when `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<&'a RawValue>,
-    /// Refusal; only when not `ok`.
+    /// Refusal; present if and only if not `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorShape>,
 }
 
 /// Something the gateway says unasked.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(tag = "type", rename = "event", rename_all = "camelCase")]
 pub struct Event<'a> {
     /// Event name, for example `connect.challenge` or `device.pair.requested`.
     pub event: Cow<'a, str>,
@@ -102,36 +105,51 @@ enum Kind {
 
 /// All keys of all frames; which of them may stand together is checked by hand in [`Frame::decode`], because serde's
 /// tagged enums buffer the content and a buffered [`RawValue`] is an error.
+///
+/// No key may be `null` but those whose values stay unparsed: an absent key and `null` are different things to the
+/// gateways' validator, and only the former is allowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct AnyFrame<'a> {
     #[serde(rename = "type")]
     kind: Kind,
-    #[serde(borrow, default)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     params: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     ok: Option<bool>,
     #[serde(borrow, default, deserialize_with = "present")]
     payload: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     error: Option<ErrorShape>,
-    #[serde(borrow, default)]
-    event: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(borrow, default, deserialize_with = "present")]
+    event: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "present")]
     seq: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     state_version: Option<StateVersion>,
     #[serde(borrow, default, deserialize_with = "present")]
     recipient_profile_id: Option<&'a RawValue>,
 }
 
-/// Keeps an explicit `null` apart from an absent key: both occur on the wire and must survive a round trip.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+/// Borrows from the message unless the text has escapes; a bare `Option<Cow<str>>` would always copy.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Text<'a> {
+    fn non_empty(self) -> Option<Cow<'a, str>> {
+        Some(self.0).filter(|text| !text.is_empty())
+    }
+}
+
+/// A key that is there must have a value of its type: unlike serde's own rule for `Option`, `null` is not absence.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Frame<'a> {
@@ -139,11 +157,13 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// [`FrameError::NotJson`] when the bytes are not exactly one JSON value, [`FrameError::NotAFrame`] when they are
-    /// but match no frame: unknown or missing keys, an empty request id, keys of two kinds mixed. Never panics.
+    /// but match no frame: unknown or missing keys, a key twice, an empty request id, keys of two kinds mixed. Never
+    /// panics.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let text = std::str::from_utf8(bytes).map_err(|error| FrameError::NotJson(error.to_string()))?;
         let any: AnyFrame<'a> = serde_json::from_str(text).map_err(|error| {
-            if error.is_data() && is_json(text) {
+            // Not told apart by the error's category: too deep a nesting counts as a syntax error, yet is JSON.
+            if is_json(text) {
                 FrameError::NotAFrame(error.to_string())
             } else {
                 FrameError::NotJson(error.to_string())
@@ -157,17 +177,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// Only when the serialiser fails, which it does not for frames that [`Frame::decode`] returned.
     pub fn encode(&self) -> Result<String, serde_json::Error> {
-        // `flatten` cannot carry a RawValue (it buffers), so the tag is spliced in front of the body's first key.
-        fn splice<T: Serialize>(kind: &str, body: &T) -> Result<String, serde_json::Error> {
-            let body = serde_json::to_string(body)?;
-            let rest = body.strip_prefix('{').unwrap_or(&body);
-            Ok(format!("{{\"type\":\"{kind}\",{rest}"))
-        }
-        match self {
-            Self::Request(request) => splice("req", request),
-            Self::Response(response) => splice("res", response),
-            Self::Event(event) => splice("event", event),
-        }
+        serde_json::to_string(self)
     }
 }
 
@@ -190,24 +200,32 @@ impl<'a> AnyFrame<'a> {
                 if only_response || only_event || self.payload.is_some() {
                     return Err(mixed());
                 }
-                let id = self.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("id"))?;
-                let method =
-                    self.method.filter(|method| !method.is_empty()).ok_or_else(|| missing("method"))?;
+                let id = self.id.and_then(Text::non_empty).ok_or_else(|| missing("id"))?;
+                let method = self.method.and_then(Text::non_empty).ok_or_else(|| missing("method"))?;
                 Ok(Frame::Request(Request { id, method, params: self.params }))
             }
             Kind::Response => {
                 if only_request || only_event {
                     return Err(mixed());
                 }
-                let id = self.id.ok_or_else(|| missing("id"))?;
+                let id = self.id.ok_or_else(|| missing("id"))?.0;
                 let ok = self.ok.ok_or_else(|| missing("ok"))?;
+                if ok && self.error.is_some() {
+                    return Err(FrameError::NotAFrame("`error` beside `ok: true`".to_owned()));
+                }
+                if !ok && self.error.is_none() {
+                    return Err(missing("error"));
+                }
+                if !ok && self.payload.is_some() {
+                    return Err(FrameError::NotAFrame("`payload` beside `ok: false`".to_owned()));
+                }
                 Ok(Frame::Response(Response { id, ok, payload: self.payload, error: self.error }))
             }
             Kind::Event => {
                 if only_request || only_response || self.id.is_some() {
                     return Err(mixed());
                 }
-                let event = self.event.ok_or_else(|| missing("event"))?;
+                let event = self.event.and_then(Text::non_empty).ok_or_else(|| missing("event"))?;
                 Ok(Frame::Event(Event {
                     event,
                     payload: self.payload,
@@ -217,5 +235,77 @@ impl<'a> AnyFrame<'a> {
                 }))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> &'static str {
+        match Frame::decode(text.as_bytes()) {
+            Ok(Frame::Request(_)) => "request",
+            Ok(Frame::Response(_)) => "response",
+            Ok(Frame::Event(_)) => "event",
+            Err(FrameError::NotJson(_)) => "not json",
+            Err(FrameError::NotAFrame(_)) => "not a frame",
+        }
+    }
+
+    #[test]
+    fn frames_are_closed_objects() {
+        for (text, wanted) in [
+            (r#"{"type":"req","id":"1","method":"health"}"#, "request"),
+            (r#"{"method":"health","id":"1","params":null,"type":"req"}"#, "request"),
+            (r#"{"type":"res","id":"1","ok":true}"#, "response"),
+            (r#"{"type":"res","id":"","ok":true,"payload":null}"#, "response"),
+            (r#"{"type":"res","id":"1","ok":false,"error":{"code":"X","message":""}}"#, "response"),
+            (r#"{"type":"event","event":"tick","seq":1}"#, "event"),
+            // No request without an id and a method.
+            (r#"{"type":"req","method":"health"}"#, "not a frame"),
+            (r#"{"type":"req","id":"","method":"health"}"#, "not a frame"),
+            (r#"{"type":"req","id":7,"method":"health"}"#, "not a frame"),
+            (r#"{"type":"req","id":null,"method":"health"}"#, "not a frame"),
+            (r#"{"type":"req","id":"1","method":""}"#, "not a frame"),
+            // Unknown, repeated and foreign keys.
+            (r#"{"type":"req","id":"1","method":"health","extra":1}"#, "not a frame"),
+            (r#"{"type":"req","id":"1","id":"2","method":"health"}"#, "not a frame"),
+            (r#"{"type":"req","id":"1","method":"health","ok":true}"#, "not a frame"),
+            (r#"{"type":"req","id":"1","method":"health","ok":null}"#, "not a frame"),
+            (r#"{"type":"req","id":"1","method":"health","payload":{}}"#, "not a frame"),
+            (r#"{"type":"event","event":"tick","id":"1"}"#, "not a frame"),
+            (r#"{"type":"event","event":"tick","seq":null}"#, "not a frame"),
+            (r#"{"type":"event","event":"tick","seq":-1}"#, "not a frame"),
+            (r#"{"type":"event"}"#, "not a frame"),
+            // A response says yes with a payload or no with an error.
+            (r#"{"type":"res","id":"1"}"#, "not a frame"),
+            (r#"{"type":"res","id":"1","ok":false}"#, "not a frame"),
+            (r#"{"type":"res","id":"1","ok":true,"error":{"code":"X","message":""}}"#, "not a frame"),
+            (
+                r#"{"type":"res","id":"1","ok":false,"payload":1,"error":{"code":"X","message":""}}"#,
+                "not a frame",
+            ),
+            // Other JSON.
+            (r#"{"type":"hello"}"#, "not a frame"),
+            ("[]", "not a frame"),
+            ("null", "not a frame"),
+            ("7", "not a frame"),
+            // No JSON.
+            ("", "not json"),
+            ("{nope", "not json"),
+            (r#"{"type":"event","event":"tick"} x"#, "not json"),
+            (r#"{"type":"event","event":"tick"}{}"#, "not json"),
+        ] {
+            assert_eq!(kind(text), wanted, "{text}");
+        }
+        assert!(matches!(Frame::decode(b"\xff\xfe"), Err(FrameError::NotJson(_))));
+    }
+
+    #[test]
+    fn names_are_borrowed_unless_they_have_escapes() {
+        let plain = Frame::decode(br#"{"type":"event","event":"tick"}"#);
+        assert!(matches!(plain, Ok(Frame::Event(Event { event: Cow::Borrowed("tick"), .. }))));
+        let escaped = Frame::decode(br#"{"type":"event","event":"\u0074ick"}"#);
+        assert!(matches!(escaped, Ok(Frame::Event(Event { event: Cow::Owned(name), .. })) if name == "tick"));
     }
 }

@@ -3,8 +3,8 @@
 //! Shapes, names, close codes, the device id and the bytes that a device signs. No IO, no clock, no policy: who may
 //! connect is decided by the gateway and, separately, predicted by the harness's oracle; both depend on this crate and
 //! never on each other. Section numbers in the documentation are those of the wire reference that was observed on
-//! OpenClaw 2026.2.19, 2026.2.21, 2026.2.22, 2026.3.13 and 2026.9.6; `docs/reference/article-profile.md` restates the
-//! parts this project relies on.
+//! OpenClaw 2026.2.19, 2026.2.21, 2026.2.22, 2026.3.13 and 2026.9.6; `docs/reference/wire.md` restates what this crate
+//! implements of it, and `fixtures/` holds recorded messages to which the tests hold this crate.
 //!
 //! | module | holds |
 //! |---|---|

@@ -58,7 +58,7 @@ pub struct RotateParams {
     /// Role of the token.
     pub role: String,
     /// New scopes; those of the old token when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
 }
 

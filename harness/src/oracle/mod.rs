@@ -1,5 +1,240 @@
 //! The oracle: which outcomes a device's history allows, written from the reference and from nothing of the gateway's.
+//!
+//! The rule is `docs/reference/article-profile.md`. It is applied in two halves, neither of which walks through a
+//! connect the way a gateway does:
+//!
+//! 1. [`table`]: a decision table over what is *sent*. It settles every connect whose answer does not depend on the
+//!    device's state (rows 1 to 15 of the profile's section 2, and the part of row 16 that no device token can change).
+//! 2. a search over the *history* of the device (`search`, with the device's state in `state`): connects, operators'
+//!    actions and reloads are operations with an interval each; an outcome is allowed if some order of the overlapping
+//!    ones explains it together with everything before. This is linearizability checking in the just-in-time form of
+//!    Lowe ("Testing for linearizability", 2017) over Wing and Gong's search; states are kept as a set, so the cost is
+//!    near linear in the attempts as long as few operations overlap.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`table`] | the static decision table |
+//! | [`credential`] | what a client really sends as credential, and section 5's table of refusals |
+//! | [`origin`], [`locality`] | sections 4 and 3 |
+//! | [`classify`] | the class of an outcome, in one word |
+//! | [`verdict`] | what the oracle says |
+//! | `state` | entry, pending request and tokens of one device, and what each operation does to them (sections 6 to 8) |
+//! | `alphabet` | roles and scopes of one device as small sets |
+//! | `search` | the search over orders |
+//! | `timeline` | from the history to the operations of one device |
+//! | `device` | verdicts on one device's attempts |
+//! | `form` | code, texts, details and close of one refusal, grant of one session |
+//! | `windows` | when faults excuse an attempt that got no answer |
+//! | `expectation` | the scenario's own expectations |
+//! | `explain` | the sentence for people |
 
+mod alphabet;
+pub mod classify;
+pub mod credential;
+mod device;
+mod expectation;
+mod explain;
+mod form;
+pub mod locality;
+pub mod origin;
+mod search;
+mod state;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod timeline;
 pub mod verdict;
+mod windows;
 
+pub use classify::class_of;
+pub use credential::Sent;
+pub use table::{Due, Expected, expected_static};
 pub use verdict::{Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
+
+use crate::history::{EndedBy, History};
+use crate::observation::{DropReason, Observation, Outcome};
+use crate::plan::identity::Identities;
+use crate::plan::{Cohort, Nanos, OracleMode, Plan};
+use device::DeviceJudge;
+use explain::seconds;
+use locality::TrustedProxies;
+use timeline::Timelines;
+use windows::Windows;
+
+/// Class of a match when an attempt without answer is excused by a fault.
+pub const NO_ANSWER_IN_FAULT: &str = "no_answer_in_fault";
+/// Class of a match when an attempt was never started because the run ended.
+pub const NOT_STARTED: &str = "not_started";
+/// Class of a match when nothing in particular was expected.
+pub const ANYTHING: &str = "anything";
+
+/// Verdicts on a whole history, or on a prefix of one.
+///
+/// Pure. In a prefix, operations that are still in progress must be present with
+/// [`OperationEnd::Unknown`](crate::history::OperationEnd::Unknown): they may or may not have happened. Attempts in
+/// progress may be left out, because nothing but their own outcome shows what they did, except to a client that has
+/// several at a time.
+#[must_use]
+pub fn judge(plan: &Plan, identities: &Identities, history: &History) -> Judgement {
+    Oracle::new(plan, identities).judge(history)
+}
+
+/// The oracle of one plan, with everything prepared that does not depend on the history.
+pub struct Oracle<'p> {
+    plan: &'p Plan,
+    identities: Identities,
+    proxies: TrustedProxies,
+    cohorts: Vec<CohortRules<'p>>,
+    clocks: Clocks,
+}
+
+/// What one cohort's clients are to expect.
+struct CohortRules<'p> {
+    cohort: &'p Cohort,
+    /// When the client presents a device token.
+    with_token: Expected,
+    /// When it does not: it has none, or its script says so.
+    without_token: Expected,
+}
+
+impl CohortRules<'_> {
+    fn expected(&self, observation: &Observation) -> &Expected {
+        if observation.presented_token.is_some() { &self.with_token } else { &self.without_token }
+    }
+}
+
+/// The gateway's durations, scaled, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    /// Life of a pending request since its last refresh.
+    pending_ttl: Nanos,
+    /// How far from the end of that life both answers are allowed: the gateway counts whole milliseconds of the wall
+    /// clock, the harness nanoseconds of the monotonic one.
+    pending_tolerance: Nanos,
+    /// Time from the upgrade to an accepted connect.
+    handshake: Nanos,
+    /// How long a client waits.
+    attempt: Nanos,
+}
+
+const MILLISECOND: Nanos = 1_000_000;
+
+impl Clocks {
+    fn new(plan: &Plan) -> Self {
+        // The cast saturates and turns NaN to 0: a senseless scale makes senseless verdicts, never a panic.
+        let scaled = |seconds: f64| (seconds * 1e9 * plan.time_scale) as Nanos;
+        let pending_ttl = scaled(300.0);
+        Self {
+            pending_ttl,
+            pending_tolerance: 100 * MILLISECOND + pending_ttl / 200,
+            handshake: scaled(10.0),
+            attempt: u64::try_from(plan.attempt_timeout.as_nanos()).unwrap_or(Nanos::MAX),
+        }
+    }
+}
+
+impl<'p> Oracle<'p> {
+    /// Prepares the oracle of `plan`; `identities` are those of the run and give the tokens of store fixtures.
+    #[must_use]
+    pub fn new(plan: &'p Plan, identities: &Identities) -> Self {
+        let clocks = Clocks::new(plan);
+        let longest_ms = clocks.attempt / MILLISECOND;
+        let cohorts = plan
+            .cohorts
+            .iter()
+            .map(|cohort| {
+                let expected = |has_token: bool| {
+                    let sent = Sent::of(cohort.connect.credential, plan.gateway.auth, has_token);
+                    table::expected_within(&cohort.connect, &plan.gateway, sent, longest_ms)
+                };
+                CohortRules { cohort, with_token: expected(true), without_token: expected(false) }
+            })
+            .collect();
+        Self {
+            plan,
+            identities: identities.clone(),
+            proxies: TrustedProxies::new(&plan.gateway.trusted_proxies),
+            cohorts,
+            clocks,
+        }
+    }
+
+    /// Verdicts on `history`; see [`judge`].
+    #[must_use]
+    pub fn judge(&self, history: &History) -> Judgement {
+        let windows = Windows::new(&history.faults, self.clocks);
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; history.attempts.len()];
+        let timelines = Timelines::new(history, self.plan.clients.len());
+        if self.plan.oracle == OracleMode::Profile {
+            let mut judge = DeviceJudge::new(self, history, &windows);
+            for device in timelines.devices() {
+                judge.judge(&device, &mut verdicts);
+            }
+        }
+        let attempts = history
+            .attempts
+            .iter()
+            .zip(verdicts)
+            .map(|(observation, verdict)| self.with_expectation(observation, verdict, &windows))
+            .collect();
+        Judgement { attempts, session_ends: self.session_ends(history, &windows) }
+    }
+
+    /// Joins the profile's verdict (`None`: not asked for, or no such client) with the scenario's expectation.
+    fn with_expectation(&self, observation: &Observation, profile: Option<Verdict>, windows: &Windows) -> Verdict {
+        if let Outcome::Dropped(reason) = &observation.outcome {
+            return match reason {
+                DropReason::RunEnded => Verdict::Match { expected: NOT_STARTED.to_owned() },
+                other => Verdict::Indeterminate { why: format!("never started: {}", other.as_str()) },
+            };
+        }
+        let Some(rules) = self.rules_of(observation) else {
+            return Verdict::Indeterminate { why: format!("the plan has no client {}", observation.client) };
+        };
+        let matched = |expected: &str| Verdict::Match { expected: expected.to_owned() };
+        let Some(expect) = rules.cohort.expect.as_ref().filter(|expect| expectation::concerns(expect, observation))
+        else {
+            return profile.unwrap_or_else(|| matched(ANYTHING));
+        };
+        if let Some(Verdict::Mismatch(mismatch)) = profile {
+            return Verdict::Mismatch(mismatch);
+        }
+        match expectation::violated(expect, observation) {
+            Some(_) if windows.excuse(observation) => profile.unwrap_or_else(|| matched(NO_ANSWER_IN_FAULT)),
+            Some(mismatch) => Verdict::Mismatch(mismatch),
+            None => profile.unwrap_or_else(|| matched(&classify::class(&observation.outcome))),
+        }
+    }
+
+    fn rules_of(&self, observation: &Observation) -> Option<&CohortRules<'p>> {
+        let client = self.plan.clients.get(usize::try_from(observation.client).ok()?)?;
+        self.cohorts.get(usize::from(client.cohort))
+    }
+
+    /// Sessions that the gateway ended although no restart was under way. In expectations mode nothing is asked of
+    /// sessions.
+    fn session_ends(&self, history: &History, windows: &Windows) -> Vec<SessionEndFinding> {
+        if self.plan.oracle == OracleMode::Expectations {
+            return Vec::new();
+        }
+        history
+            .session_ends
+            .iter()
+            .enumerate()
+            .filter_map(|(position, end)| match &end.by {
+                EndedBy::Client => None,
+                EndedBy::Gateway(_) if windows.restarting(end.at, end.at) => None,
+                EndedBy::Gateway(close) => Some(SessionEndFinding {
+                    session_end: position,
+                    why: format!(
+                        "the gateway ended the session of client {}, attempt {}, at {} with {} outside every restart",
+                        end.client,
+                        end.attempt,
+                        seconds(end.at),
+                        explain::close(close),
+                    ),
+                }),
+            })
+            .collect()
+    }
+}

@@ -64,6 +64,17 @@ impl Identities {
     }
 }
 
+/// 32 random bytes from the system, for [`Identities::secret`].
+///
+/// # Errors
+/// What the system says when it gives none.
+pub fn random_secret() -> Result<[u8; 32], std::io::Error> {
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret)
+        .map_err(|_| std::io::Error::other("its random number generator does not work"))?;
+    Ok(secret)
+}
+
 /// Digest of a secret for the history; see [`Fingerprint`].
 #[must_use]
 pub fn fingerprint(secret: &str) -> Fingerprint {
@@ -82,10 +93,7 @@ mod tests {
     #[test]
     fn a_client_keeps_its_key_whoever_else_takes_part() {
         let identities = Identities::reproducible(7);
-        assert_eq!(
-            identities.key_seed("phones", 17),
-            Identities::reproducible(7).key_seed("phones", 17)
-        );
+        assert_eq!(identities.key_seed("phones", 17), Identities::reproducible(7).key_seed("phones", 17));
         assert_ne!(identities.key_seed("phones", 17), identities.key_seed("phones", 18));
         assert_ne!(identities.key_seed("phones", 17), identities.key_seed("tabs", 17));
         assert_ne!(identities.key_seed("phones", 17), Identities::reproducible(8).key_seed("phones", 17));

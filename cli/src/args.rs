@@ -1,0 +1,134 @@
+//! What can be typed: exactly that, nothing resolved.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use harness::record::exit_code::ExitCode;
+
+/// Connection-handshake load harness for OpenClaw gateways.
+///
+/// Opens thousands of simulated CLI, mobile and browser clients against a gateway, judges every outcome by an oracle
+/// that shares no code with the gateway, and measures how long approved devices wait and what restarts cost.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pairstorm",
+    version,
+    after_help = exit_codes(),
+    after_long_help = format!("Start with:\n  pairstorm run scenarios/smoke.toml\n\n{}", exit_codes()),
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a scenario: start a gateway, load it, judge it, report
+    Run(RunArguments),
+    /// Check scenario files without running them
+    Check(CheckArguments),
+    /// Print what a scenario would do: clients, arrivals, faults, sockets needed
+    Plan(PlanArguments),
+    /// The in-repo gateway, as a process of its own (the same code as `gateway-under-test`)
+    Gateway(gateway_under_test::cli::Args),
+}
+
+/// Scenario file and what of it is overridden; common to `run` and `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioArguments {
+    /// Scenario file
+    #[arg(value_name = "SCENARIO.TOML")]
+    pub(crate) scenario: PathBuf,
+    /// Seed of every random choice; same scenario and seed, same plan [default: the file's, or 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Scale the file to this many clients in all, cohorts in proportion
+    #[arg(long, value_name = "N")]
+    pub(crate) clients: Option<u64>,
+    /// Give a variable of the file's [vars] another value; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) sets: Vec<(String, String)>,
+    /// Hold the gateway to another profile than the file's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Switch a deliberate fault of the in-repo gateway on, to see the oracle catch it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) defect: Option<String>,
+    /// Wall-clock limit of the run, for example 90s [default: the file's, or 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) max_time: Option<Duration>,
+    /// Factor on time-outs, back-offs and think times of clients and the in-repo gateway
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) time_scale: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = exit_codes())]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArguments,
+    /// Run folder; must not exist, or be empty [default: results/runs/<utc>-<scenario>/]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Load a gateway that is already there instead of starting one
+    #[arg(long, value_name = "ws://HOST:PORT/")]
+    pub(crate) target: Option<String>,
+    /// With --target: allow a load on this host although it is not a loopback address; may be repeated
+    #[arg(long, value_name = "HOST", requires = "target")]
+    pub(crate) allow_remote_target: Vec<String>,
+    /// With --target: the gateway's owner agrees that the run pairs devices there, and removes them again
+    #[arg(long, requires = "target")]
+    pub(crate) allow_store_writes: bool,
+    /// With --target: environment variable that holds the gateway's shared token or password
+    #[arg(long, value_name = "VARIABLE", requires = "target", conflicts_with = "token_file")]
+    pub(crate) token_env: Option<String>,
+    /// With --target: file that holds the gateway's shared token or password
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Stop at the first mismatch
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Print result.json on stdout, and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Threads that drive clients [default: half the cores, at least one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) reactors: Option<u16>,
+    /// No progress line
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Scenario files, or folders to search for them
+    #[arg(required = true, value_name = "FILE OR FOLDER")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Give a variable of the files' [vars] another value; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) sets: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArguments,
+}
+
+fn exit_codes() -> String {
+    format!("Exit codes:\n{}", ExitCode::help_table())
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    harness::scenario::quantity::duration(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,25 @@
+//! One file a command; each turns typed arguments into a call of the library and its answer into text and an exit code.
+
+pub(crate) mod check;
+pub(crate) mod load;
+pub(crate) mod plan;
+pub(crate) mod run;
+
+use std::process::ExitCode;
+
+use crate::printer;
+
+/// Answers what clap refused or printed: help and version are no errors.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            printer::out(&error.render().to_string());
+            ExitCode::SUCCESS
+        }
+        _ => {
+            printer::note(error.render().to_string().trim_end());
+            harness::record::exit_code::ExitCode::Usage.into()
+        }
+    }
+}

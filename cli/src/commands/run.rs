@@ -1,0 +1,198 @@
+//! `pairstorm run`: the main job.
+
+use std::path::PathBuf;
+use std::process::ExitCode as ProcessExitCode;
+
+use anyhow::Context as _;
+use harness::plan::{OracleMode, Plan};
+use harness::record::exit_code::ExitCode;
+use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
+use harness::scenario::Scenario;
+use harness::target::{GatewayCommand, TargetAddress, TargetError};
+
+use crate::args::RunArguments;
+use crate::printer;
+use crate::progress::Display;
+
+pub(crate) fn run(arguments: &RunArguments) -> ProcessExitCode {
+    let Some((scenario, plan)) = super::load::load(&arguments.scenario) else {
+        return ExitCode::Usage.into();
+    };
+    let options = match options(arguments, &scenario, plan) {
+        Ok(options) => options,
+        Err(refusal) => {
+            printer::error(&refusal.message);
+            return refusal.exit.into();
+        }
+    };
+    let mut display = Display::new(arguments.quiet || arguments.json);
+    let finished = drive(options, &mut display);
+    display.clear();
+    match finished {
+        Ok(Ok(outcome)) => report(arguments, &outcome),
+        Ok(Err(error)) => {
+            printer::error(&error.to_string());
+            exit_of(&error).into()
+        }
+        Err(error) => {
+            printer::error(&format!("{error:#}"));
+            ExitCode::Failed.into()
+        }
+    }
+}
+
+/// Why a run is not even tried.
+struct Refusal {
+    message: String,
+    exit: ExitCode,
+}
+
+impl Refusal {
+    fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: ExitCode::Usage }
+    }
+}
+
+fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<RunOptions, Refusal> {
+    let target = match &arguments.target {
+        None => RunTarget::Own(own_gateway()?),
+        Some(url) => RunTarget::Foreign(foreign(arguments, url, scenario, &plan)?),
+    };
+    let out = arguments.out.clone().unwrap_or_else(|| default_folder(&plan.name));
+    Ok(RunOptions {
+        scenario_file: arguments.scenario.scenario.display().to_string(),
+        scenario_sha256: scenario.sha256.clone(),
+        target,
+        reactors: arguments.reactors.map(usize::from),
+        fail_fast: arguments.fail_fast,
+        out,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        plan,
+    })
+}
+
+/// This very program, as `pairstorm gateway …`.
+fn own_gateway() -> Result<GatewayCommand, Refusal> {
+    let program = std::env::current_exe().map_err(|error| Refusal {
+        message: format!("cannot find this program to start it as a gateway: {error}"),
+        exit: ExitCode::Failed,
+    })?;
+    Ok(GatewayCommand { program, prefix: vec!["gateway".into()] })
+}
+
+fn foreign(
+    arguments: &RunArguments,
+    url: &str,
+    scenario: &Scenario,
+    plan: &Plan,
+) -> Result<ForeignTarget, Refusal> {
+    let address = TargetAddress::parse(url, &arguments.allow_remote_target).map_err(|error| {
+        let exit = if matches!(error, TargetError::Resolve { .. }) { ExitCode::Failed } else { ExitCode::Usage };
+        Refusal { message: error.to_string(), exit }
+    })?;
+    if arguments.scenario.time_scale.is_some_and(|scale| (scale - 1.0).abs() > f64::EPSILON) {
+        return Err(Refusal::usage(
+            "--time-scale shortens the time-outs of the in-repo gateway; a gateway behind --target keeps its own",
+        ));
+    }
+    if plan.oracle == OracleMode::Profile && !arguments.allow_store_writes {
+        return Err(Refusal::usage(format!(
+            "this scenario pairs devices, and {url} was not started by this run. If its owner agrees, add \
+             --allow-store-writes: devices and requests are listed before and after, and what the run made is removed. \
+             A scenario with oracle = \"expectations\" asks for nothing but the handshake"
+        )));
+    }
+    let secret = match (&arguments.token_env, &arguments.token_file) {
+        (Some(variable), _) => Some(std::env::var(variable).map_err(|error| {
+            Refusal::usage(format!("--token-env {variable}: {error}"))
+        })?),
+        (None, Some(file)) => Some(
+            std::fs::read_to_string(file)
+                .map_err(|error| Refusal::usage(format!("--token-file {}: {error}", file.display())))?
+                .trim_end()
+                .to_owned(),
+        ),
+        (None, None) => None,
+    };
+    Ok(ForeignTarget {
+        url: url.to_owned(),
+        address,
+        secret,
+        declared: scenario.declares_gateway_config,
+        identity_secret: harness::plan::identity::random_secret().map_err(|error| Refusal {
+            message: format!("the system gives no random bytes: {error}"),
+            exit: ExitCode::Failed,
+        })?,
+    })
+}
+
+/// `results/runs/<utc>-<name>/`, with a number when two runs begin in the same second.
+fn default_folder(name: &str) -> PathBuf {
+    let stem = format!("{}-{name}", harness::clock::utc_stamp());
+    let runs = PathBuf::from("results/runs");
+    let mut folder = runs.join(&stem);
+    let mut number = 2;
+    while folder.exists() {
+        folder = runs.join(format!("{stem}-{number}"));
+        number += 1;
+    }
+    folder
+}
+
+fn drive(options: RunOptions, display: &mut Display) -> anyhow::Result<Result<RunOutcome, RunError>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the run's event loop")?;
+    Ok(runtime.block_on(async {
+        let interrupt = interrupted();
+        harness::run::run(options, display, interrupt).await
+    }))
+}
+
+/// Resolves at the first SIGINT or SIGTERM. Never, when the system refuses handlers: then a signal ends the process, and
+/// the kernel the gateway with it.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+fn report(arguments: &RunArguments, outcome: &RunOutcome) -> ProcessExitCode {
+    if arguments.json {
+        match harness::report::json::text(&outcome.result) {
+            Ok(text) => printer::out(&text),
+            Err(error) => {
+                printer::error(&format!("the result cannot be written as JSON: {error}"));
+                return ExitCode::Failed.into();
+            }
+        }
+    } else {
+        printer::out(&outcome.summary);
+    }
+    for remark in &outcome.remarks {
+        printer::note(&format!("note: {remark}"));
+    }
+    if let Some(folder) = &outcome.folder
+        && !arguments.json
+    {
+        printer::out(&format!("files: {}\n", folder.display()));
+    }
+    outcome.exit.into()
+}
+
+fn exit_of(error: &RunError) -> ExitCode {
+    match error {
+        RunError::NotForForeign(_) | RunError::Files(harness::report::files::FilesError::NotEmpty { .. }) => {
+            ExitCode::Usage
+        }
+        _ => ExitCode::Failed,
+    }
+}

@@ -1,0 +1,104 @@
+//! Somebody else's gateway: loaded only with leave, and left as it was.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::{binary, finish, scenario, scratch, write};
+use serde_json::Value;
+
+/// A gateway that the run did not start.
+struct Gateway {
+    child: Child,
+    url: String,
+}
+
+impl Gateway {
+    fn start(state: &Path) -> Self {
+        let config = r#"{"gateway":{"auth":{"mode":"token","token":"owners-token"},"trustedProxies":["127.2.0.1"]}}"#;
+        write(state, "openclaw.json", config);
+        let mut child = Command::new(binary())
+            .args(["gateway", "--profile", "article", "--port", "0", "--state-dir"])
+            .arg(state)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the gateway starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let url = stdout
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
+            .expect("it listens");
+        Self { child, url }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> common::Finished {
+    let child = Command::new(binary())
+        .args(arguments)
+        .current_dir(folder)
+        .env("OWNERS_TOKEN", "owners-token")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    finish(child)
+}
+
+fn devices(state: &Path, name: &str) -> usize {
+    let text = std::fs::read_to_string(state.join("devices").join(name)).unwrap_or_else(|_| "{}".to_owned());
+    serde_json::from_str::<Value>(&text).expect("JSON").as_object().expect("an object").len()
+}
+
+#[test]
+fn with_leave_it_is_loaded_judged_and_left_as_it_was() {
+    let (folder, state) = (scratch(), scratch());
+    let gateway = Gateway::start(state.path());
+    let first_contact = scenario("first-contact.toml");
+    let arguments = [
+        "run", &first_contact, "--target", &gateway.url, "--allow-store-writes", "--token-env", "OWNERS_TOKEN",
+        "--json", "--out", "run",
+    ];
+    let finished = run(folder.path(), &arguments);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    let result = finished.result();
+    assert!(result["attempts"]["session"].as_u64() > Some(10), "{}", finished.said());
+    assert!(finished.stderr.contains("everything that the run left on the gateway was removed"), "{}", finished.said());
+    assert_eq!((devices(state.path(), "paired.json"), devices(state.path(), "pending.json")), (0, 0));
+    for entry in std::fs::read_dir(folder.path().join("run")).expect("a folder").flatten() {
+        let content = std::fs::read(entry.path()).expect("a file");
+        let content = String::from_utf8_lossy(&content);
+        assert!(!content.contains("owners-token"), "{} holds the token", entry.path().display());
+    }
+}
+
+#[test]
+fn expectations_ask_for_nothing_but_the_handshake() {
+    let (folder, state) = (scratch(), scratch());
+    let gateway = Gateway::start(state.path());
+    let expectations = scenario("expectations-only.toml");
+    let arguments = ["run", &expectations, "--target", &gateway.url, "--token-env", "OWNERS_TOKEN", "--json", "--out", "run"];
+    let finished = run(folder.path(), &arguments);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+}
+
+#[test]
+fn what_needs_our_own_gateway_is_refused() {
+    let folder = scratch();
+    let smoke = scenario("smoke.toml");
+    let arguments = ["run", &smoke, "--target", "ws://127.0.0.1:9/", "--allow-store-writes"];
+    let finished = run(folder.path(), &arguments);
+    assert_eq!(finished.code, Some(64), "{}", finished.said());
+    assert!(finished.stderr.contains("needs a gateway that the run starts"), "{}", finished.said());
+}

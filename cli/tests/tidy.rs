@@ -1,0 +1,158 @@
+//! Rules about the source tree that no compiler checks (CONTRIBUTING.md, "House rules").
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
+const PURE: [&str; 9] = [
+    "protocol/src",
+    "gateway-under-test/src/policy",
+    "harness/src/client",
+    "harness/src/history.rs",
+    "harness/src/observation.rs",
+    "harness/src/oracle",
+    "harness/src/plan",
+    "harness/src/record",
+    "harness/src/scenario",
+];
+
+/// What a pure module must not name. Addresses (`std::net::IpAddr`) are data and fine.
+const FORBIDDEN: [&str; 12] = [
+    "Instant::now",
+    "SystemTime::now",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "tokio::",
+    "socket2::",
+    "std::thread",
+    "std::process::Command",
+    "File::open",
+    "File::create",
+    "fs::write",
+];
+
+/// Where a word is allowed after all: file, word.
+const EXCEPTIONS: [(&str, &str); 1] = [
+    // `load` reads the scenario file and hands its text to `parse`, which does everything else.
+    ("harness/src/scenario/mod.rs", "File::open"),
+];
+
+/// Everything that lies at the top of the repository.
+const TOP_LEVEL: [&str; 21] = [
+    ".ci",
+    ".config",
+    ".gitignore",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "benches",
+    "cli",
+    "clippy.toml",
+    "deny.toml",
+    "docs",
+    "gateway-under-test",
+    "harness",
+    "protocol",
+    "results",
+    "rustfmt.toml",
+    "scenarios",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Files under `path` (or `path` itself) with this extension, sorted.
+fn files(path: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            found.extend(files(&entry.unwrap().path(), extension));
+        }
+    } else if path.extension().is_some_and(|e| e == extension) {
+        found.push(path.to_owned());
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn pure_modules_name_no_clock_socket_or_task() {
+    let root = root();
+    let mut faults = Vec::new();
+    for module in PURE {
+        let sources = files(&root.join(module), "rs");
+        assert!(!sources.is_empty(), "{module} has no source files: was it renamed?");
+        for source in sources {
+            let name = source.strip_prefix(&root).unwrap().display().to_string();
+            for (number, line) in fs::read_to_string(&source).unwrap().lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                for word in FORBIDDEN {
+                    if code.contains(word) && !EXCEPTIONS.contains(&(name.as_str(), word)) {
+                        faults.push(format!("{name}:{}: `{word}`", number + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "a pure module does IO:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn nothing_lies_about_at_the_top() {
+    let root = root();
+    // What git tracks; where there is no git (an unpacked archive), what is there.
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(&root).output();
+    let tracked: Vec<String> = match listed {
+        Ok(output) if output.status.success() && !output.stdout.is_empty() => {
+            String::from_utf8_lossy(&output.stdout).split_terminator('\0').map(str::to_owned).collect()
+        }
+        _ => fs::read_dir(&root)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "target" && name != ".git")
+            .collect(),
+    };
+    assert!(tracked.iter().any(|path| path == "Cargo.toml"), "{tracked:?}");
+    for path in tracked {
+        let top = path.split('/').next().unwrap_or_default();
+        assert!(TOP_LEVEL.contains(&top), "`{top}` is not on the list in cli/tests/tidy.rs");
+    }
+}
+
+#[test]
+fn scenarios_say_what_they_are_first() {
+    let scenarios = files(&root().join("scenarios"), "toml");
+    assert!(!scenarios.is_empty(), "no scenario found");
+    for scenario in scenarios {
+        let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&scenario).unwrap();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let key = |line: Option<&str>| {
+            line.and_then(|line| line.split_once('=')).map(|(key, _)| key.trim().to_owned())
+        };
+        let (first, second) = (lines.next(), lines.next());
+        assert_eq!(key(first).as_deref(), Some("name"), "{name} must begin with `name`");
+        assert_eq!(key(second).as_deref(), Some("about"), "{name} must go on with `about`");
+        let stem = scenario.file_stem().unwrap().to_string_lossy().into_owned();
+        assert_eq!(
+            first.and_then(|line| line.split('"').nth(1)),
+            Some(stem.as_str()),
+            "{name}: a scenario is found by the name of its file"
+        );
+        let about =
+            second.and_then(|line| line.split_once('=')).map(|(_, text)| text.trim().trim_matches('"'));
+        // A text of several lines goes on below its opening quotes.
+        let said = about.is_some_and(|text| !text.is_empty())
+            || lines.next().is_some_and(|line| !line.starts_with('"'));
+        assert!(said, "{name}: `about` says nothing");
+    }
+}

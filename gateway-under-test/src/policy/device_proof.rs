@@ -1,0 +1,246 @@
+//! Proof of the device key: id, clock, nonce, signature (rows 12 to 15).
+//!
+//! Signatures are checked with `verify_strict`. It differs from OpenSSL's rule, which real gateways use, only for public
+//! keys of small order, which no honest key generation yields and with which a signature proves nothing; and for a
+//! signature point of small order, which an honest signer meets with probability 2^-250.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ed25519_dalek::{Signature, VerifyingKey};
+use protocol::connect::{ClientInfo, DeviceProof};
+use protocol::error::DetailCode;
+use protocol::{ErrorDetails, SignaturePayload, device_id};
+
+use super::refusal::Refusal;
+use crate::profile::{DeviceDetails, Profile};
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT.with_encode_padding(false));
+const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+
+/// DER of an Ed25519 `SubjectPublicKeyInfo` up to the key (RFC 8410).
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// What a device claims, and what it should have signed.
+#[derive(Clone, Copy)]
+pub struct Claim<'a> {
+    /// `device` of the request.
+    pub device: &'a DeviceProof,
+    /// `client` of the request.
+    pub client: &'a ClientInfo,
+    /// Effective role.
+    pub role: &'a str,
+    /// Scopes in the order of the request.
+    pub scopes: &'a [String],
+    /// The credential that is signed.
+    pub token: &'a str,
+    /// The challenge's nonce.
+    pub nonce: &'a str,
+}
+
+/// Checks a claim at `now_ms` (milliseconds since the Unix epoch) and gives the key as base64url.
+///
+/// # Errors
+/// The refusal of the first of rows 12 to 15 that applies.
+pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<String, Refusal> {
+    let Claim { device, client, .. } = *claim;
+    let refuse = |message: &str, reason: &'static str| {
+        let code = match profile.device_details {
+            DeviceDetails::OneCode => DetailCode::DeviceAuthInvalid,
+        };
+        let details =
+            ErrorDetails { code: Some(code), reason: Some(reason.to_owned()), ..ErrorDetails::default() };
+        Refusal::invalid(message, reason).detailed(details)
+    };
+    let key = decode_key(&device.public_key)
+        .filter(|key| device_id(key) == device.id)
+        .ok_or_else(|| refuse("device identity mismatch", "device-id-mismatch"))?;
+    if now_ms.abs_diff(device.signed_at) > profile.skew_ms {
+        return Err(refuse("device signature expired", "device-signature-stale"));
+    }
+    let nonce = device.nonce.as_deref().unwrap_or_default().trim();
+    if nonce.is_empty() {
+        return Err(refuse("device nonce required", "device-nonce-missing"));
+    }
+    if nonce != claim.nonce {
+        return Err(refuse("device nonce mismatch", "device-nonce-mismatch"));
+    }
+    let payload = SignaturePayload {
+        device_id: &device.id,
+        client_id: client.id.as_str(),
+        client_mode: client.mode.as_str(),
+        role: claim.role,
+        scopes: claim.scopes,
+        signed_at_ms: device.signed_at,
+        token: claim.token,
+        nonce: claim.nonce,
+        platform: &client.platform,
+        device_family: client.device_family.as_deref().unwrap_or_default(),
+    };
+    let is_signed = || {
+        let verifying = VerifyingKey::from_bytes(&key).ok()?;
+        let signature = Signature::from_bytes(&decode(&device.signature)?.try_into().ok()?);
+        profile
+            .payload_versions
+            .iter()
+            .any(|version| verifying.verify_strict(payload.text(*version).as_bytes(), &signature).is_ok())
+            .then_some(())
+    };
+    is_signed().ok_or_else(|| refuse("device signature invalid", "device-signature"))?;
+    Ok(BASE64URL.encode(key))
+}
+
+/// A key in any accepted form as base64url; the text itself if it is in none, so that it equals no key.
+#[must_use]
+pub fn normalized_key(text: &str) -> std::borrow::Cow<'_, str> {
+    // 43 characters are the usual form already; re-encoding could only differ in unused bits.
+    if text.len() == 43 && !text.contains(['+', '/']) {
+        return std::borrow::Cow::Borrowed(text);
+    }
+    decode_key(text).map_or(std::borrow::Cow::Borrowed(text), |key| BASE64URL.encode(key).into())
+}
+
+/// 32 key bytes from base64url, standard base64, or SPKI in PEM.
+fn decode_key(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    if let Some(pem) = text.strip_prefix("-----BEGIN PUBLIC KEY-----") {
+        let body: String =
+            pem.split("-----END PUBLIC KEY-----").next()?.chars().filter(|c| !c.is_whitespace()).collect();
+        return BASE64.decode(body).ok()?.strip_prefix(&SPKI_PREFIX)?.try_into().ok();
+    }
+    decode(text)?.try_into().ok()
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    BASE64URL.decode(text).or_else(|_| BASE64.decode(text)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ARTICLE;
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use proptest::prelude::*;
+    use protocol::{ClientId, ClientMode, PayloadVersion};
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    struct Signed {
+        device: DeviceProof,
+        client: ClientInfo,
+        scopes: Vec<String>,
+    }
+
+    fn signed(version: PayloadVersion) -> Signed {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = key.verifying_key().to_bytes();
+        let client = ClientInfo {
+            id: ClientId::Cli,
+            display_name: None,
+            version: "1".into(),
+            platform: " MacIntel".into(),
+            device_family: None,
+            model_identifier: None,
+            mode: ClientMode::Cli,
+            instance_id: None,
+            build_id: None,
+            time_zone: None,
+        };
+        let scopes = vec!["operator.read".to_owned(), "operator.write".to_owned()];
+        let id = device_id(&public);
+        let text = SignaturePayload {
+            device_id: &id,
+            client_id: "cli",
+            client_mode: "cli",
+            role: "operator",
+            scopes: &scopes,
+            signed_at_ms: NOW,
+            token: "secret",
+            nonce: "nonce-1",
+            platform: &client.platform,
+            device_family: "",
+        }
+        .text(version);
+        let signature = BASE64URL.encode(key.sign(text.as_bytes()).to_bytes());
+        let device = DeviceProof {
+            id,
+            public_key: BASE64URL.encode(public),
+            signature,
+            signed_at: NOW,
+            nonce: Some("nonce-1".into()),
+        };
+        Signed { device, client, scopes }
+    }
+
+    fn check(signed: &Signed, now_ms: u64) -> Result<String, &'static str> {
+        let claim = Claim {
+            device: &signed.device,
+            client: &signed.client,
+            role: "operator",
+            scopes: &signed.scopes,
+            token: "secret",
+            nonce: "nonce-1",
+        };
+        verify(&ARTICLE, &claim, now_ms).map_err(|refusal| refusal.cause)
+    }
+
+    #[test]
+    fn both_payloads_and_every_encoding_are_accepted() {
+        for version in [PayloadVersion::V2, PayloadVersion::V3] {
+            assert!(check(&signed(version), NOW).is_ok(), "{version:?}");
+        }
+        assert_eq!(check(&signed(PayloadVersion::V1), NOW), Err("device-signature"));
+
+        let mut standard = signed(PayloadVersion::V2);
+        let usual = standard.device.public_key.clone();
+        let raw = decode_key(&usual).unwrap();
+        standard.device.public_key = BASE64.encode(raw);
+        standard.device.signature = BASE64.encode(decode(&standard.device.signature).unwrap());
+        assert_eq!(check(&standard, NOW), Ok(usual.clone()));
+
+        let der = [SPKI_PREFIX.as_slice(), &raw].concat();
+        standard.device.public_key =
+            format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", BASE64.encode(der));
+        assert_eq!(check(&standard, NOW), Ok(usual.clone()));
+        assert_eq!(normalized_key(&standard.device.public_key), usual);
+    }
+
+    #[test]
+    fn rows_12_to_15_in_their_order() {
+        let mut bad = signed(PayloadVersion::V3);
+        bad.device.signature = "AAAA".into();
+        assert_eq!(check(&bad, NOW), Err("device-signature"));
+        bad.device.nonce = Some("other".into());
+        assert_eq!(check(&bad, NOW), Err("device-nonce-mismatch"));
+        bad.device.nonce = Some("  ".into());
+        assert_eq!(check(&bad, NOW), Err("device-nonce-missing"));
+        assert_eq!(check(&bad, NOW + 120_001), Err("device-signature-stale"));
+        assert_eq!(check(&bad, NOW + 120_000), Err("device-nonce-missing"));
+        assert_eq!(check(&bad, NOW - 120_001), Err("device-signature-stale"));
+        bad.device.id = bad.device.id.to_uppercase();
+        assert_eq!(check(&bad, NOW + 120_001), Err("device-id-mismatch"));
+        bad.device.public_key = "nonsense".into();
+        assert_eq!(check(&bad, NOW), Err("device-id-mismatch"));
+    }
+
+    #[test]
+    fn scopes_are_signed_in_their_order() {
+        let mut reversed = signed(PayloadVersion::V2);
+        reversed.scopes.reverse();
+        assert_eq!(check(&reversed, NOW), Err("device-signature"));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_proofs_never_panic(key in "\\PC{0,80}", signature in "\\PC{0,120}", signed_at: u64, now: u64) {
+            let mut hostile = signed(PayloadVersion::V2);
+            hostile.device.public_key = key;
+            hostile.device.signature = signature;
+            hostile.device.signed_at = signed_at;
+            prop_assert!(check(&hostile, now).is_err());
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! Shapes of parameters, and the texts of OpenClaw's validator (ajv, all errors, formatted by the gateway).
+//!
+//! Order of errors at one object, as ajv reports them: missing keys in the order of the schema, unexpected keys, then
+//! the values in the order of the schema. Several errors are joined by `; `, repeated ones are said once. Unexpected
+//! keys come sorted (`serde_json` does not keep the order in which they were written).
+
+use protocol::{ClientId, ClientMode};
+use serde_json::Value;
+
+use crate::profile::Profile;
+
+/// Errors after which the validator stops; a hostile message could otherwise make it write more than it read.
+const ERRORS_MAX: usize = 64;
+/// Characters of a property name that are repeated in an error.
+const NAME_CHARS_MAX: usize = 200;
+
+/// A shape.
+#[derive(Debug, Clone, Copy)]
+enum Schema {
+    /// Any value.
+    Any,
+    /// A string of at least so many characters.
+    Text { min: usize },
+    /// One of the names that the function knows (a union of constants in the original).
+    Names(fn(&str) -> bool),
+    /// Exactly this string.
+    Constant(&'static str),
+    /// A whole number of at least this.
+    Whole { min: i64 },
+    /// A list of strings of at least one character.
+    Texts,
+    /// An object whose values are booleans.
+    Flags,
+    /// A closed object.
+    Object(&'static [Field]),
+    /// `auth`: a closed object of strings whose keys the profile names.
+    Auth,
+}
+
+/// A key of a closed object.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    key: &'static str,
+    schema: Schema,
+    required: bool,
+}
+
+const fn required(key: &'static str, schema: Schema) -> Field {
+    Field { key, schema, required: true }
+}
+
+const fn optional(key: &'static str, schema: Schema) -> Field {
+    Field { key, schema, required: false }
+}
+
+const NON_EMPTY: Schema = Schema::Text { min: 1 };
+
+const CLIENT: &[Field] = &[
+    required("id", Schema::Names(is_client_id)),
+    optional("displayName", NON_EMPTY),
+    required("version", NON_EMPTY),
+    required("platform", NON_EMPTY),
+    optional("deviceFamily", NON_EMPTY),
+    optional("modelIdentifier", NON_EMPTY),
+    required("mode", Schema::Names(is_client_mode)),
+    optional("instanceId", NON_EMPTY),
+];
+
+const DEVICE: &[Field] = &[
+    required("id", NON_EMPTY),
+    required("publicKey", NON_EMPTY),
+    required("signature", NON_EMPTY),
+    required("signedAt", Schema::Whole { min: 0 }),
+    required("nonce", NON_EMPTY),
+];
+
+const CONNECT: &[Field] = &[
+    required("minProtocol", Schema::Whole { min: 1 }),
+    required("maxProtocol", Schema::Whole { min: 1 }),
+    required("client", Schema::Object(CLIENT)),
+    optional("caps", Schema::Texts),
+    optional("commands", Schema::Texts),
+    optional("permissions", Schema::Flags),
+    optional("pathEnv", Schema::Text { min: 0 }),
+    optional("role", NON_EMPTY),
+    optional("scopes", Schema::Texts),
+    optional("device", Schema::Object(DEVICE)),
+    optional("auth", Schema::Auth),
+    optional("locale", Schema::Text { min: 0 }),
+    optional("userAgent", Schema::Text { min: 0 }),
+];
+
+const REQUEST_FRAME: &[Field] = &[
+    required("type", Schema::Constant("req")),
+    required("id", NON_EMPTY),
+    required("method", NON_EMPTY),
+    optional("params", Schema::Any),
+];
+
+fn is_client_id(name: &str) -> bool {
+    ClientId::ALL.iter().any(|id| id.known_before_v4() && id.as_str() == name)
+}
+
+fn is_client_mode(name: &str) -> bool {
+    ClientMode::ALL.iter().any(|mode| mode.known_before_v4() && mode.as_str() == name)
+}
+
+/// Parameters of a method, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Params {
+    /// `connect`.
+    Connect,
+    /// `device.pair.list`.
+    Empty,
+    /// `device.pair.approve`, `device.pair.reject`.
+    RequestId,
+    /// `device.pair.remove`.
+    DeviceId,
+    /// `device.token.rotate`.
+    Rotate,
+    /// `device.token.revoke`.
+    Revoke,
+    /// A request frame itself (after hello).
+    RequestFrame,
+}
+
+impl Params {
+    fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Connect => CONNECT,
+            Self::Empty => &[],
+            Self::RequestId => const { &[required("requestId", NON_EMPTY)] },
+            Self::DeviceId => const { &[required("deviceId", NON_EMPTY)] },
+            Self::Rotate => {
+                const {
+                    &[
+                        required("deviceId", NON_EMPTY),
+                        required("role", NON_EMPTY),
+                        optional("scopes", Schema::Texts),
+                    ]
+                }
+            }
+            Self::Revoke => const { &[required("deviceId", NON_EMPTY), required("role", NON_EMPTY)] },
+            Self::RequestFrame => REQUEST_FRAME,
+        }
+    }
+}
+
+/// Holds a value to a shape.
+///
+/// # Errors
+/// The validator's text, for example `at /client: must have required property 'mode'`.
+pub fn validate(profile: &Profile, params: Params, value: &Value) -> Result<(), String> {
+    let mut errors = Errors { parts: Vec::new(), profile };
+    errors.check(Schema::Object(params.fields()), value, "");
+    if errors.parts.is_empty() { Ok(()) } else { Err(errors.parts.join("; ")) }
+}
+
+struct Errors<'a> {
+    parts: Vec<String>,
+    profile: &'a Profile,
+}
+
+impl Errors<'_> {
+    fn say(&mut self, path: &str, message: &str) {
+        let part = if path.is_empty() { message.to_owned() } else { format!("at {path}: {message}") };
+        self.push(part);
+    }
+
+    fn push(&mut self, part: String) {
+        if !self.is_full() && !self.parts.contains(&part) {
+            self.parts.push(part);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.parts.len() >= ERRORS_MAX
+    }
+
+    fn check(&mut self, schema: Schema, value: &Value, path: &str) {
+        if self.is_full() {
+            return;
+        }
+        match schema {
+            Schema::Any => {}
+            Schema::Text { min } => match value {
+                Value::String(text) if text.chars().take(min).count() < min => {
+                    self.say(path, &format!("must NOT have fewer than {min} characters"));
+                }
+                Value::String(_) => {}
+                _ => self.say(path, "must be string"),
+            },
+            Schema::Names(known) => {
+                if value.as_str().is_some_and(known) {
+                    return;
+                }
+                if !value.is_string() {
+                    self.say(path, "must be string");
+                }
+                self.say(path, "must be equal to constant");
+                self.say(path, "must match a schema in anyOf");
+            }
+            Schema::Constant(text) => {
+                if !value.is_string() {
+                    self.say(path, "must be string");
+                }
+                if value.as_str() != Some(text) {
+                    self.say(path, "must be equal to constant");
+                }
+            }
+            Schema::Whole { min } => {
+                if !is_whole(value) {
+                    self.say(path, "must be integer");
+                }
+                // The bound is checked on every number, whole or not.
+                #[expect(clippy::cast_precision_loss, reason = "bounds are 0 and 1")]
+                if value.as_f64().is_some_and(|number| number < min as f64) {
+                    self.say(path, &format!("must be >= {min}"));
+                }
+            }
+            Schema::Texts => match value {
+                Value::Array(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        if self.is_full() {
+                            return;
+                        }
+                        self.check(NON_EMPTY, item, &format!("{path}/{index}"));
+                    }
+                }
+                _ => self.say(path, "must be array"),
+            },
+            Schema::Flags => match value {
+                Value::Object(map) => {
+                    for (key, flag) in map {
+                        if self.is_full() {
+                            return;
+                        }
+                        if !flag.is_boolean() {
+                            let key: String = key.chars().take(NAME_CHARS_MAX).collect();
+                            let key = key.replace('~', "~0").replace('/', "~1");
+                            self.say(&format!("{path}/{key}"), "must be boolean");
+                        }
+                    }
+                }
+                _ => self.say(path, "must be object"),
+            },
+            Schema::Object(fields) => match value {
+                Value::Object(map) => {
+                    for field in fields {
+                        if field.required && !map.contains_key(field.key) {
+                            self.say(path, &format!("must have required property '{}'", field.key));
+                        }
+                    }
+                    self.unexpected(map.keys(), |key| fields.iter().any(|field| field.key == key), path);
+                    for field in fields {
+                        if let Some(value) = map.get(field.key) {
+                            self.check(field.schema, value, &format!("{path}/{}", field.key));
+                        }
+                    }
+                }
+                _ => self.say(path, "must be object"),
+            },
+            Schema::Auth => match value {
+                Value::Object(map) => {
+                    let keys = self.profile.auth_keys;
+                    self.unexpected(map.keys(), |key| keys.contains(&key), path);
+                    for key in keys {
+                        if let Some(value) = map.get(*key) {
+                            self.check(Schema::Text { min: 0 }, value, &format!("{path}/{key}"));
+                        }
+                    }
+                }
+                _ => self.say(path, "must be object"),
+            },
+        }
+    }
+
+    fn unexpected<'k>(&mut self, keys: impl Iterator<Item = &'k String>, known: impl Fn(&str) -> bool, path: &str) {
+        for key in keys.filter(|key| !known(key)) {
+            if self.is_full() {
+                return;
+            }
+            let shown: String = key.chars().take(NAME_CHARS_MAX).collect();
+            let place = if path.is_empty() { "root" } else { path };
+            self.push(format!("at {place}: unexpected property '{shown}'"));
+        }
+    }
+}
+
+fn is_whole(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_u64() || number.is_i64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ARTICLE;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn good() -> Value {
+        json!({
+            "minProtocol": 3, "maxProtocol": 3,
+            "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"},
+            "device": {"id": "i", "publicKey": "k", "signature": "s", "signedAt": 1, "nonce": "n"},
+            "auth": {"token": "t"},
+        })
+    }
+
+    fn with(pointer: &str, value: Value) -> Value {
+        let mut params = good();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        params.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
+        params
+    }
+
+    fn without(pointer: &str) -> Value {
+        let mut params = good();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        params.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+        params
+    }
+
+    fn text(value: &Value) -> String {
+        validate(&ARTICLE, Params::Connect, value).err().unwrap_or_default()
+    }
+
+    /// Texts observed on 2026.2.21 and 2026.3.13 (cases a08 and a09).
+    #[test]
+    fn observed_texts() {
+        let rows: &[(Value, &str)] = &[
+            (good(), ""),
+            (with("/bogus", json!(1)), "at root: unexpected property 'bogus'"),
+            (with("/client/bogus", json!(1)), "at /client: unexpected property 'bogus'"),
+            (with("/auth/bogus", json!("x")), "at /auth: unexpected property 'bogus'"),
+            (with("/device/bogus", json!(1)), "at /device: unexpected property 'bogus'"),
+            (without("/client/id"), "at /client: must have required property 'id'"),
+            (without("/client/version"), "at /client: must have required property 'version'"),
+            (without("/client/mode"), "at /client: must have required property 'mode'"),
+            (
+                with("/client/id", json!("my-client")),
+                "at /client/id: must be equal to constant; at /client/id: must match a schema in anyOf",
+            ),
+            (
+                with("/client/mode", json!("weird")),
+                "at /client/mode: must be equal to constant; at /client/mode: must match a schema in anyOf",
+            ),
+            (with("/client/version", json!("")), "at /client/version: must NOT have fewer than 1 characters"),
+            (without("/minProtocol"), "must have required property 'minProtocol'"),
+            (with("/minProtocol", json!("3")), "at /minProtocol: must be integer"),
+            (with("/role", json!("")), "at /role: must NOT have fewer than 1 characters"),
+            (with("/role", json!("admin")), ""),
+            (with("/scopes", json!([1])), "at /scopes/0: must be string"),
+            (with("/scopes", json!([""])), "at /scopes/0: must NOT have fewer than 1 characters"),
+            (with("/scopes", json!("operator.read")), "at /scopes: must be array"),
+            (without("/device/signature"), "at /device: must have required property 'signature'"),
+            (without("/device/nonce"), "at /device: must have required property 'nonce'"),
+            (with("/device/signedAt", json!("1")), "at /device/signedAt: must be integer"),
+            (with("/device/signedAt", json!(-1)), "at /device/signedAt: must be >= 0"),
+            (with("/auth", Value::Null), "at /auth: must be object"),
+            (with("/device", Value::Null), "at /device: must be object"),
+            (Value::Null, "must be object"),
+            (
+                json!({"pad": "x"}),
+                "must have required property 'minProtocol'; must have required property 'maxProtocol'; must have \
+                 required property 'client'; at root: unexpected property 'pad'",
+            ),
+            // Keys of 2026.3.13 and ids of 2026.9.6 are unknown here.
+            (with("/auth/bootstrapToken", json!("x")), "at /auth: unexpected property 'bootstrapToken'"),
+            (
+                with("/client/id", json!("openclaw-tui")),
+                "at /client/id: must be equal to constant; at /client/id: must match a schema in anyOf",
+            ),
+            (with("/auth/deviceToken", json!("x")), ""),
+            (with("/minProtocol", json!(3.0)), ""),
+            (with("/minProtocol", json!(0)), "at /minProtocol: must be >= 1"),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(text(value), *expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn observed_frame_text() {
+        let frame = json!({"type": "event", "event": "x"});
+        assert_eq!(
+            validate(&ARTICLE, Params::RequestFrame, &frame).unwrap_err(),
+            "must have required property 'id'; must have required property 'method'; at root: unexpected property \
+             'event'; at /type: must be equal to constant"
+        );
+    }
+
+    #[test]
+    fn the_text_is_bounded() {
+        let many: Vec<u32> = vec![0; 20_000];
+        let text = text(&with("/scopes", json!(many)));
+        assert_eq!(text.split("; ").count(), ERRORS_MAX);
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(
+                    prop_oneof![Just("client".to_owned()), Just("auth".to_owned()), "[a-z]{1,6}"],
+                    inner,
+                    0..4
+                )
+                .prop_map(|map| Value::from_iter(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_what_the_type_takes(value in any_json()) {
+            for params in [Params::Connect, Params::Rotate, Params::RequestFrame] {
+                let _ = validate(&ARTICLE, params, &value);
+            }
+            if validate(&ARTICLE, Params::Connect, &value).is_ok() {
+                prop_assert!(super::super::attempt::decode_params(value).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Methods after hello.
+
+use protocol::frame::Response;
+use protocol::pairing::method;
+use protocol::{ErrorCode, ErrorShape, Frame};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use super::Gateway;
+use crate::clock::wall_ms;
+use crate::policy::schema::{self, Params};
+use crate::policy::authority;
+use crate::store::StoreError;
+
+/// The caller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) role: &'a str,
+    pub(super) scopes: &'a [String],
+}
+
+/// Serves one message of a session; `None` when it gets no answer.
+pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
+    let request = match Frame::decode(message) {
+        Ok(Frame::Request(request)) => request,
+        Err(protocol::FrameError::NotJson(_)) => return None,
+        Ok(_) | Err(protocol::FrameError::NotAFrame(_)) => {
+            let value: Value = serde_json::from_slice(message).ok()?;
+            let text = schema::validate(gateway.rules.profile, Params::RequestFrame, &value)
+                .err()
+                .unwrap_or_else(|| "validation error".to_owned());
+            return encode("invalid", Err(invalid(format!("invalid request frame: {text}"))));
+        }
+    };
+    let result = call(gateway, caller, &request.method, request.params).await;
+    encode(&request.id, result)
+}
+
+/// The text of a response; `None` only if it cannot be serialised.
+pub(super) fn encode(id: &str, result: Result<Box<RawValue>, Box<ErrorShape>>) -> Option<String> {
+    let (ok, payload, error) = match result {
+        Ok(payload) => (true, Some(payload), None),
+        Err(error) => (false, None, Some(*error)),
+    };
+    Frame::Response(Response { id: id.into(), ok, payload: payload.as_deref(), error }).encode().ok()
+}
+
+fn invalid(message: String) -> Box<ErrorShape> {
+    Box::new(ErrorShape::new(ErrorCode::InvalidRequest, message))
+}
+
+async fn call(
+    gateway: &Gateway,
+    caller: Caller<'_>,
+    name: &str,
+    params: Option<&RawValue>,
+) -> Result<Box<RawValue>, Box<ErrorShape>> {
+    authority::authorize(caller.role, caller.scopes, name)?;
+    let store = &gateway.store;
+    match name {
+        authority::HEALTH => reply(&health(gateway)),
+        authority::STATUS => reply(&status(gateway)),
+        method::LIST => {
+            parse::<Value>(gateway, name, Params::Empty, params)?;
+            reply(&store.list().await.map_err(|error| failed(gateway, &error))?)
+        }
+        method::APPROVE => {
+            let params: protocol::pairing::RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
+            answer(gateway, store.approve(params.request_id).await)
+        }
+        method::REJECT => {
+            let params: protocol::pairing::RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
+            answer(gateway, store.reject(params.request_id).await)
+        }
+        method::REMOVE => {
+            let params: protocol::pairing::DeviceIdParams = parse(gateway, name, Params::DeviceId, params)?;
+            answer(gateway, store.remove(params.device_id).await)
+        }
+        method::ROTATE => {
+            let params = parse(gateway, name, Params::Rotate, params)?;
+            answer(gateway, store.rotate(params).await)
+        }
+        method::REVOKE => {
+            let params = parse(gateway, name, Params::Revoke, params)?;
+            answer(gateway, store.revoke(params).await)
+        }
+        unknown => Err(invalid(format!("unknown method: {unknown}"))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(
+    gateway: &Gateway,
+    name: &str,
+    shape: Params,
+    params: Option<&RawValue>,
+) -> Result<T, Box<ErrorShape>> {
+    // Absent parameters are an empty object to OpenClaw's handlers.
+    let text = params.map_or("{}", RawValue::get);
+    let wrong = |text: String| invalid(format!("invalid {name} params: {text}"));
+    let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    schema::validate(gateway.rules.profile, shape, &value).map_err(wrong)?;
+    serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+}
+
+fn reply(payload: &impl Serialize) -> Result<Box<RawValue>, Box<ErrorShape>> {
+    to_raw_value(payload)
+        .map_err(|error| Box::new(ErrorShape::new(ErrorCode::Unavailable, error.to_string())))
+}
+
+fn answer<T: Serialize>(
+    gateway: &Gateway,
+    result: Result<Result<T, Box<ErrorShape>>, StoreError>,
+) -> Result<Box<RawValue>, Box<ErrorShape>> {
+    reply(&result.map_err(|error| failed(gateway, &error))??)
+}
+
+fn failed(gateway: &Gateway, error: &StoreError) -> Box<ErrorShape> {
+    gateway.log.line(&format!("[gateway] device store: {error}"));
+    let mut shape = ErrorShape::new(ErrorCode::Unavailable, "device store unavailable");
+    shape.retryable = Some(true);
+    Box::new(shape)
+}
+
+fn health(gateway: &Gateway) -> Value {
+    json!({
+        "ok": true,
+        "ts": wall_ms(),
+        "durationMs": 0,
+        "channels": {},
+        "channelOrder": [],
+        "channelLabels": {},
+        "agents": [],
+        "uptimeMs": gateway.uptime_ms(),
+    })
+}
+
+fn status(gateway: &Gateway) -> Value {
+    let snapshot = gateway.store.snapshot();
+    json!({
+        "profile": gateway.rules.profile.name,
+        "uptimeMs": gateway.uptime_ms(),
+        "connections": gateway.sessions.len(),
+        "devices": {"paired": snapshot.devices(), "pending": snapshot.pending()},
+    })
+}

@@ -1,0 +1,74 @@
+//! A session, from hello to its end.
+
+use std::sync::Arc;
+
+use protocol::Close;
+use protocol::close::{code, reason};
+use protocol::pairing::{Shutdown, event};
+
+use super::Gateway;
+use super::rpc::{self, Caller};
+use super::sessions::Inlet;
+use super::socket::{Incoming, Socket};
+
+/// Who the session belongs to.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) role: String,
+    pub(super) scopes: Vec<String>,
+}
+
+/// Serves a session until one side ends it; gives the close code for the log.
+pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: Inlet, who: &Identity) -> u16 {
+    let mut draining = gateway.draining();
+    let linger = gateway.durations.linger;
+    loop {
+        tokio::select! {
+            // Order matters: a session that must go is not served first.
+            biased;
+            _ = draining.wait_for(|draining| *draining) => {
+                while let Some(text) = inlet.try_next() {
+                    socket.send(text);
+                }
+                let shutdown =
+                    Shutdown { reason: "gateway stopping".to_owned(), restart_expected_ms: None };
+                if let Some(text) = gateway.sessions.event(event::SHUTDOWN, &shutdown) {
+                    socket.send(text);
+                }
+                socket.close(&Close::cut(code::SERVICE_RESTART, reason::SERVICE_RESTART), linger).await;
+                return code::SERVICE_RESTART;
+            }
+            () = inlet.slow() => {
+                socket.close(&Close::cut(code::POLICY, "slow consumer"), linger).await;
+                return code::POLICY;
+            }
+            Some(text) = inlet.next(), if !socket.is_backlogged() => socket.send(text),
+            incoming = socket.next() => match incoming {
+                Incoming::Message(message) => {
+                    let caller = Caller { role: &who.role, scopes: &who.scopes };
+                    let response = rpc::serve(gateway, caller, &message).await;
+                    // Events of what was just done go out before its answer.
+                    while let Some(text) = inlet.try_next() {
+                        socket.send(text);
+                    }
+                    if let Some(text) = response {
+                        socket.send(text);
+                    }
+                }
+                Incoming::Close(frame) => {
+                    socket.finish(linger).await;
+                    return frame.map_or(1005, |(code, _)| code);
+                }
+                Incoming::Ended => return code::ABNORMAL,
+                Incoming::TooBig => {
+                    socket.close(&Close::cut(code::TOO_BIG, ""), linger).await;
+                    return code::TOO_BIG;
+                }
+                Incoming::Broken(code) => {
+                    socket.close(&Close::cut(code, ""), linger).await;
+                    return code;
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Notes of what is written lazily: last use of tokens and refreshed requests. At most one a device, so that they are
+//! bounded by the store and not by the traffic.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What happened to one device since the notes were last taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Latest use of each role's token, milliseconds since the Unix epoch.
+    pub tokens: BTreeMap<String, u64>,
+    /// Latest ask of the waiting request: its id, and milliseconds since the Unix epoch.
+    pub asked: Option<(String, u64)>,
+}
+
+/// The notes; shared between connections, which write, and the store's thread, which takes.
+#[derive(Debug, Default)]
+pub(super) struct Touches(Mutex<HashMap<Arc<str>, Touched>>);
+
+impl Touches {
+    fn with<T>(&self, change: impl FnOnce(&mut HashMap<Arc<str>, Touched>) -> T) -> T {
+        // The map is valid after every statement, so that a panic elsewhere does not make it worthless.
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn token_used(&self, device_id: &str, role: &str, now_ms: u64) {
+        self.with(|notes| {
+            let tokens = &mut notes.entry(device_id.into()).or_default().tokens;
+            let last = tokens.entry(role.to_owned()).or_default();
+            *last = now_ms.max(*last);
+        });
+    }
+
+    pub(super) fn asked_again(&self, device_id: &str, request_id: &str, now_ms: u64) {
+        self.with(|notes| {
+            notes.entry(device_id.into()).or_default().asked = Some((request_id.to_owned(), now_ms));
+        });
+    }
+
+    pub(super) fn take(&self) -> HashMap<Arc<str>, Touched> {
+        self.with(std::mem::take)
+    }
+}

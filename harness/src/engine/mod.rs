@@ -1,0 +1,18 @@
+//! The engine: turns a plan into attempts on real sockets, one single-threaded reactor a core.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`dial`] | TCP connection from the planned source address, and the upgrade |
+//! | [`attempt`] | drives one [`crate::client::Handshake`] to its outcome |
+//! | [`script`] | one client: attempts, sessions, pauses, until its script ends |
+//! | [`reactor`] | starts clients when they are due, on a thread of its own |
+//! | [`feed`] | hands records to the run |
+
+pub mod attempt;
+pub mod dial;
+pub mod feed;
+pub mod reactor;
+pub mod script;
+
+pub use feed::{Feed, Progress, StopPhase};
+pub use reactor::{Reactor, ReactorOutput};

@@ -1,0 +1,116 @@
+//! The nemesis: does to the gateway what the plan says, when it says so, and notes what became of it.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::engine::{Feed, dial};
+use crate::history::{Fault, Record, RestartStamps};
+use crate::plan::{FaultKind, Nanos, PlannedFault, StopSignal};
+use crate::target::{GatewayProcess, TargetAddress, TargetError};
+
+/// How often the port is tried while the gateway restarts; the resolution of `port_closed` and `port_open`.
+const PROBE_EVERY: Duration = Duration::from_millis(2);
+/// Address that probes come from: no client's and no operator's.
+const PROBE_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 249, 1);
+
+/// Carries out the faults until `stop`, and guards the process meanwhile. `restarted` is told after every fault, because
+/// the process may then be another one.
+///
+/// # Errors
+/// [`TargetError::Died`] when the gateway ends unasked; what a restart meets when the gateway does not come back.
+pub async fn run(
+    process: &mut GatewayProcess,
+    faults: &[PlannedFault],
+    target: &TargetAddress,
+    clock: Clock,
+    feed: &Feed,
+    mut stop: watch::Receiver<bool>,
+    restarted: impl Fn(&GatewayProcess),
+) -> Result<(), TargetError> {
+    for fault in faults {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            status = process.wait() => return Err(process.died(status?)),
+            () = tokio::time::sleep_until(clock.instant(fault.at)) => {}
+        }
+        let mut record = Fault {
+            name: fault.name.clone(),
+            kind: fault.kind,
+            began: clock.now(),
+            ended: None,
+            restart: None,
+        };
+        // A fault that has begun is carried to its end even when the run stops: a half-restarted gateway is no evidence.
+        let done = inflict(process, &mut record, target, clock).await;
+        feed.push(Record::Fault(record));
+        done?;
+        restarted(process);
+    }
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        status = process.wait() => Err(process.died(status?)),
+    }
+}
+
+async fn inflict(
+    process: &mut GatewayProcess,
+    record: &mut Fault,
+    target: &TargetAddress,
+    clock: Clock,
+) -> Result<(), TargetError> {
+    match record.kind {
+        FaultKind::Restart { signal, down } => {
+            let mut stamps = RestartStamps::default();
+            process.signal(match signal {
+                StopSignal::Sigterm => Signal::TERM,
+                StopSignal::Sigkill => Signal::KILL,
+            })?;
+            let (port_closed, exited) = tokio::join!(until_port(target, false, clock), async {
+                process.wait().await.map(|_| clock.now())
+            });
+            stamps.port_closed = Some(port_closed);
+            stamps.exited = Some(exited?);
+            record.restart = Some(stamps);
+            tokio::time::sleep(down).await;
+            let mut spawned = None;
+            let (port_open, ()) = tokio::try_join!(
+                async { Ok(until_port(target, true, clock).await) },
+                process.start_again(|| spawned = Some(clock.now()))
+            )?;
+            stamps.spawned = spawned;
+            stamps.port_open = Some(port_open);
+            record.restart = Some(stamps);
+            record.ended = Some(clock.now());
+        }
+        FaultKind::Reload => {
+            process.signal(Signal::HUP)?;
+            record.ended = Some(clock.now());
+        }
+        FaultKind::Pause(length) => {
+            process.signal(Signal::STOP)?;
+            tokio::time::sleep(length).await;
+            process.signal(Signal::CONT)?;
+            record.ended = Some(clock.now());
+        }
+    }
+    Ok(())
+}
+
+/// Dials until the port is open, or closed, and says when.
+async fn until_port(target: &TargetAddress, open: bool, clock: Clock) -> Nanos {
+    let source = target.is_loopback_v4().then_some(PROBE_SOURCE);
+    loop {
+        let dialling = tokio::time::timeout(Duration::from_secs(1), dial::dial(target.socket, source));
+        let accepted = matches!(dialling.await, Ok(Ok(_)));
+        if accepted == open {
+            return clock.now();
+        }
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! From the history of a run to the part of it that concerns one device.
+
+use crate::history::{History, Operation};
+use crate::observation::Observation;
+use crate::plan::{ClientId, Nanos};
+
+/// The history, by device.
+pub(super) struct Timelines<'h> {
+    history: &'h History,
+    /// Position of each record, sorted by client and time.
+    attempts: Vec<(ClientId, Nanos, usize)>,
+    operations: Vec<(ClientId, Nanos, usize)>,
+    notices: Vec<(ClientId, Nanos, usize)>,
+}
+
+/// One device's part. Each list is sorted by the time at which the record begins.
+pub(super) struct Device<'t, 'h> {
+    pub(super) client: ClientId,
+    history: &'h History,
+    attempts: &'t [(ClientId, Nanos, usize)],
+    operations: &'t [(ClientId, Nanos, usize)],
+    notices: &'t [(ClientId, Nanos, usize)],
+}
+
+impl<'h> Timelines<'h> {
+    /// Records of clients that the plan does not have are left out.
+    pub(super) fn new(history: &'h History, clients: usize) -> Self {
+        let planned = |client: ClientId| usize::try_from(client).is_ok_and(|client| client < clients);
+        let sorted = |mut records: Vec<(ClientId, Nanos, usize)>| {
+            records.sort_unstable();
+            records
+        };
+        let of = |client: Option<ClientId>, at: Nanos, position: usize| {
+            client.filter(|client| planned(*client)).map(|client| (client, at, position))
+        };
+        Self {
+            history,
+            attempts: sorted(
+                (history.attempts.iter().enumerate())
+                    .filter_map(|(position, attempt)| of(Some(attempt.client), begin(attempt), position))
+                    .collect(),
+            ),
+            operations: sorted(
+                (history.operations.iter().enumerate())
+                    .filter_map(|(position, operation)| of(operation.client, operation.invoked, position))
+                    .collect(),
+            ),
+            notices: sorted(
+                (history.notices.iter().enumerate())
+                    .filter_map(|(position, notice)| of(notice.client, notice.at, position))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Every device that made an attempt.
+    pub(super) fn devices(&self) -> impl Iterator<Item = Device<'_, 'h>> {
+        let (mut operations, mut notices) = (self.operations.as_slice(), self.notices.as_slice());
+        self.attempts.chunk_by(|a, b| a.0 == b.0).filter_map(move |attempts| {
+            let client = attempts.first()?.0;
+            Some(Device {
+                client,
+                history: self.history,
+                attempts,
+                operations: take_client(&mut operations, client),
+                notices: take_client(&mut notices, client),
+            })
+        })
+    }
+}
+
+/// Cuts the records of `client` off the front; those of smaller clients, which made no attempt, are dropped.
+fn take_client<'t>(
+    records: &mut &'t [(ClientId, Nanos, usize)],
+    client: ClientId,
+) -> &'t [(ClientId, Nanos, usize)] {
+    let (_, rest) = records.split_at(records.partition_point(|record| record.0 < client));
+    let (own, rest) = rest.split_at(rest.partition_point(|record| record.0 == client));
+    *records = rest;
+    own
+}
+
+impl<'h> Device<'_, 'h> {
+    /// Position in `History::attempts`, and the attempt.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = (usize, &'h Observation)> {
+        (self.attempts.iter()).filter_map(|record| Some((record.2, self.history.attempts.get(record.2)?)))
+    }
+
+    pub(super) fn operations(&self) -> impl DoubleEndedIterator<Item = &'h Operation> {
+        self.operations.iter().filter_map(|record| self.history.operations.get(record.2))
+    }
+
+    /// Request ids that operators learnt of, and when.
+    pub(super) fn noticed(&self) -> impl Iterator<Item = (&'h str, Nanos)> {
+        (self.notices.iter())
+            .filter_map(|record| self.history.notices.get(record.2))
+            .map(|notice| (notice.request_id.as_str(), notice.at))
+    }
+}
+
+fn begin(attempt: &Observation) -> Nanos {
+    attempt.stamps.started.unwrap_or(attempt.intended)
+}

@@ -1,0 +1,336 @@
+//! The plan as text for people: what `pairstorm plan` prints.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::{
+    Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, Nanos, NetworkPath,
+    OracleMode, Plan, SessionScript, StopSignal, persona,
+};
+use crate::scenario::show_duration;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// Width of the longest bar of the chart.
+const BAR_WIDTH: usize = 50;
+/// Rows of the chart at most; beyond, a row stands for several seconds.
+const CHART_ROWS: u64 = 60;
+/// Descriptors beside the clients' sockets: standard streams, the store's files, the reactors' own, results.
+const DESCRIPTORS_BESIDE: usize = 64;
+
+/// The plan as text: clients by cohort, arrivals by second, faults on the time line, and what the run needs of the
+/// machine. Pure; no line ends in a space.
+#[must_use]
+pub fn describe(plan: &Plan) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_header(&mut text, plan);
+    let _ = write_cohorts(&mut text, plan);
+    let _ = write_operators(&mut text, plan);
+    let _ = write_chart(&mut text, plan);
+    let _ = write_rules(&mut text, plan);
+    let _ = write_needs(&mut text, plan);
+    text
+}
+
+fn write_header(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let judge = match plan.oracle {
+        OracleMode::Profile => format!("profile `{}`", plan.gateway.profile),
+        OracleMode::Expectations => "the scenario's own expectations".to_owned(),
+    };
+    let duration = plan.duration.map_or_else(|| "until all scripts have ended".to_owned(), show_duration);
+    writeln!(
+        text,
+        "{}: {} clients in {} cohorts, seed {}",
+        plan.name,
+        plan.clients.len(),
+        plan.cohorts.len(),
+        plan.seed
+    )?;
+    for line in plan.about.trim().lines() {
+        writeln!(text, "{}", format!("  {line}").trim_end())?;
+    }
+    writeln!(text, "duration   {duration}; killed after {}", show_duration(plan.max_time))?;
+    writeln!(text, "judged by  {judge}")?;
+    if plan.time_scale != 1.0 {
+        writeln!(text, "time scale {}", plan.time_scale)?;
+    }
+    if let Some(defect) = &plan.gateway.defect {
+        writeln!(text, "defect     {defect}, switched on deliberately")?;
+    }
+    if plan.gateway.stored_bystanders > 0 {
+        writeln!(text, "store      {} devices that are nobody's clients", plan.gateway.stored_bystanders)?;
+    }
+    Ok(())
+}
+
+fn write_cohorts(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let mut rows = vec![["cohort", "clients", "persona", "arrive", "path", "special"].map(str::to_owned)];
+    for (cohort, times) in plan.cohorts.iter().zip(times_by_cohort(plan)) {
+        rows.push([
+            cohort.name.clone(),
+            times.len().to_string(),
+            persona::profile(cohort.connect.persona).name.to_owned(),
+            arrivals(cohort, &times),
+            path(&cohort.connect.path),
+            special(cohort),
+        ]);
+    }
+    writeln!(text)?;
+    write_table(text, &rows)
+}
+
+fn times_by_cohort(plan: &Plan) -> Vec<Vec<Nanos>> {
+    let mut times = vec![Vec::new(); plan.cohorts.len()];
+    for client in &plan.clients {
+        if let Some(cohort) = times.get_mut(usize::from(client.cohort)) {
+            cohort.push(client.intended);
+        }
+    }
+    times
+}
+
+fn arrivals(cohort: &Cohort, times: &[Nanos]) -> String {
+    let first = times.iter().min().copied().unwrap_or_default();
+    let last = times.iter().max().copied().unwrap_or_default();
+    if let Executor::Closed { concurrency, .. } = cohort.executor {
+        return format!("{concurrency} at a time from {}", seconds(first));
+    }
+    if first == last {
+        return format!("at {}", seconds(first));
+    }
+    format!("{} to {}", seconds(first), seconds(last))
+}
+
+fn seconds(at: Nanos) -> String {
+    format!("{:.1}s", at as f64 / NANOS_PER_SECOND as f64)
+}
+
+fn path(path: &NetworkPath) -> String {
+    match path {
+        NetworkPath::Direct => "direct".to_owned(),
+        NetworkPath::Proxy { from, forwarded_for, .. } => match forwarded_for {
+            ForwardedFor::Own => format!("via {from}"),
+            ForwardedFor::Fixed(value) => format!("via {from} for {value}"),
+            ForwardedFor::Absent => format!("via {from} for nobody"),
+        },
+    }
+}
+
+/// What sets a cohort apart from clients that do everything right, hold no session and are not known to the store.
+fn special(cohort: &Cohort) -> String {
+    let connect = &cohort.connect;
+    let mut words = Vec::new();
+    if let Some(stored) = &cohort.stored {
+        let metadata = match &stored.metadata {
+            super::StoredMetadata::Same => "",
+            super::StoredMetadata::Legacy => ", no metadata",
+            super::StoredMetadata::Other { .. } => ", other metadata",
+        };
+        words.push(format!("stored ({}{metadata})", stored.roles.join("+")));
+    }
+    words.extend(match connect.credential {
+        Credential::SharedToken => None,
+        Credential::WrongToken => Some("wrong token".to_owned()),
+        Credential::Password => Some("password".to_owned()),
+        Credential::WrongPassword => Some("wrong password".to_owned()),
+        Credential::DeviceToken => Some("device token".to_owned()),
+        Credential::FirstDeviceToken => Some("first device token".to_owned()),
+        Credential::ForgedDeviceToken => Some("forged device token".to_owned()),
+        Credential::Missing => Some("no credential".to_owned()),
+    });
+    words.extend(deviation(&connect.deviation));
+    words.extend(match cohort.session {
+        SessionScript { hold: None, .. } => Some("stays until the end".to_owned()),
+        SessionScript { hold: Some(hold), reconnects } if !hold.max.is_zero() => {
+            let range = if hold.min == hold.max {
+                show_duration(hold.max)
+            } else {
+                format!("{}..{}", show_duration(hold.min), show_duration(hold.max))
+            };
+            let again = if reconnects > 0 { format!(", {reconnects} more times") } else { String::new() };
+            Some(format!("stays {range}{again}"))
+        }
+        SessionScript { reconnects, .. } => {
+            (reconnects > 0).then(|| format!("connects {reconnects} more times"))
+        }
+    });
+    if cohort.reconnect.backoff == Backoff::Tight {
+        words.push("reconnects without pause".to_owned());
+    }
+    words.join("; ")
+}
+
+fn deviation(deviation: &Deviation) -> Option<String> {
+    let word = match deviation {
+        Deviation::None => return None,
+        Deviation::NoDevice => "no device".to_owned(),
+        Deviation::ForeignDeviceId => "id of another key".to_owned(),
+        Deviation::BadSignature => "bad signature".to_owned(),
+        Deviation::SignatureV1 => "signature v1".to_owned(),
+        Deviation::WrongNonce => "wrong nonce".to_owned(),
+        Deviation::BlankNonce => "blank nonce".to_owned(),
+        Deviation::ClockSkew(milliseconds) => {
+            let sign = if *milliseconds < 0 { "-" } else { "+" };
+            format!("clock {sign}{}", show_duration(Duration::from_millis(milliseconds.unsigned_abs())))
+        }
+        Deviation::Protocol { min, max } => format!("protocol {min}..{max}"),
+        Deviation::UnknownKey => "unknown key".to_owned(),
+        Deviation::NotJson => "not JSON".to_owned(),
+        Deviation::NotARequest => "not a request".to_owned(),
+        Deviation::WrongMethod => "wrong method".to_owned(),
+        Deviation::Oversized(bytes) => format!("{bytes} bytes"),
+        Deviation::Silent => "says nothing".to_owned(),
+    };
+    Some(word)
+}
+
+fn write_table(text: &mut String, rows: &[[String; 6]]) -> std::fmt::Result {
+    let mut widths = [0_usize; 6];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let mut line = String::new();
+        for (column, (width, cell)) in widths.iter().zip(row).enumerate() {
+            // The second column holds numbers.
+            let cell = if column == 1 { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            line.push_str(&cell);
+            line.push_str("  ");
+        }
+        writeln!(text, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn write_operators(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    if plan.operators.is_empty() {
+        return Ok(());
+    }
+    writeln!(text)?;
+    for operator in &plan.operators {
+        let serves = match &operator.serves {
+            None => "everyone".to_owned(),
+            Some(cohorts) => {
+                let names = cohorts.iter().filter_map(|at| plan.cohorts.get(usize::from(*at)));
+                names.map(|cohort| cohort.name.as_str()).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let notices = match operator.notices {
+            super::Notices::Event => "on event".to_owned(),
+            super::Notices::List(every) => format!("listing every {}", show_duration(every)),
+        };
+        writeln!(
+            text,
+            "operator {}: {notices}, thinks {}..{}, rejects {}%, ignores {}%; serves {serves}",
+            operator.name,
+            show_duration(operator.think.min),
+            show_duration(operator.think.max),
+            percent(operator.reject_share),
+            percent(operator.ignore_share),
+        )?;
+    }
+    Ok(())
+}
+
+fn percent(share: f64) -> f64 {
+    (share * 1000.0).round() / 10.0
+}
+
+fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let last_arrival = plan.clients.iter().map(|client| client.intended).max().unwrap_or(0);
+    let last_fault = plan.faults.iter().map(|fault| fault.at).max().unwrap_or(0);
+    let rows_needed = last_arrival.max(last_fault) / NANOS_PER_SECOND + 1;
+    let seconds_a_row = rows_needed.div_ceil(CHART_ROWS).max(1);
+    let row_of = |at: Nanos| at / NANOS_PER_SECOND / seconds_a_row;
+    let mut open: BTreeMap<u64, usize> =
+        (0..=row_of(last_arrival.max(last_fault))).map(|row| (row, 0)).collect();
+    for client in &plan.clients {
+        *open.entry(row_of(client.intended)).or_default() += 1;
+    }
+    let most = open.values().max().copied().unwrap_or(0).max(1);
+    let each = if seconds_a_row == 1 { "second".to_owned() } else { format!("{seconds_a_row} seconds") };
+    writeln!(
+        text,
+        "\nfirst arrivals a {each} (each client's first attempt; later ones follow from what happens)"
+    )?;
+    for (row, arrivals) in &open {
+        let width = (arrivals * BAR_WIDTH).div_ceil(most);
+        let faults: Vec<String> = plan
+            .faults
+            .iter()
+            .filter(|fault| row_of(fault.at) == *row)
+            .map(|fault| format!("<- {} at {}: {}", fault.name, seconds(fault.at), fault_text(fault.kind)))
+            .collect();
+        let line =
+            format!("{:>5}s {arrivals:>6} {} {}", row * seconds_a_row, "#".repeat(width), faults.join("  "));
+        writeln!(text, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn fault_text(kind: FaultKind) -> String {
+    match kind {
+        FaultKind::Restart { signal, down } => {
+            let signal = match signal {
+                StopSignal::Sigterm => "SIGTERM",
+                StopSignal::Sigkill => "SIGKILL",
+            };
+            format!("{signal}, start again {} after the exit", show_duration(down))
+        }
+        FaultKind::Reload => "SIGHUP, the store is read again".to_owned(),
+        FaultKind::Pause(pause) => format!("stopped for {}", show_duration(pause)),
+    }
+}
+
+fn write_rules(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    if plan.thresholds.is_empty() {
+        return Ok(());
+    }
+    writeln!(text)?;
+    for threshold in &plan.thresholds {
+        writeln!(text, "threshold {}", threshold.text)?;
+    }
+    Ok(())
+}
+
+fn write_needs(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let sockets = sockets_at_most(plan);
+    let mut by_source: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+    for client in &plan.clients {
+        *by_source.entry(client.source).or_default() += 1;
+    }
+    let (address, clients) = by_source
+        .iter()
+        .max_by_key(|(_, clients)| **clients)
+        .map_or((Ipv4Addr::LOCALHOST, 0), |(a, c)| (*a, *c));
+    writeln!(text, "\nneeds of the machine, at most")?;
+    writeln!(text, "  sockets      {sockets} (attempts in progress are limited to {})", plan.in_flight_max)?;
+    writeln!(
+        text,
+        "  descriptors  {} here, as many sockets again in the gateway",
+        sockets + DESCRIPTORS_BESIDE
+    )?;
+    writeln!(text, "  addresses    {} source addresses on loopback", by_source.len())?;
+    writeln!(text, "  ports        {clients} on {address}, the busiest address")
+}
+
+/// Every client has one socket at most; those that leave at once only while an attempt is in progress.
+fn sockets_at_most(plan: &Plan) -> usize {
+    let mut staying = 0_usize;
+    let mut passing = 0_usize;
+    for (cohort, times) in plan.cohorts.iter().zip(times_by_cohort(plan)) {
+        let at_a_time = match cohort.executor {
+            Executor::Open => times.len(),
+            Executor::Closed { concurrency, .. } => times.len().min(concurrency as usize),
+        };
+        match cohort.session.hold {
+            Some(hold) if hold.max.is_zero() => passing += at_a_time,
+            _ => staying += at_a_time,
+        }
+    }
+    staying + passing.min(plan.in_flight_max) + plan.operators.len()
+}

@@ -1,0 +1,209 @@
+//! A scenario and a seed to a plan.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, addresses, schedule};
+use crate::scenario::{
+    COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, show_duration, unknown_profile,
+};
+
+/// What the command line changes about a scenario. `None` leaves the scenario's own value.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--seed`
+    pub seed: Option<u64>,
+    /// `--clients`: the number of all clients together. Cohorts keep their proportions and have at least one client
+    /// each; rates, burst sizes and concurrency grow alike, so that arrivals and faults stay at their times.
+    pub clients: Option<u64>,
+    /// `--profile`
+    pub profile: Option<String>,
+    /// Deliberate fault of the gateway, by name.
+    pub defect: Option<String>,
+    /// `--max-time`
+    pub max_time: Option<Duration>,
+    /// `--time-scale`
+    pub time_scale: Option<f64>,
+}
+
+/// Unfolds a scenario into numbered clients with an arrival each.
+///
+/// Pure: the same scenario and overrides always give the same plan.
+///
+/// # Errors
+/// Every override that does not fit the scenario.
+pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut refuse = |message: String, help: Option<String>| {
+        errors.push(Diagnostic::without_text("override", COMMAND_LINE, message, help));
+    };
+    let seed = overrides.seed.unwrap_or(scenario.seed);
+    let mut gateway = scenario.gateway.clone();
+    if let Some(profile) = &overrides.profile {
+        if let Some(help) = unknown_profile(profile) {
+            refuse(format!("there is no profile `{profile}`"), Some(help));
+        }
+        gateway.profile.clone_from(profile);
+    }
+    gateway.defect.clone_from(&overrides.defect);
+    let max_time = overrides.max_time.unwrap_or(scenario.max_time);
+    if let Some(duration) = scenario.duration
+        && max_time < duration
+    {
+        let message = format!(
+            "--max-time {} ends the run before the scenario's duration {}",
+            show_duration(max_time),
+            show_duration(duration)
+        );
+        refuse(message, Some(format!("at least {}", show_duration(duration))));
+    } else if max_time.is_zero() {
+        refuse("--max-time 0 leaves no time to run".to_owned(), None);
+    }
+    let time_scale = overrides.time_scale.unwrap_or(scenario.time_scale);
+    if !(0.001..=1000.0).contains(&time_scale) {
+        refuse(format!("--time-scale {time_scale} is out of range"), Some("from 0.001 to 1000".to_owned()));
+    }
+    let counts = match overrides.clients {
+        None => scenario.cohorts.iter().map(|spec| spec.count).collect(),
+        Some(clients) => match scaled(&scenario.cohorts, clients) {
+            Ok(counts) => counts,
+            Err((message, help)) => {
+                refuse(message, Some(help));
+                Vec::new()
+            }
+        },
+    };
+    if let Some((message, help)) = crowded(&scenario.cohorts, &counts) {
+        refuse(message, Some(help));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+
+    let mut clients = Vec::with_capacity(counts.iter().map(|count| *count as usize).sum());
+    let mut cohorts = Vec::with_capacity(scenario.cohorts.len());
+    // A scenario has at most a thousand cohorts, so no position is cut off.
+    for ((position, spec), count) in (0..CohortId::MAX).zip(&scenario.cohorts).zip(counts) {
+        let times = schedule::times(&spec.arrivals, &spec.cohort.name, seed, spec.count, count);
+        for (index, intended) in (0..).zip(times) {
+            let (source, forwarded) =
+                route(&spec.cohort.connect.path, position, scenario.cohorts.len(), index);
+            clients.push(PlannedClient { cohort: position, index, intended, source, forwarded });
+        }
+        let mut cohort = spec.cohort.clone();
+        if let Executor::Closed { concurrency, .. } = &mut cohort.executor {
+            *concurrency = proportional(*concurrency, spec.count, count);
+        }
+        cohorts.push(cohort);
+    }
+    let mut faults = scenario.faults.clone();
+    faults.sort_by_key(|fault| fault.at);
+    Ok(Plan {
+        name: scenario.name.clone(),
+        about: scenario.about.clone(),
+        seed,
+        oracle: scenario.oracle,
+        gateway,
+        cohorts,
+        clients,
+        operators: scenario.operators.clone(),
+        faults,
+        thresholds: scenario.thresholds.clone(),
+        duration: scenario.duration,
+        max_time,
+        attempt_timeout: scenario.attempt_timeout,
+        in_flight_max: scenario.in_flight_max,
+        time_scale,
+        validity: scenario.validity.clone(),
+    })
+}
+
+fn route(path: &NetworkPath, cohort: CohortId, cohorts: usize, index: u32) -> (Ipv4Addr, Option<Ipv4Addr>) {
+    match path {
+        NetworkPath::Direct => (addresses::direct(cohort, cohorts, index), None),
+        NetworkPath::Proxy { from, forwarded_for, .. } => {
+            let own = matches!(forwarded_for, ForwardedFor::Own);
+            (*from, own.then(|| addresses::forwarded(index)))
+        }
+    }
+}
+
+/// `value` times `count / scripted`, rounded, at least 1.
+fn proportional(value: u32, scripted: u32, count: u32) -> u32 {
+    let scripted = u64::from(scripted.max(1));
+    let scaled = (u64::from(value) * u64::from(count) + scripted / 2) / scripted;
+    u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+}
+
+/// Shares `clients` out in the proportions of the cohorts by largest remainder, at least one each.
+fn scaled(cohorts: &[CohortSpec], clients: u64) -> Result<Vec<u32>, (String, String)> {
+    if clients < cohorts.len() as u64 {
+        return Err((
+            format!("--clients {clients} is too few: the scenario has {} cohorts", cohorts.len()),
+            format!("at least {}, one for each cohort", cohorts.len()),
+        ));
+    }
+    if clients > u64::from(COUNT_MAX) {
+        return Err((format!("--clients {clients} is too many"), format!("at most {COUNT_MAX}")));
+    }
+    let scripted: u64 = cohorts.iter().map(|spec| u64::from(spec.count)).sum();
+    let scripted = scripted.max(1);
+    // Both factors are at most a million, so products fit.
+    let exact: Vec<u64> = cohorts.iter().map(|spec| u64::from(spec.count) * clients).collect();
+    let mut counts: Vec<u64> = exact.iter().map(|exact| (exact / scripted).max(1)).collect();
+    let mut total: u64 = counts.iter().sum();
+    let mut by_remainder: Vec<usize> = (0..counts.len()).collect();
+    by_remainder.sort_by_key(|&at| std::cmp::Reverse(exact.get(at).map_or(0, |exact| exact % scripted)));
+    for at in by_remainder {
+        // Those lifted to 1 already have more than their share.
+        let lifted = exact.get(at).is_none_or(|exact| *exact < scripted);
+        if let (true, Some(count)) = (total < clients && !lifted, counts.get_mut(at)) {
+            *count += 1;
+            total += 1;
+        }
+    }
+    // Lifting small cohorts to 1 is paid for by the largest.
+    while total > clients {
+        match counts.iter_mut().max() {
+            Some(largest) if *largest > 1 => *largest -= 1,
+            _ => break,
+        }
+        total -= 1;
+    }
+    // Cannot be short after the rounds above unless every cohort was lifted; the largest then takes the rest.
+    if let Some(largest) = counts.iter_mut().max() {
+        *largest += clients.saturating_sub(total);
+    }
+    Ok(counts.into_iter().map(|count| u32::try_from(count).unwrap_or(u32::MAX)).collect())
+}
+
+/// Whether scaled cohorts outgrow their addresses; the scenario's own counts have been checked.
+fn crowded(cohorts: &[CohortSpec], counts: &[u32]) -> Option<(String, String)> {
+    let mut direct = Vec::new();
+    let mut behind: BTreeMap<Ipv4Addr, u64> = BTreeMap::new();
+    for (spec, count) in cohorts.iter().zip(counts) {
+        match &spec.cohort.connect.path {
+            NetworkPath::Direct => direct.push(*count),
+            NetworkPath::Proxy { from, .. } => {
+                direct.push(0);
+                let at_a_time = match spec.cohort.executor {
+                    Executor::Open => *count,
+                    Executor::Closed { concurrency, .. } => proportional(concurrency, spec.count, *count),
+                };
+                *behind.entry(*from).or_default() += u64::from(at_a_time);
+            }
+        }
+    }
+    if addresses::check(direct.into_iter()).is_err() {
+        return Some((
+            "127.1.0.0/16 has not enough addresses for so many direct clients".to_owned(),
+            "lower --clients".to_owned(),
+        ));
+    }
+    let (from, clients) = behind.into_iter().find(|(_, clients)| *clients > addresses::PORTS_EACH)?;
+    Some((
+        format!("{clients} clients behind {from}, which has ports for {}", addresses::PORTS_EACH),
+        "lower --clients, or spread the cohorts over several [path.NAME] with different `from`".to_owned(),
+    ))
+}

@@ -1,0 +1,400 @@
+//! From a pending request to a session: the chain of every approval, link by link.
+//!
+//! The links tell a slow store (`approve_to_ack`) from a lazy client (`ack_to_attempt`) and both from an operator who
+//! was not looking (`pending_to_noticed`).
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::by_client::ByClient;
+use super::histogram::{LatencyHistogram, LatencySummary};
+use crate::history::{History, Notice, Operation, OperationEnd, OperationKind};
+use crate::observation::Outcome;
+use crate::plan::{ClientId, Nanos};
+
+/// Stages of one acknowledged approval of one of the plan's clients; nanoseconds, `None` = not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApprovalChain {
+    /// The device.
+    pub client: ClientId,
+    /// First refusal that named the request.
+    pub pending: Option<Nanos>,
+    /// The operator learnt of the request.
+    pub noticed: Option<Nanos>,
+    /// The approval was sent.
+    pub invoked: Nanos,
+    /// It was acknowledged.
+    pub acknowledged: Nanos,
+    /// From where on the client was at work again: start of its first attempt after the acknowledgement, or the
+    /// acknowledgement itself if the attempt that became the session was already in progress. `None` without a
+    /// session, or when the session came before the acknowledgement.
+    pub resumed: Option<Nanos>,
+    /// hello-ok of the first session that was answered after the approval was sent.
+    pub session: Option<Nanos>,
+}
+
+impl ApprovalChain {
+    /// The client saw its refusal -> the operator saw the request. 0 if the operator was faster than the client.
+    #[must_use]
+    pub fn pending_to_noticed(&self) -> Option<Nanos> {
+        Some(self.noticed?.saturating_sub(self.pending?))
+    }
+
+    /// The operator saw the request -> sent the approval: its think time.
+    #[must_use]
+    pub fn noticed_to_approve(&self) -> Option<Nanos> {
+        Some(self.invoked.saturating_sub(self.noticed?))
+    }
+
+    /// Approval sent -> acknowledged: the gateway's time.
+    #[must_use]
+    pub const fn approve_to_ack(&self) -> Nanos {
+        self.acknowledged.saturating_sub(self.invoked)
+    }
+
+    /// Acknowledged -> the client's next attempt started: its back-off.
+    #[must_use]
+    pub fn ack_to_attempt(&self) -> Option<Nanos> {
+        Some(self.resumed?.saturating_sub(self.acknowledged))
+    }
+
+    /// Next attempt started -> hello-ok, further attempts that failed included.
+    #[must_use]
+    pub fn attempt_to_session(&self) -> Option<Nanos> {
+        Some(self.session?.saturating_sub(self.resumed?))
+    }
+
+    /// The headline: approval sent -> hello-ok. If `resumed` is known, it is exactly the sum of the last three links.
+    #[must_use]
+    pub fn approval_to_session(&self) -> Option<Nanos> {
+        Some(self.session?.saturating_sub(self.invoked))
+    }
+
+    /// The session was there before the operator knew that its approval had been taken.
+    #[must_use]
+    pub fn session_before_ack(&self) -> bool {
+        self.session.is_some_and(|session| session < self.acknowledged)
+    }
+}
+
+/// What became of the approvals of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalCounts {
+    /// Approvals that were sent.
+    pub approvals: u64,
+    /// Acknowledged by the gateway.
+    pub acknowledged: u64,
+    /// Refused by the gateway.
+    pub refused: u64,
+    /// The connection ended before the answer: may have happened or not.
+    pub unknown: u64,
+    /// Acknowledged ones whose device is none of the plan's; they have no chain.
+    pub unplanned: u64,
+    /// Acknowledged ones that no session of the device followed.
+    pub without_session: u64,
+    /// Acknowledged ones whose session came before the acknowledgement; they count in the headline, but not in
+    /// `ack_to_attempt` and `attempt_to_session`.
+    pub session_before_ack: u64,
+}
+
+/// Latencies of the links of the chain, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalLinks {
+    /// The client saw its refusal -> the operator noticed the request.
+    pub pending_to_noticed: LatencySummary,
+    /// Noticed -> approval sent: the operator's think time.
+    pub noticed_to_approve: LatencySummary,
+    /// Approval sent -> acknowledged: the gateway's time.
+    pub approve_to_ack: LatencySummary,
+    /// Acknowledged -> the client's next attempt started: its back-off; 0 if one was in progress.
+    pub ack_to_attempt: LatencySummary,
+    /// That attempt started -> hello-ok.
+    pub attempt_to_session: LatencySummary,
+}
+
+/// Approval sent -> hello-ok of the device's first session that was answered after it; and the links in between.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalToSession {
+    /// The headline, in microseconds. An acknowledged approval counts once; a device that is approved again later
+    /// counts again, with the session that follows then.
+    #[serde(flatten)]
+    pub headline: LatencySummary,
+    /// What became of all approvals.
+    #[serde(flatten)]
+    pub counts: ApprovalCounts,
+    /// The links of the chain.
+    pub links: ApprovalLinks,
+}
+
+/// Follows every acknowledged approval of a planned client, in the order of the history's operations.
+#[must_use]
+pub fn chains(history: &History, by_client: &ByClient<'_>) -> Vec<ApprovalChain> {
+    let pending = first_refusals(history);
+    let notices = notices_by_request(history);
+    let follow = |operation: &Operation| {
+        let (OperationKind::Approve { request_id }, OperationEnd::Done { at: acknowledged, .. }) =
+            (&operation.kind, &operation.end)
+        else {
+            return None;
+        };
+        let (client, invoked, acknowledged) = (operation.client?, operation.invoked, *acknowledged);
+        let session = by_client.first_session_after(client, invoked);
+        let resumed = session.and_then(|(attempt, answered)| {
+            let started = attempt.stamps.started?;
+            if answered < acknowledged {
+                return None;
+            }
+            if started <= acknowledged {
+                return Some(acknowledged);
+            }
+            by_client
+                .attempts_of(client)
+                .filter_map(|(_, attempt)| attempt.stamps.started)
+                .filter(|started| *started > acknowledged)
+                .min()
+        });
+        Some(ApprovalChain {
+            client,
+            pending: pending.get(&(client, request_id.as_str())).copied(),
+            noticed: notices
+                .get(request_id.as_str())
+                .and_then(|notices| noticed(notices, operation.operator, invoked)),
+            invoked,
+            acknowledged,
+            resumed,
+            session: session.map(|(_, answered)| answered),
+        })
+    };
+    history.operations.iter().filter_map(follow).collect()
+}
+
+/// Figures over the chains of a run.
+#[must_use]
+pub fn approval_to_session(history: &History, chains: &[ApprovalChain]) -> ApprovalToSession {
+    let mut counts = count_ends(history);
+    let mut headline = LatencyHistogram::default();
+    let mut links: [LatencyHistogram; 5] = Default::default();
+    let [pending_to_noticed, noticed_to_approve, approve_to_ack, ack_to_attempt, attempt_to_session] = &mut links;
+    for chain in chains {
+        counts.without_session += u64::from(chain.session.is_none());
+        counts.session_before_ack += u64::from(chain.session_before_ack());
+        add(&mut headline, chain.approval_to_session());
+        add(pending_to_noticed, chain.pending_to_noticed());
+        add(noticed_to_approve, chain.noticed_to_approve());
+        add(approve_to_ack, Some(chain.approve_to_ack()));
+        add(ack_to_attempt, chain.ack_to_attempt());
+        add(attempt_to_session, chain.attempt_to_session());
+    }
+    ApprovalToSession {
+        headline: headline.summary(),
+        counts,
+        links: ApprovalLinks {
+            pending_to_noticed: pending_to_noticed.summary(),
+            noticed_to_approve: noticed_to_approve.summary(),
+            approve_to_ack: approve_to_ack.summary(),
+            ack_to_attempt: ack_to_attempt.summary(),
+            attempt_to_session: attempt_to_session.summary(),
+        },
+    }
+}
+
+fn count_ends(history: &History) -> ApprovalCounts {
+    let mut counts = ApprovalCounts::default();
+    for operation in &history.operations {
+        if !matches!(operation.kind, OperationKind::Approve { .. }) {
+            continue;
+        }
+        counts.approvals += 1;
+        match operation.end {
+            OperationEnd::Done { .. } => {
+                counts.acknowledged += 1;
+                counts.unplanned += u64::from(operation.client.is_none());
+            }
+            OperationEnd::Refused { .. } => counts.refused += 1,
+            OperationEnd::Unknown => counts.unknown += 1,
+        }
+    }
+    counts
+}
+
+/// When each client was first refused with each request.
+fn first_refusals(history: &History) -> HashMap<(ClientId, &str), Nanos> {
+    let mut first = HashMap::new();
+    for attempt in &history.attempts {
+        let Outcome::Refused(refusal) = &attempt.outcome else { continue };
+        let (Some(request), Some(answered)) = (refusal.request_id.as_deref(), attempt.stamps.answered) else { continue };
+        let at = first.entry((attempt.client, request)).or_insert(answered);
+        *at = answered.min(*at);
+    }
+    first
+}
+
+fn notices_by_request(history: &History) -> HashMap<&str, Vec<&Notice>> {
+    let mut by_request: HashMap<&str, Vec<&Notice>> = HashMap::new();
+    for notice in &history.notices {
+        by_request.entry(&notice.request_id).or_default().push(notice);
+    }
+    by_request
+}
+
+/// When the operator who approved noticed the request first.
+fn noticed(notices: &[&Notice], operator: u16, invoked: Nanos) -> Option<Nanos> {
+    notices.iter().filter(|n| n.operator == operator && n.at <= invoked).map(|n| n.at).min()
+}
+
+fn add(series: &mut LatencyHistogram, value: Option<Nanos>) {
+    if let Some(value) = value {
+        series.record(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::test_support::{MS, Story, refusal_for, session};
+
+    fn figures(story: &Story) -> ApprovalToSession {
+        approval_to_session(&story.history, &chains(&story.history, &ByClient::new(&story.history)))
+    }
+
+    fn only(summary: LatencySummary) -> u64 {
+        assert_eq!(summary.count, 1);
+        summary.max.expect("one value")
+    }
+
+    #[test]
+    fn every_link_of_a_plain_approval() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.attempt(0, 0).started(90).answered(100, refusal_for("r1"));
+        story.notice(0, 0, "r1", 104);
+        story.approve(0, 0, "r1", 1_104, Some(1_109));
+        story.attempt(0, 1).started(1_500).answered(1_507, session());
+        let figures = figures(&story);
+        assert_eq!(only(figures.links.pending_to_noticed), 4_000);
+        assert_eq!(only(figures.links.noticed_to_approve), 1_000_000);
+        assert_eq!(only(figures.links.approve_to_ack), 5_000);
+        assert_eq!(only(figures.links.ack_to_attempt), 391_000);
+        assert_eq!(only(figures.links.attempt_to_session), 7_000);
+        assert_eq!(only(figures.headline), 403_000);
+        assert_eq!(
+            figures.counts,
+            ApprovalCounts { approvals: 1, acknowledged: 1, ..ApprovalCounts::default() }
+        );
+    }
+
+    #[test]
+    fn an_attempt_in_progress_at_the_acknowledgement_waits_for_nothing() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.approve(0, 0, "r1", 100, Some(110));
+        story.attempt(0, 1).started(105).answered(118, session());
+        let figures = figures(&story);
+        assert_eq!(only(figures.links.ack_to_attempt), 0);
+        assert_eq!(only(figures.links.attempt_to_session), 8_000);
+        assert_eq!(only(figures.headline), 18_000);
+    }
+
+    #[test]
+    fn a_session_before_the_acknowledgement_has_a_headline_and_no_later_links() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.approve(0, 0, "r1", 100, Some(110));
+        story.attempt(0, 1).started(102).answered(107, session());
+        let figures = figures(&story);
+        assert_eq!(only(figures.headline), 7_000);
+        assert_eq!(only(figures.links.approve_to_ack), 10_000);
+        assert_eq!((figures.links.ack_to_attempt.count, figures.links.attempt_to_session.count), (0, 0));
+        assert_eq!(figures.counts.session_before_ack, 1);
+    }
+
+    #[test]
+    fn failed_attempts_after_the_acknowledgement_belong_to_the_last_link() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.approve(0, 0, "r1", 100, Some(110));
+        story.attempt(0, 1).started(95).answered(112, refusal_for("r1"));
+        story.attempt(0, 2).started(120).ended(121, Outcome::ConnectionRefused);
+        story.attempt(0, 3).started(200).answered(205, session());
+        let figures = figures(&story);
+        assert_eq!(only(figures.links.ack_to_attempt), 10_000);
+        assert_eq!(only(figures.links.attempt_to_session), 85_000);
+    }
+
+    #[test]
+    fn a_device_that_is_approved_again_counts_again_with_its_next_session() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.approve(0, 0, "r1", 100, Some(110));
+        story.attempt(0, 1).started(120).answered(125, session());
+        story.approve(0, 0, "r2", 500, Some(501));
+        story.attempt(0, 2).started(510).answered(600, session());
+        let figures = figures(&story);
+        assert_eq!((figures.headline.count, figures.headline.p50, figures.headline.max), (2, Some(25_007), Some(100_000)));
+        assert_eq!(figures.counts.without_session, 0);
+    }
+
+    #[test]
+    fn approvals_without_a_happy_end_are_counted() {
+        let mut story = Story::new(&[("phones", 2)]);
+        story.attempt(0, 0).started(1).answered(5, session());
+        story.approve(0, 0, "r1", 100, Some(110));
+        story.approve(0, 1, "r2", 100, None);
+        story.operation_refused(0, 1, "r2", 120, 125);
+        story.approve(0, 1, "r3", 200, Some(210));
+        if let Some(last) = story.history.operations.last_mut() {
+            last.client = None;
+        }
+        let figures = figures(&story);
+        assert_eq!(
+            figures.counts,
+            ApprovalCounts {
+                approvals: 4,
+                acknowledged: 2,
+                refused: 1,
+                unknown: 1,
+                unplanned: 1,
+                without_session: 1,
+                session_before_ack: 0
+            }
+        );
+        assert_eq!(figures.headline.count, 0);
+    }
+
+    #[test]
+    fn the_notice_is_the_approving_operators_own() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.notice(1, 0, "r1", 50);
+        story.notice(0, 0, "r1", 80);
+        story.notice(0, 0, "r1", 90);
+        story.approve(0, 0, "r1", 100, Some(110));
+        assert_eq!(only(figures(&story).links.noticed_to_approve), 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn links_sum_to_the_headline_when_all_are_there(
+            invoked in 0_u64..1_000 * MS,
+            ack in 0_u64..100 * MS,
+            starts in prop::collection::vec((0_u64..2_000 * MS, 0_u64..500 * MS, any::<bool>()), 1..8),
+        ) {
+            let mut story = Story::new(&[("phones", 1)]);
+            story.approve_ns(0, 0, "r1", invoked, Some(invoked + ack));
+            for (attempt, (start, took, opens)) in starts.iter().enumerate() {
+                let outcome = if *opens { session() } else { refusal_for("r1") };
+                story.attempt(0, attempt as u32).started_ns(*start).answered_ns(start + took, outcome);
+            }
+            let chain = chains(&story.history, &ByClient::new(&story.history))[0];
+            let expected = starts
+                .iter()
+                .filter(|(start, took, opens)| *opens && start + took > invoked)
+                .map(|(start, took, _)| start + took - invoked)
+                .min();
+            prop_assert_eq!(chain.approval_to_session(), expected);
+            if let (Some(wait), Some(last)) = (chain.ack_to_attempt(), chain.attempt_to_session()) {
+                prop_assert_eq!(Some(chain.approve_to_ack() + wait + last), chain.approval_to_session());
+            } else {
+                prop_assert!(chain.session.is_none() || chain.session_before_ack());
+            }
+        }
+    }
+}

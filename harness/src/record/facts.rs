@@ -1,0 +1,51 @@
+//! What only the run itself knows: its target, its own costs and how it came to its end.
+
+use std::time::Duration;
+
+use crate::plan::Nanos;
+
+/// Facts of one run, filled in by the module that ran it. Holds no secrets: the target is a URL without credentials.
+#[derive(Debug, Clone, Default)]
+pub struct RunFacts {
+    /// Wall-clock anchor: the moment that nanosecond 0 of the history stands for.
+    pub started_at: jiff::Timestamp,
+    /// Name of the scenario file, as typed.
+    pub scenario_file: String,
+    /// Lowercase hex SHA-256 of the file's text.
+    pub scenario_sha256: String,
+    /// Version of pairstorm.
+    pub pairstorm_version: String,
+    /// What was loaded, for people: `in-repo gateway at ws://127.0.0.1:18789`, or a URL.
+    pub target: String,
+    /// The run started the gateway itself.
+    pub own_gateway: bool,
+    /// Profile that the gateway was held to.
+    pub profile: String,
+    /// Reactors that drove clients.
+    pub reactors: u32,
+    /// Cores that this process may use.
+    pub cores: u32,
+    /// Gateway and generator ran on the same cores, so that each slows the other.
+    pub cores_shared: bool,
+    /// User and system time of this process during the run.
+    pub own_cpu: Duration,
+    /// Largest resident set of this process, bytes.
+    pub own_rss_max_bytes: u64,
+    /// User and system time of the gateway during the run; `None` = not ours to see.
+    pub gateway_cpu: Option<Duration>,
+    /// Largest resident set of the gateway, bytes; `None` = not ours to see.
+    pub gateway_rss_max: Option<u64>,
+    /// Attempts that the engine counted by itself, dropped ones included; `None` = it does not count. A history with
+    /// another number of attempts has lost evidence, and the run is invalid.
+    pub attempts_booked: Option<u64>,
+    /// A signal ended the run early.
+    pub interrupted: bool,
+    /// The run's wall-clock limit ended it.
+    pub max_time_hit: bool,
+    /// Why the gateway could not be started or reached, if so.
+    pub failed: Option<String>,
+    /// The run stopped at the first mismatch, as asked.
+    pub fail_fast_hit: bool,
+    /// How long the run took, nanoseconds.
+    pub run_duration_ns: Nanos,
+}

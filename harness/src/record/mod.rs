@@ -1,0 +1,43 @@
+//! From the history of a run and its verdicts to figures: the content of `result.json`, of `latency.hlog` and of
+//! `violations.jsonl`. Everything here is pure.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`facts`] | what only the run itself knows |
+//! | [`outcomes`], [`mismatches`], [`refusals`], [`cohorts`] | counts |
+//! | [`histogram`], [`phases`], [`approvals`], [`restarts`], [`intervals`] | times |
+//! | [`hlog`] | the interval log |
+//! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
+//! | [`result`], [`schema`] | the whole, and its JSON Schema |
+//! | [`violations`], [`redact`] | mismatches with their device's history, without secrets |
+
+pub mod approvals;
+pub mod by_client;
+pub mod cohorts;
+pub mod exit_code;
+pub mod facts;
+pub mod histogram;
+pub mod hlog;
+pub mod intervals;
+pub mod mismatches;
+pub mod outcomes;
+pub mod phases;
+pub mod redact;
+pub mod refusals;
+pub mod restarts;
+pub mod result;
+pub mod schema;
+#[cfg(test)]
+pub(crate) mod test_support;
+pub mod thresholds;
+pub mod validity;
+pub mod violations;
+
+pub use exit_code::{ExitCode, RunVerdict};
+pub use facts::RunFacts;
+pub use hlog::{HlogError, write_hlog};
+pub use intervals::IntervalSamples;
+pub use redact::Redactor;
+pub use result::{Recording, RunResult, record};
+pub use schema::result_schema;
+pub use violations::{Direction, TranscriptLine, Transcripts, write_violations};

@@ -1,0 +1,504 @@
+//! Takes secrets out of evidence.
+//!
+//! Frames are evidence and may be malformed, cut or quoted inside one another, so this works on text first: a scanner
+//! that knows quoting levels, not a parser. What it leaves is parsed, if it can be, as a second line of defence.
+
+use serde_json::Value;
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "<redacted>";
+
+/// Keys whose values are secrets, whatever stands in them. Compared without regard to ASCII case.
+pub const SECRET_KEYS: [&str; 6] = ["token", "password", "deviceToken", "bootstrapToken", "signature", "secret"];
+
+/// Shortest secret that is also searched for inside longer texts; shorter ones are replaced where they are the whole
+/// value, because they would tear holes into every word.
+const SEARCHED_BYTES_MIN: usize = 4;
+
+/// Texts nested in strings deeper than this are replaced whole.
+const NESTING_MAX: usize = 8;
+
+/// Removes secrets: values of [`SECRET_KEYS`], and every occurrence of the secrets it knows. Debug output shows only how
+/// many it knows.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// The longest first, so that a secret that contains another leaves nothing behind.
+    secrets: Vec<String>,
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+impl Redactor {
+    /// A redactor that also knows these secrets; empty ones are ignored.
+    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
+        let mut all = Vec::new();
+        for secret in secrets {
+            // As it stands in JSON, and in JSON inside a JSON string.
+            let mut form = secret;
+            for _ in 0..3 {
+                let quoted = Value::from(form.as_str()).to_string();
+                let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
+                let escaped_differs = inner != form;
+                all.push(std::mem::replace(&mut form, inner));
+                if !escaped_differs {
+                    break;
+                }
+            }
+        }
+        all.retain(|secret| !secret.is_empty());
+        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        all.dedup();
+        Self { secrets: all }
+    }
+
+    /// The text without secrets. JSON, JSON in strings, cut and malformed JSON, `key=value` and free text.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        self.nested_text(text, 0)
+    }
+
+    /// Takes the secrets out of a JSON value.
+    pub fn value(&self, value: &mut Value) {
+        self.nested_value(value, 0);
+    }
+
+    fn nested_text(&self, text: &str, depth: usize) -> String {
+        if depth > NESTING_MAX {
+            return REDACTED.to_owned();
+        }
+        if self.secrets.iter().any(|secret| secret == text) {
+            return REDACTED.to_owned();
+        }
+        let scanned = self.without_known(&scan(&spelt_out(text)));
+        // Only what starts like a container can hold a key.
+        if scanned.trim_start().starts_with(['{', '[', '"'])
+            && let Ok(parsed) = serde_json::from_str::<Value>(&scanned)
+        {
+            let mut clean = parsed.clone();
+            self.nested_value(&mut clean, depth);
+            if clean != parsed {
+                return clean.to_string();
+            }
+        }
+        scanned
+    }
+
+    fn nested_value(&self, value: &mut Value, depth: usize) {
+        match value {
+            Value::String(text) => {
+                let clean = self.nested_text(text, depth + 1);
+                if clean != *text {
+                    *text = clean;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.nested_value(item, depth)),
+            Value::Object(map) => {
+                for (key, item) in std::mem::take(map) {
+                    let mut item = item;
+                    if is_secret_key(&key) {
+                        redact_whole(&mut item);
+                    } else {
+                        self.nested_value(&mut item, depth);
+                    }
+                    map.insert(self.without_known(&key), item);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                if self.secrets.iter().any(|secret| *secret == value.to_string()) {
+                    *value = Value::from(REDACTED);
+                }
+            }
+        }
+    }
+
+    fn without_known(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= SEARCHED_BYTES_MIN) {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), REDACTED);
+            }
+        }
+        text
+    }
+}
+
+fn is_secret_key(key: &str) -> bool {
+    SECRET_KEYS.iter().any(|secret| secret.eq_ignore_ascii_case(key))
+}
+
+/// `null` stays: that a client sent no token is evidence.
+fn redact_whole(value: &mut Value) {
+    if !value.is_null() {
+        *value = Value::from(REDACTED);
+    }
+}
+
+/// Replaces the values of secret keys in a text, quoted at any level or not at all. Everything else stays as it is.
+fn scan(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let (mut copied, mut at) = (0, 0);
+    while at < text.len() {
+        let Some(found) = secret_at(text, at) else {
+            at += 1;
+            continue;
+        };
+        clean.push_str(text.get(copied..found.value_from).unwrap_or_default());
+        clean.push_str(&found.replacement);
+        copied = found.value_to;
+        // A value has at least one byte, so this ends.
+        at = found.value_to.max(at + 1);
+    }
+    clean.push_str(text.get(copied..).unwrap_or_default());
+    clean
+}
+
+/// Spells out `\u0065` and the like, at any quoting level, where they stand for a printable ASCII character that needs
+/// no escape, so that no key and no secret hides behind them.
+fn spelt_out(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(from) = rest.find("\\u00") {
+        let hex = rest.get(from + 4..from + 6).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match hex.filter(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte)) {
+            Some(byte) => {
+                let start = rest.get(..from).unwrap_or_default().trim_end_matches('\\');
+                plain.push_str(start);
+                plain.push(char::from(byte));
+                rest = rest.get(from + 6..).unwrap_or_default();
+            }
+            None => {
+                plain.push_str(rest.get(..from + 2).unwrap_or_default());
+                rest = rest.get(from + 2..).unwrap_or_default();
+            }
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
+struct Found {
+    value_from: usize,
+    value_to: usize,
+    replacement: String,
+}
+
+/// A secret key that starts at byte `key_at`, and where its value stands.
+fn secret_at(text: &str, key_at: usize) -> Option<Found> {
+    let bytes = text.as_bytes();
+    let after = bytes.get(key_at..)?;
+    let key = SECRET_KEYS
+        .iter()
+        .filter(|key| after.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key.as_bytes())))
+        .max_by_key(|key| key.len())?;
+    let before = bytes.get(..key_at)?;
+    let quote = before.last().copied().filter(|byte| matches!(byte, b'"' | b'\''));
+    let backslashes = before.iter().rev().skip(1).take_while(|byte| **byte == b'\\').count();
+    let mut at = key_at + key.len();
+    if let Some(quote) = quote {
+        at = skip_backslashes(bytes, at);
+        if bytes.get(at).copied() != Some(quote) {
+            return None;
+        }
+        at += 1;
+    } else if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+        return None;
+    }
+    at = skip_space(bytes, at);
+    if !matches!(bytes.get(at), Some(b':' | b'=')) {
+        return None;
+    }
+    let value_from = skip_space(bytes, at + 1);
+    let opening = skip_backslashes(bytes, value_from);
+    let escapes = text.get(value_from..opening).unwrap_or_default();
+    match bytes.get(opening).copied()? {
+        open @ (b'"' | b'\'') => {
+            let (value_to, closed) = string_end(bytes, opening + 1, open, quoting_level(escapes.len()));
+            let mark = char::from(open);
+            let end = if closed { format!("{escapes}{mark}") } else { String::new() };
+            Some(Found { value_from, value_to, replacement: format!("{escapes}{mark}{REDACTED}{end}") })
+        }
+        b'{' | b'[' => {
+            let value_to = container_end(bytes, opening, quoting_level(backslashes));
+            Some(Found { value_from, value_to, replacement: quoted(quote, backslashes) })
+        }
+        _ => {
+            let value_to = bare_end(bytes, value_from);
+            let word = text.get(value_from..value_to).unwrap_or_default();
+            if matches!(word, "" | "null" | REDACTED) {
+                return None;
+            }
+            let replacement = if quote.is_some() { quoted(quote, backslashes) } else { REDACTED.to_owned() };
+            Some(Found { value_from, value_to, replacement })
+        }
+    }
+}
+
+fn quoted(quote: Option<u8>, backslashes: usize) -> String {
+    let quote = quote.unwrap_or(b'"');
+    let escapes = "\\".repeat(backslashes);
+    let mark = char::from(quote);
+    format!("{escapes}{mark}{REDACTED}{escapes}{mark}")
+}
+
+/// In how many strings a quote stands that has this many backslashes before it: 0, 1, 3, 7 … for 0, 1, 2, 3 ….
+const fn quoting_level(backslashes: usize) -> u32 {
+    (backslashes + 1).ilog2()
+}
+
+/// Whether a quote with this many backslashes before it ends a string that stands at this quoting level.
+const fn ends_string(mut backslashes: usize, mut level: u32) -> bool {
+    loop {
+        if backslashes.is_multiple_of(2) {
+            // Not escaped here: it ends this string, or one around it.
+            return true;
+        }
+        if level == 0 {
+            return false;
+        }
+        backslashes = (backslashes - 1) / 2;
+        level -= 1;
+    }
+}
+
+/// End of a string that starts at `from`, behind its closing quote, and whether there was one.
+fn string_end(bytes: &[u8], from: usize, quote: u8, level: u32) -> (usize, bool) {
+    let mut backslashes = 0;
+    for (at, byte) in bytes.iter().enumerate().skip(from) {
+        if *byte == b'\\' {
+            backslashes += 1;
+            continue;
+        }
+        if *byte == quote && ends_string(backslashes, level) {
+            return (at + 1, true);
+        }
+        backslashes = 0;
+    }
+    (bytes.len(), false)
+}
+
+/// End of an object or array that starts at `from`, behind its last bracket, or the end of the text.
+fn container_end(bytes: &[u8], from: usize, level: u32) -> usize {
+    let mut depth = 0_usize;
+    let mut at = from;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            b'"' => {
+                at = string_end(bytes, at + 1, b'"', level).0;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+/// End of an unquoted value.
+fn bare_end(bytes: &[u8], from: usize) -> usize {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b",;&\"'}])\\".contains(byte);
+    bytes.iter().skip(from).position(ends).map_or(bytes.len(), |length| from + length)
+}
+
+fn skip_backslashes(bytes: &[u8], from: usize) -> usize {
+    bytes.iter().skip(from).position(|byte| *byte != b'\\').map_or(bytes.len(), |length| from + length)
+}
+
+/// Skips white space, also white space that is escaped because it stands in a string.
+fn skip_space(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        if bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
+            at += 1;
+            continue;
+        }
+        let escaped = skip_backslashes(bytes, at);
+        if escaped > at && matches!(bytes.get(escaped), Some(b'n' | b'r' | b't')) {
+            at = escaped + 1;
+            continue;
+        }
+        return at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "s3cr3t-Value_43";
+
+    fn text(given: &str) -> String {
+        Redactor::default().text(given)
+    }
+
+    #[test]
+    fn values_of_secret_keys_go_and_everything_else_stays_as_it_was() {
+        for (given, expected) in [
+            (r#"{"token":"abc"}"#, r#"{"token":"<redacted>"}"#),
+            (r#"{ "token" : "abc" , "role" : "node" }"#, r#"{ "token" : "<redacted>" , "role" : "node" }"#),
+            (r#"{"auth":{"deviceToken":"abc","token":"d"}}"#, r#"{"auth":{"deviceToken":"<redacted>","token":"<redacted>"}}"#),
+            (r#"{"bootstrapToken":"a","password":"b","signature":"c"}"#, r#"{"bootstrapToken":"<redacted>","password":"<redacted>","signature":"<redacted>"}"#),
+            (r#"{"DeviceToken":"abc"}"#, r#"{"DeviceToken":"<redacted>"}"#),
+            (r#"{"token":"a\"b","x":1}"#, r#"{"token":"<redacted>","x":1}"#),
+            (r#"{"token":"a\\","x":1}"#, r#"{"token":"<redacted>","x":1}"#),
+            (r#"{"token":null}"#, r#"{"token":null}"#),
+            (r#"{"token":12345,"x":true}"#, r#"{"token":"<redacted>","x":true}"#),
+            (r#"{"token":{"a":["}","b"]},"x":1}"#, r#"{"token":"<redacted>","x":1}"#),
+            (r#"{"token":["a",{"b":"]"}],"x":1}"#, r#"{"token":"<redacted>","x":1}"#),
+            (r#"[{"token":"a"},{"token":"b"}]"#, r#"[{"token":"<redacted>"},{"token":"<redacted>"}]"#),
+            (r#"{"tokens":3,"mytoken":"kept","token_kind":"kept"}"#, r#"{"tokens":3,"mytoken":"kept","token_kind":"kept"}"#),
+            ("unauthorized: gateway token mismatch (set it)", "unauthorized: gateway token mismatch (set it)"),
+            ("device signature invalid", "device signature invalid"),
+            ("ws://h/?token=abc&x=1", "ws://h/?token=<redacted>&x=1"),
+            ("password: abc, user: u", "password: <redacted>, user: u"),
+            ("", ""),
+        ] {
+            assert_eq!(text(given), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn json_in_strings_is_cleaned_at_every_level() {
+        let mut nested = json!({"token": SECRET, "role": "node"}).to_string();
+        for level in 0..6 {
+            let clean = text(&nested);
+            assert!(!clean.contains(SECRET), "level {level}: {clean}");
+            assert!(clean.contains("role") && clean.contains("node"), "level {level}: {clean}");
+            assert!(serde_json::from_str::<Value>(&clean).is_ok(), "level {level}: {clean}");
+            nested = json!({"payload": nested}).to_string();
+        }
+    }
+
+    #[test]
+    fn malformed_and_cut_json_is_cleaned() {
+        for given in [
+            format!(r#"{{"token":"{SECRET}"#),
+            format!(r#"{{"token":"{SECRET}","x":"#),
+            format!(r#"{{"auth":{{"token" :  "{SECRET}"}}, oops"#),
+            format!(r#"{{token:"{SECRET}"}}"#),
+            format!("{{'token':'{SECRET}'}}"),
+            format!(r#"{{"token":{SECRET}"#),
+            format!(r#"{{"token":["{SECRET}""#),
+            format!(r#"{{"token":{{"a":"{SECRET}""#),
+            format!("{{\"token\":\n\t\"{SECRET}\"}}"),
+            format!(r#"in: {{"raw":"{{\"token\":\"{SECRET}"#),
+            format!(r#"in: {{"raw":"{{\"token\":\n \"{SECRET}\"#),
+            format!(r#"\"password\":\"{SECRET}\" \"x\""#),
+        ] {
+            let clean = text(&given);
+            assert!(!clean.contains(SECRET), "{given} -> {clean}");
+        }
+    }
+
+    #[test]
+    fn a_key_spelt_with_escapes_is_still_a_key() {
+        let given = format!(r#"{{"tok\u0065n":"{SECRET}","token":"","x":"\u00fc\u0022"}}"#);
+        assert_eq!(text(&given), r#"{"token":"<redacted>","token":"<redacted>","x":"\u00fc\u0022"}"#);
+        let nested = json!({"payload": given}).to_string();
+        assert!(!text(&nested).contains(SECRET));
+        assert!(!text(nested.get(..nested.len() - 12).expect("ASCII")).contains(SECRET));
+        let spelt = Redactor::new([SECRET.to_owned()]).text(r#"{"x":"s3cr3t\u002dValue_43"#);
+        assert_eq!(spelt, r#"{"x":"<redacted>"#);
+    }
+
+    #[test]
+    fn known_secrets_go_wherever_they_stand() {
+        let redactor = Redactor::new([SECRET.to_owned(), "pass \"word\"".to_owned(), "abc".to_owned(), String::new()]);
+        assert_eq!(redactor.text(&format!("echo {SECRET}{SECRET}!")), "echo <redacted><redacted>!");
+        assert_eq!(redactor.text(r#"{"error":"bad pass \"word\""}"#), r#"{"error":"bad <redacted>"}"#);
+        let nested = json!({"a": json!({"b": "pass \"word\""}).to_string()}).to_string();
+        assert!(!redactor.text(&nested).contains("word"), "{}", redactor.text(&nested));
+        // Too short to be searched for in words, but not to be a value.
+        assert_eq!(redactor.text("abcdef"), "abcdef");
+        assert_eq!(redactor.text("abc"), REDACTED);
+        assert_eq!(redactor.text(r#"["abc"]"#), r#"["<redacted>"]"#);
+        let mut value = json!({SECRET: [1, SECRET, {"x": format!("Bearer {SECRET}")}]});
+        redactor.value(&mut value);
+        assert_eq!(value, json!({"<redacted>": [1, "<redacted>", {"x": "Bearer <redacted>"}]}));
+    }
+
+    #[test]
+    fn a_secret_inside_a_longer_secret_leaves_nothing_behind() {
+        let redactor = Redactor::new(["secret".to_owned(), "secret-and-more".to_owned()]);
+        assert_eq!(redactor.text("x secret-and-more y secret z"), "x <redacted> y <redacted> z");
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        assert_eq!(format!("{:?}", Redactor::new([SECRET.to_owned()])), "Redactor { secrets: 1 }");
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i32>().prop_map(Value::from),
+            "[a-z\"\\\\{}: ]{0,8}".prop_map(Value::from),
+            Just(Value::from(SECRET)),
+        ];
+        let key = prop_oneof![
+            prop::sample::select(SECRET_KEYS.map(str::to_owned).to_vec()),
+            "[a-z\"\\\\]{0,5}"
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(key.clone(), inner.clone(), 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+                inner.prop_map(|value| Value::from(value.to_string())),
+            ]
+        })
+    }
+
+    /// Whether a secret stands under a secret key, in the value or in JSON inside its strings.
+    fn leaks(value: &Value) -> bool {
+        match value {
+            Value::Object(map) => map.iter().any(|(key, item)| {
+                (is_secret_key(key) && item.to_string().contains(SECRET)) || leaks(item)
+            }),
+            Value::Array(items) => items.iter().any(leaks),
+            Value::String(text) => serde_json::from_str::<Value>(text).is_ok_and(|inner| leaks(&inner)),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_survives_under_a_secret_key(value in any_json()) {
+            let clean = text(&value.to_string());
+            let parsed: Value = serde_json::from_str(&clean).expect("still JSON");
+            prop_assert!(!leaks(&parsed), "{} -> {}", value, clean);
+            let mut direct = value.clone();
+            Redactor::default().value(&mut direct);
+            prop_assert!(!leaks(&direct), "{} -> {}", value, direct);
+        }
+
+        #[test]
+        fn a_known_secret_survives_nowhere(value in any_json(), cut in 0_usize..400) {
+            let redactor = Redactor::new([SECRET.to_owned()]);
+            let mut given = value.to_string();
+            let mut cut = cut.min(given.len());
+            while !given.is_char_boundary(cut) { cut -= 1; }
+            given.truncate(cut);
+            prop_assert!(!redactor.text(&given).contains(SECRET));
+        }
+
+        #[test]
+        fn any_text_is_survived(given in "[\"'\\\\{}\\[\\]:=,a-z ü]{0,12}(token|password)[\"'\\\\:= {\\[ü]{0,6}.{0,20}") {
+            let once = text(&given);
+            prop_assert!(once.len() <= given.len() + REDACTED.len() * given.len());
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Restarts as timelines, and the windows of all faults.
+
+use std::collections::{BTreeMap, HashMap};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::by_client::{ByClient, session_answered};
+use super::histogram::micros;
+use crate::history::{EndedBy, Fault, History, OperationEnd, OperationKind, SessionEnd};
+use crate::observation::Outcome;
+use crate::plan::{ClientId, FaultKind, Nanos, StopSignal};
+
+/// A fault and its window, microseconds since the run's start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultWindow {
+    /// Name in the scenario.
+    pub name: String,
+    /// `restart`, `reload` or `pause`.
+    pub kind: String,
+    /// When it began, µs.
+    pub began: u64,
+    /// When the gateway was itself again, µs; `null` = not before the run's end.
+    pub ended: Option<u64>,
+}
+
+/// Timeline of one restart. All times but `at` are microseconds from the signal; `null` = not reached.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Restart {
+    /// Name of the fault in the scenario.
+    pub name: String,
+    /// `SIGTERM` or `SIGKILL`.
+    pub signal: String,
+    /// When the signal was sent, µs since the run's start.
+    pub at: u64,
+    /// First dial that the port did not accept.
+    pub port_closed: Option<u64>,
+    /// The process was gone.
+    pub exited: Option<u64>,
+    /// The new process was started.
+    pub spawned: Option<u64>,
+    /// First dial that the port accepted again.
+    pub port_open: Option<u64>,
+    /// First hello-ok of the new process, whoever got it.
+    pub first_session: Option<u64>,
+    /// Clients that held a session at the signal.
+    pub population: u64,
+    /// Of these, clients that left by themselves afterwards; nobody waits for them.
+    pub left: u64,
+    /// Of these, clients whose session the gateway ended.
+    pub sessions_lost: u64,
+    /// When shares of the population (without those that left) held a session again.
+    pub back: Back,
+    /// Clients of the population that held a session again.
+    pub recovered: u64,
+    /// Attempts that a recovered client made until it held a session again, the successful one included, on average.
+    pub attempts_per_recovered_client: Option<f64>,
+    /// Approvals that had been sent, but not answered, at the signal.
+    pub approvals_in_flight: ApprovalsInFlight,
+}
+
+/// When shares of a population were back, microseconds from the signal; `null` = not before the run's end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Back {
+    /// Half.
+    pub p50: Option<u64>,
+    /// 90 %.
+    pub p90: Option<u64>,
+    /// 99 %.
+    pub p99: Option<u64>,
+    /// Everyone.
+    pub all: Option<u64>,
+}
+
+/// What became of approvals that a signal caught in flight.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalsInFlight {
+    /// Acknowledged after the signal.
+    pub acknowledged: u64,
+    /// Refused after the signal.
+    pub refused: u64,
+    /// Never answered.
+    pub unknown: u64,
+}
+
+/// Windows of all faults, in the order of the history.
+#[must_use]
+pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
+    history
+        .faults
+        .iter()
+        .map(|fault| FaultWindow {
+            name: fault.name.clone(),
+            kind: match fault.kind {
+                FaultKind::Restart { .. } => "restart",
+                FaultKind::Reload => "reload",
+                FaultKind::Pause(_) => "pause",
+            }
+            .to_owned(),
+            began: micros(fault.began),
+            ended: fault.ended.map(micros),
+        })
+        .collect()
+}
+
+/// Timelines of all restarts, in the order of their signals.
+#[must_use]
+pub fn restarts(history: &History, by_client: &ByClient<'_>) -> Vec<Restart> {
+    let mut faults: Vec<(&Fault, StopSignal)> = history
+        .faults
+        .iter()
+        .filter_map(|fault| match fault.kind {
+            FaultKind::Restart { signal, .. } => Some((fault, signal)),
+            FaultKind::Reload | FaultKind::Pause(_) => None,
+        })
+        .collect();
+    faults.sort_by_key(|(fault, _)| fault.began);
+    let ends = session_ends(history);
+    let mut earlier = None;
+    let mut timelines = Vec::with_capacity(faults.len());
+    for (fault, signal) in faults {
+        let mut restart = timeline(history, by_client, &ends, fault, signal);
+        restart.approvals_in_flight = approvals_in_flight(history, earlier, fault.began);
+        earlier = Some(fault.began);
+        timelines.push(restart);
+    }
+    timelines
+}
+
+/// Name of a signal as users type it.
+#[must_use]
+pub const fn signal_name(signal: StopSignal) -> &'static str {
+    match signal {
+        StopSignal::Sigterm => "SIGTERM",
+        StopSignal::Sigkill => "SIGKILL",
+    }
+}
+
+type SessionEnds<'a> = HashMap<(ClientId, u32), &'a SessionEnd>;
+
+fn session_ends(history: &History) -> SessionEnds<'_> {
+    let mut ends: SessionEnds<'_> = HashMap::new();
+    for end in &history.session_ends {
+        let kept = ends.entry((end.client, end.attempt)).or_insert(end);
+        if end.at < kept.at {
+            *kept = end;
+        }
+    }
+    ends
+}
+
+fn timeline(
+    history: &History,
+    by_client: &ByClient<'_>,
+    ends: &SessionEnds<'_>,
+    fault: &Fault,
+    signal: StopSignal,
+) -> Restart {
+    let began = fault.began;
+    let stamps = fault.restart.unwrap_or_default();
+    let since = |stamp: Option<Nanos>| stamp.map(|at| micros(at.saturating_sub(began)));
+    let held = held_at(history, ends, began);
+    let mut restart = Restart {
+        name: fault.name.clone(),
+        signal: signal_name(signal).to_owned(),
+        at: micros(began),
+        port_closed: since(stamps.port_closed),
+        exited: since(stamps.exited),
+        spawned: since(stamps.spawned),
+        port_open: since(stamps.port_open),
+        first_session: since(first_session(history, stamps.spawned.or(stamps.port_open))),
+        population: held.len() as u64,
+        ..Restart::default()
+    };
+    let mut back = Vec::with_capacity(held.len());
+    let mut attempts = 0_u64;
+    for (client, held_attempt) in held {
+        match ends.get(&(client, held_attempt)).map(|end| &end.by) {
+            Some(EndedBy::Client) => {
+                restart.left += 1;
+                continue;
+            }
+            Some(EndedBy::Gateway(_)) => restart.sessions_lost += 1,
+            None => {}
+        }
+        let later = || by_client.attempts_of(client).map(|(_, attempt)| attempt).filter(|a| a.attempt > held_attempt);
+        let next = later().find_map(|a| Some((a.attempt, session_answered(a).filter(|at| *at > began)?)));
+        let Some((recovering, answered)) = next else { continue };
+        back.push(answered.saturating_sub(began));
+        attempts += later()
+            .take_while(|a| a.attempt <= recovering)
+            .filter(|a| !matches!(a.outcome, Outcome::Dropped(_)))
+            .count() as u64;
+    }
+    restart.recovered = back.len() as u64;
+    if !back.is_empty() {
+        restart.attempts_per_recovered_client = Some(attempts as f64 / back.len() as f64);
+    }
+    restart.back = shares_back(back, restart.population - restart.left);
+    restart
+}
+
+/// Clients that held a session at `at`, with the attempt that had opened it.
+fn held_at(history: &History, ends: &SessionEnds<'_>, at: Nanos) -> BTreeMap<ClientId, u32> {
+    let mut held = BTreeMap::new();
+    for attempt in &history.attempts {
+        let opened = session_answered(attempt).is_some_and(|answered| answered <= at);
+        let ended = ends.get(&(attempt.client, attempt.attempt)).is_some_and(|end| end.at < at);
+        if opened && !ended {
+            let last = held.entry(attempt.client).or_insert(attempt.attempt);
+            *last = attempt.attempt.max(*last);
+        }
+    }
+    held
+}
+
+/// First hello-ok after the new process was started: nothing before it can be the new process's.
+fn first_session(history: &History, spawned: Option<Nanos>) -> Option<Nanos> {
+    let spawned = spawned?;
+    history.attempts.iter().filter_map(session_answered).filter(|answered| *answered >= spawned).min()
+}
+
+fn shares_back(mut back: Vec<Nanos>, awaited: u64) -> Back {
+    back.sort_unstable();
+    let at_share = |percent: u64| {
+        // The share is reached when at least that many, rounded up, are back.
+        let needed = (awaited * percent).div_ceil(100);
+        let position = usize::try_from(needed.checked_sub(1)?).ok()?;
+        back.get(position).copied().map(micros)
+    };
+    Back { p50: at_share(50), p90: at_share(90), p99: at_share(99), all: at_share(100) }
+}
+
+/// Approvals sent no later than the signal and not answered by then. One without an answer belongs to the first restart
+/// after it was sent: `earlier` is the signal of the restart before.
+fn approvals_in_flight(history: &History, earlier: Option<Nanos>, began: Nanos) -> ApprovalsInFlight {
+    let mut in_flight = ApprovalsInFlight::default();
+    for operation in &history.operations {
+        if !matches!(operation.kind, OperationKind::Approve { .. }) || operation.invoked > began {
+            continue;
+        }
+        match operation.end {
+            OperationEnd::Done { at, .. } => in_flight.acknowledged += u64::from(at > began),
+            OperationEnd::Refused { at, .. } => in_flight.refused += u64::from(at > began),
+            OperationEnd::Unknown => {
+                in_flight.unknown += u64::from(earlier.is_none_or(|earlier| operation.invoked > earlier));
+            }
+        }
+    }
+    in_flight
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::history::RestartStamps;
+    use crate::record::test_support::{MS, Story, session};
+
+    fn timelines(story: &Story) -> Vec<Restart> {
+        restarts(&story.history, &ByClient::new(&story.history))
+    }
+
+    /// Ten clients hold a session; the gateway is killed at 1 s and the new one is there at 1.2 s.
+    fn herd() -> Story {
+        let mut story = Story::new(&[("phones", 12)]);
+        for client in 0..10 {
+            story.attempt(client, 0).started(10).answered(20, session());
+        }
+        story.restart(
+            1_000,
+            RestartStamps {
+                port_closed: Some(1_002 * MS),
+                exited: Some(1_003 * MS),
+                spawned: Some(1_103 * MS),
+                port_open: Some(1_200 * MS),
+            },
+        );
+        story
+    }
+
+    #[test]
+    fn the_timeline_counts_from_the_signal() {
+        let mut story = herd();
+        for client in 0..10 {
+            story.session_ended_by_gateway(client, 0, 1_001);
+            story.attempt(client, 1).started(1_050).ended(1_051, Outcome::ConnectionRefused);
+            story.attempt(client, 2).started(1_250).answered(1_300 + 100 * u64::from(client), session());
+        }
+        // A stranger to the population: it had no session before.
+        story.attempt(11, 0).started(1_201).answered(1_210, session());
+        let restart = timelines(&story).remove(0);
+        assert_eq!(
+            restart,
+            Restart {
+                name: "update".to_owned(),
+                signal: "SIGKILL".to_owned(),
+                at: 1_000_000,
+                port_closed: Some(2_000),
+                exited: Some(3_000),
+                spawned: Some(103_000),
+                port_open: Some(200_000),
+                first_session: Some(210_000),
+                population: 10,
+                left: 0,
+                sessions_lost: 10,
+                back: Back {
+                    p50: Some(700_000),
+                    p90: Some(1_100_000),
+                    p99: Some(1_200_000),
+                    all: Some(1_200_000)
+                },
+                recovered: 10,
+                attempts_per_recovered_client: Some(2.0),
+                approvals_in_flight: ApprovalsInFlight::default(),
+            }
+        );
+    }
+
+    #[test]
+    fn who_never_comes_back_keeps_the_shares_open() {
+        let mut story = herd();
+        for client in 0..10 {
+            story.session_ended_by_gateway(client, 0, 1_001);
+            if client < 9 {
+                story.attempt(client, 1).started(1_250).answered(1_300, session());
+            }
+        }
+        let restart = timelines(&story).remove(0);
+        assert_eq!(
+            restart.back,
+            Back { p50: Some(300_000), p90: Some(300_000), p99: None, all: None }
+        );
+        assert_eq!((restart.recovered, restart.sessions_lost), (9, 10));
+    }
+
+    #[test]
+    fn clients_that_had_left_or_leave_by_themselves_are_not_awaited() {
+        let mut story = herd();
+        story.session_left(0, 0, 500);
+        story.session_left(1, 0, 1_001);
+        for client in 2..10 {
+            story.session_ended_by_gateway(client, 0, 1_001);
+            story.attempt(client, 1).started(1_250).answered(1_300, session());
+        }
+        let restart = timelines(&story).remove(0);
+        assert_eq!((restart.population, restart.left, restart.sessions_lost), (9, 1, 8));
+        assert_eq!(restart.back.all, Some(300_000));
+    }
+
+    #[test]
+    fn a_gateway_that_does_not_come_back_reaches_nothing() {
+        let mut story = herd();
+        story.history.faults[0].restart =
+            Some(RestartStamps { port_closed: Some(1_002 * MS), ..RestartStamps::default() });
+        let restart = timelines(&story).remove(0);
+        assert_eq!((restart.port_closed, restart.port_open, restart.first_session), (Some(2_000), None, None));
+        assert_eq!(restart.back, Back::default());
+        assert_eq!(restart.attempts_per_recovered_client, None);
+    }
+
+    #[test]
+    fn an_approval_in_flight_belongs_to_the_first_restart_after_it() {
+        let mut story = herd();
+        story.restart(5_000, RestartStamps::default());
+        story.approve(0, 0, "answered before", 900, Some(950));
+        story.approve(0, 1, "acknowledged late", 990, Some(1_001));
+        story.approve(0, 2, "unknown", 990, None);
+        story.operation_refused(0, 3, "refused late", 999, 1_002);
+        story.approve(0, 4, "unknown at the second", 4_990, None);
+        story.approve(0, 5, "after both", 6_000, None);
+        let [first, second] = &timelines(&story)[..] else { panic!("two restarts") };
+        assert_eq!(first.approvals_in_flight, ApprovalsInFlight { acknowledged: 1, refused: 1, unknown: 1 });
+        assert_eq!(second.approvals_in_flight, ApprovalsInFlight { acknowledged: 0, refused: 0, unknown: 1 });
+    }
+
+    #[test]
+    fn reloads_and_pauses_are_windows_and_no_restarts() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.fault("store", FaultKind::Reload, 10, Some(12));
+        story.fault("freeze", FaultKind::Pause(Duration::from_secs(1)), 20, None);
+        assert_eq!(timelines(&story), []);
+        let windows: Vec<_> =
+            fault_windows(&story.history).into_iter().map(|w| (w.name, w.kind, w.began, w.ended)).collect();
+        assert_eq!(
+            windows,
+            [
+                ("store".to_owned(), "reload".to_owned(), 10_000, Some(12_000)),
+                ("freeze".to_owned(), "pause".to_owned(), 20_000, None)
+            ]
+        );
+    }
+}

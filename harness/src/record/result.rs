@@ -1,0 +1,400 @@
+//! The result of a run: the content of `result.json`.
+//!
+//! Every latency and duration is a whole number of microseconds unless its name says otherwise; sizes are bytes, shares
+//! are 0 to 1, and `null` means that there is no such figure. `docs/reference/result.md` describes the keys for users.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::approvals::{ApprovalToSession, approval_to_session, chains};
+use super::by_client::ByClient;
+use super::cohorts::{self, CohortResult, cohorts};
+use super::exit_code::{ExitCode, RunVerdict};
+use super::facts::RunFacts;
+use super::histogram::{LatencySummary, micros};
+use super::intervals::{Interval, IntervalSamples, intervals};
+use super::mismatches::{ExpectedObserved, MismatchCounts, MismatchGroup, tally};
+use super::outcomes::{AttemptCounts, SumError};
+use super::phases::{PhaseRecorder, Phases};
+use super::refusals::{Refusals, refusals};
+use super::restarts::{FaultWindow, Restart, fault_windows, restarts};
+use super::thresholds::{ThresholdResult, evaluate};
+use super::validity::{Validity, validity};
+use crate::history::History;
+use crate::oracle::Judgement;
+use crate::plan::{OracleMode, Plan};
+
+/// Version of the result's schema. A change that readers must know of raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Result of a run. All times in microseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "pairstorm result")]
+pub struct RunResult {
+    /// Always 1.
+    pub schema_version: u32,
+    /// Verdict on what was measured.
+    pub verdict: RunVerdict,
+    /// A signal ended the run early; the verdict is on what was measured until then.
+    pub interrupted: bool,
+    /// Exit code of the command: 0 pass, 1 violated, 2 threshold, 3 failed, 4 invalid, 130 interrupted.
+    pub exit_code: u8,
+    /// Why the gateway could not be started or reached, if the verdict is `failed`.
+    pub failure: Option<String>,
+    /// What ended the run.
+    pub ended_by: EndedBy,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Which scenario.
+    pub scenario: ScenarioRef,
+    /// What was loaded.
+    pub target: String,
+    /// Profile that the gateway was held to.
+    pub profile: String,
+    /// Start of the run, RFC 3339, UTC.
+    pub started_at: String,
+    /// How long the run took, µs.
+    pub duration_us: u64,
+    /// Attempts by outcome. The outcomes sum up to `attempted`.
+    pub attempts: AttemptCounts,
+    /// Outcomes that nothing allows, by kind.
+    pub mismatches: MismatchCounts,
+    /// Attempts that evidence did not suffice for.
+    pub indeterminate: u64,
+    /// Expected class -> observed class -> attempts.
+    pub expected_observed: ExpectedObserved,
+    /// Mismatches by cause, the worst kind first.
+    pub mismatch_groups: Vec<MismatchGroup>,
+    /// Refusals by reason and code.
+    pub refusals: Refusals,
+    /// Results of each cohort, in the order of the scenario.
+    pub cohorts: Vec<CohortResult>,
+    /// Latencies by phase.
+    pub phases: Phases,
+    /// From an approval to the session it allows.
+    pub approval_to_session: ApprovalToSession,
+    /// How late the generator started attempts.
+    pub lag: LatencySummary,
+    /// Timelines of restarts.
+    pub restarts: Vec<Restart>,
+    /// Windows of all faults.
+    pub faults: Vec<FaultWindow>,
+    /// Results of the scenario's pass rules.
+    pub thresholds: Vec<ThresholdResult>,
+    /// Whether the numbers can be trusted.
+    pub validity: Validity,
+    /// What the run ran on and what it cost.
+    pub environment: Environment,
+    /// Counts second by second.
+    pub intervals: Vec<Interval>,
+}
+
+/// Which scenario was run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioRef {
+    /// Its name.
+    pub name: String,
+    /// Its file, as typed.
+    pub file: String,
+    /// Lowercase hex SHA-256 of the file's text.
+    pub sha256: String,
+}
+
+/// What ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The scenario: its duration, or the end of all scripts.
+    Scenario,
+    /// The gateway could not be started or reached.
+    Failure,
+    /// A signal.
+    Interrupt,
+    /// The run's wall-clock limit.
+    MaxTime,
+    /// The first mismatch, as asked.
+    FailFast,
+}
+
+/// What a run ran on and what it cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    /// Version of pairstorm.
+    pub pairstorm: String,
+    /// Operating system.
+    pub os: String,
+    /// Processor architecture.
+    pub arch: String,
+    /// What judged outcomes: `profile` or `expectations`.
+    pub oracle: String,
+    /// The run started the gateway itself.
+    pub own_gateway: bool,
+    /// Deliberate defect of the gateway.
+    pub defect: Option<String>,
+    /// Factor on the durations of gateway and clients.
+    pub time_scale: f64,
+    /// Clients in the plan.
+    pub clients: u64,
+    /// Reactors that drove them.
+    pub reactors: u32,
+    /// Cores that the generator may use.
+    pub cores: u32,
+    /// Gateway and generator shared their cores.
+    pub cores_shared: bool,
+    /// CPU time of the generator, µs.
+    pub own_cpu_us: u64,
+    /// Largest resident set of the generator, bytes.
+    pub own_rss_max_bytes: u64,
+    /// CPU time of the gateway, µs; `null` = unknown.
+    pub gateway_cpu_us: Option<u64>,
+    /// Largest resident set of the gateway, bytes; `null` = unknown.
+    pub gateway_rss_max_bytes: Option<u64>,
+}
+
+/// Everything that is kept of a run's figures.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Content of `result.json`.
+    pub result: RunResult,
+    /// Content of `latency.hlog`, see [`super::write_hlog`].
+    pub samples: IntervalSamples,
+}
+
+/// Turns the history and the verdicts of a run into its result. Pure: same arguments, same result.
+#[must_use]
+pub fn record(plan: &Plan, history: &History, judgement: &Judgement, facts: &RunFacts) -> Recording {
+    let by_client = ByClient::new(history);
+    let chains = chains(history, &by_client);
+    let mut attempts = AttemptCounts::default();
+    let mut phases = PhaseRecorder::default();
+    for attempt in &history.attempts {
+        attempts.count(&attempt.outcome);
+        phases.record(attempt, plan.attempt_timeout);
+    }
+    let tally = tally(plan, history, judgement);
+    let mut result = RunResult {
+        schema_version: SCHEMA_VERSION,
+        verdict: RunVerdict::Pass,
+        interrupted: facts.interrupted,
+        exit_code: ExitCode::Pass.code(),
+        failure: facts.failed.clone(),
+        ended_by: ended_by(facts),
+        seed: plan.seed,
+        scenario: ScenarioRef {
+            name: plan.name.clone(),
+            file: facts.scenario_file.clone(),
+            sha256: facts.scenario_sha256.clone(),
+        },
+        target: facts.target.clone(),
+        profile: facts.profile.clone(),
+        started_at: facts.started_at.to_string(),
+        duration_us: micros(facts.run_duration_ns),
+        attempts,
+        mismatches: tally.counts,
+        indeterminate: tally.indeterminate,
+        expected_observed: tally.expected_observed,
+        mismatch_groups: tally.groups,
+        refusals: refusals(history, judgement),
+        cohorts: cohorts(plan, history, judgement, &by_client),
+        phases: phases.summary(),
+        approval_to_session: approval_to_session(history, &chains),
+        lag: phases.lag(),
+        restarts: restarts(history, &by_client),
+        faults: fault_windows(history),
+        thresholds: Vec::new(),
+        validity: Validity::default(),
+        environment: environment(plan, facts),
+        intervals: intervals(history, plan.attempt_timeout),
+    };
+    let sums = sums(history, judgement, facts, &result, &by_client);
+    result.validity = validity(&result, history, &plan.validity, facts.max_time_hit, &sums);
+    result.thresholds = evaluate(&plan.thresholds, &result);
+    result.validity.add_thresholds(&result.thresholds);
+    result.verdict = result.judge();
+    result.exit_code = ExitCode::of_run(result.verdict, result.interrupted).code();
+    Recording { result, samples: IntervalSamples::gather(history, &chains) }
+}
+
+impl RunResult {
+    /// The verdict that the other figures give: `failed` over `violated` over `invalid` over `threshold` over `pass`.
+    #[must_use]
+    pub fn judge(&self) -> RunVerdict {
+        if self.failure.is_some() {
+            RunVerdict::Failed
+        } else if self.mismatches.total > 0 {
+            RunVerdict::Violated
+        } else if !self.validity.valid {
+            RunVerdict::Invalid
+        } else if self.thresholds.iter().any(|threshold| !threshold.passed) {
+            RunVerdict::Threshold
+        } else {
+            RunVerdict::Pass
+        }
+    }
+}
+
+/// What does not add up.
+fn sums(
+    history: &History,
+    judgement: &Judgement,
+    facts: &RunFacts,
+    result: &RunResult,
+    by_client: &ByClient<'_>,
+) -> Vec<SumError> {
+    let recorded = history.attempts.len() as u64;
+    let verdicts = judgement.attempts.len() as u64;
+    let repeated = by_client.repeated();
+    let booked = facts.attempts_booked.filter(|booked| *booked != recorded);
+    [
+        result.attempts.check().err(),
+        booked.map(|booked| SumError::Booked { booked, recorded }),
+        (verdicts != recorded).then_some(SumError::Verdicts { attempts: recorded, verdicts }),
+        cohorts::check(&result.cohorts, &result.attempts).err(),
+        (repeated > 0).then_some(SumError::Repeated { repeated }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+const fn ended_by(facts: &RunFacts) -> EndedBy {
+    if facts.failed.is_some() {
+        EndedBy::Failure
+    } else if facts.interrupted {
+        EndedBy::Interrupt
+    } else if facts.max_time_hit {
+        EndedBy::MaxTime
+    } else if facts.fail_fast_hit {
+        EndedBy::FailFast
+    } else {
+        EndedBy::Scenario
+    }
+}
+
+fn environment(plan: &Plan, facts: &RunFacts) -> Environment {
+    let micros_of = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    Environment {
+        pairstorm: facts.pairstorm_version.clone(),
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        oracle: match plan.oracle {
+            OracleMode::Profile => "profile",
+            OracleMode::Expectations => "expectations",
+        }
+        .to_owned(),
+        own_gateway: facts.own_gateway,
+        defect: plan.gateway.defect.clone(),
+        time_scale: plan.time_scale,
+        clients: plan.clients.len() as u64,
+        reactors: facts.reactors,
+        cores: facts.cores,
+        cores_shared: facts.cores_shared,
+        own_cpu_us: micros_of(facts.own_cpu),
+        own_rss_max_bytes: facts.own_rss_max_bytes,
+        gateway_cpu_us: facts.gateway_cpu.map(micros_of),
+        gateway_rss_max_bytes: facts.gateway_rss_max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::test_support::{Story, busy_story, outcomes};
+
+    #[test]
+    fn verdicts_have_their_precedence() {
+        let mut story = busy_story();
+        story.facts.failed = Some("no answer".to_owned());
+        story.facts.max_time_hit = true;
+        let mut result = story.record().result;
+        assert_eq!((result.verdict, result.exit_code), (RunVerdict::Failed, 3));
+        result.failure = None;
+        assert_eq!(result.judge(), RunVerdict::Violated);
+        result.mismatches = MismatchCounts::default();
+        assert!(!result.validity.valid);
+        assert_eq!(result.judge(), RunVerdict::Invalid);
+        result.validity.valid = true;
+        assert!(result.thresholds.iter().any(|threshold| !threshold.passed));
+        assert_eq!(result.judge(), RunVerdict::Threshold);
+        result.thresholds.clear();
+        assert_eq!(result.judge(), RunVerdict::Pass);
+    }
+
+    #[test]
+    fn an_interrupted_run_keeps_its_verdict_beside_its_exit_code() {
+        let mut story = busy_story();
+        story.facts.interrupted = true;
+        let result = story.record().result;
+        assert_eq!((result.verdict, result.exit_code), (RunVerdict::Violated, 130));
+        assert_eq!(result.ended_by, EndedBy::Interrupt);
+    }
+
+    #[test]
+    fn a_result_is_read_as_it_was_written() {
+        let result = busy_story().record().result;
+        let text = serde_json::to_string(&result).expect("json");
+        let read: RunResult = serde_json::from_str(&text).expect("a result");
+        assert_eq!(read, result);
+    }
+
+    #[test]
+    fn the_promised_keys_are_there() {
+        let value = serde_json::to_value(busy_story().record().result).expect("json");
+        for key in [
+            "schema_version", "verdict", "interrupted", "exit_code", "seed", "scenario", "target", "profile",
+            "started_at", "duration_us", "attempts", "mismatches", "indeterminate", "expected_observed", "refusals",
+            "cohorts", "phases", "approval_to_session", "lag", "restarts", "faults", "thresholds", "validity",
+            "environment", "intervals",
+        ] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        assert_eq!(value["schema_version"], 1);
+        for key in ["count", "p50", "p90", "p99", "p999", "max", "links", "without_session"] {
+            assert!(value["approval_to_session"].get(key).is_some(), "{key}");
+        }
+        assert_eq!(value["started_at"], "2026-11-23T12:00:00Z");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn whatever_happened_the_sums_add_up(
+            events in prop::collection::vec((0_u32..5, 0_usize..9, 0_u64..4_000, 0_u64..2_000), 0..120)
+        ) {
+            let kinds = outcomes();
+            let mut story = Story::new(&[("phones", 3), ("tabs", 2)]);
+            for (attempt, (client, pick, start, took)) in events.iter().enumerate() {
+                let outcome = kinds[*pick].clone();
+                story.any_attempt(*client, attempt as u32, *start, *took, outcome).expected("x");
+            }
+            let result = story.record().result;
+            let attempted = events.len() as u64;
+            prop_assert_eq!(result.attempts.attempted, attempted);
+            prop_assert_eq!(result.attempts.check(), Ok(()));
+            prop_assert_eq!(result.cohorts.iter().map(|c| c.attempts.attempted).sum::<u64>(), attempted);
+            let table: u64 = result.expected_observed.values().flat_map(|row| row.values()).sum();
+            prop_assert_eq!(table, attempted);
+            let answered = result.attempts.session + result.attempts.refused;
+            prop_assert_eq!(result.phases.response.count, answered);
+            prop_assert_eq!(result.phases.service.count, answered);
+            prop_assert_eq!(result.phases.unanswered.count, result.attempts.unanswered());
+            prop_assert_eq!(result.lag.count, attempted - result.attempts.dropped);
+            let rows = result.intervals.iter();
+            let sums = rows.fold((0, 0, 0, 0, 0), |s, r| {
+                (s.0 + r.started, s.1 + r.session, s.2 + r.refused, s.3 + r.no_answer, s.4 + r.dropped)
+            });
+            prop_assert_eq!(
+                sums,
+                (
+                    attempted - result.attempts.dropped,
+                    result.attempts.session,
+                    result.attempts.refused,
+                    result.attempts.unanswered(),
+                    result.attempts.dropped,
+                )
+            );
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Judges a load and writes what it was.
+
+use super::gateway::Up;
+use super::load::Loaded;
+use super::{RunError, RunOptions, RunOutcome, RunTarget, resources};
+use crate::observation::TranscriptLine;
+use crate::oracle::{Judgement, Oracle, Verdict};
+use crate::plan::{ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
+use crate::record::exit_code::ExitCode;
+use crate::record::facts::RunFacts;
+use crate::report::files::RunFiles;
+use crate::{record, report};
+
+/// Turns a load into verdicts, figures and files.
+///
+/// # Errors
+/// [`RunError::Files`] when the run's folder cannot be written.
+pub fn finish(
+    plan: &Plan,
+    options: &RunOptions,
+    target: &Up,
+    loaded: Loaded,
+    mut remarks: Vec<String>,
+    gateway_log: Option<Vec<u8>>,
+) -> Result<RunOutcome, RunError> {
+    let mut judgement = Oracle::new(plan, &target.identities).judge(&loaded.history);
+    if let RunTarget::Foreign(foreign) = &options.target
+        && !foreign.declared
+        && plan.oracle == OracleMode::Profile
+    {
+        without_declared_configuration(plan, &loaded, &mut judgement);
+    }
+    let facts = facts(plan, options, target, &loaded);
+    remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
+    let result = record::assemble(plan, &loaded.history, &judgement, &facts);
+    let exit = ExitCode::of_run(result.verdict, result.interrupted);
+    let summary = report::text::summary(&result, false);
+    let secrets: Vec<String> = loaded.secrets.iter().filter(|secret| !secret.is_empty()).cloned().collect();
+    let transcript = |client: ClientId, attempt: u32| -> Option<Vec<TranscriptLine>> {
+        loaded.transcripts.get(&(client, attempt)).cloned()
+    };
+    let violations =
+        record::violations::violations(plan, &loaded.history, &judgement, &transcript, &secrets);
+    report::files::write(
+        &options.out,
+        &RunFiles {
+            plan,
+            history: &loaded.history,
+            result: &result,
+            facts: &facts,
+            summary: &summary,
+            violations: &violations,
+            gateway_log: gateway_log.as_deref(),
+        },
+    )?;
+    Ok(RunOutcome { result, summary, folder: Some(options.out.clone()), exit, remarks })
+}
+
+fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> RunFacts {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    RunFacts {
+        started_at: jiff::Timestamp::try_from(loaded.clock.anchor()).unwrap_or_default(),
+        scenario_file: options.scenario_file.clone(),
+        scenario_sha256: options.scenario_sha256.clone(),
+        pairstorm_version: options.version.clone(),
+        target: target.name.clone(),
+        own_gateway: target.process.is_some(),
+        profile: plan.gateway.profile.clone(),
+        reactors: u32::try_from(loaded.reactors).unwrap_or(u32::MAX),
+        cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        cores_shared: target.address.socket.ip().is_loopback(),
+        own_cpu: loaded.own_cpu,
+        own_rss_max_bytes: resources::own().rss_max_bytes,
+        gateway_cpu: loaded.gateway_usage.map(|usage| usage.cpu),
+        gateway_rss_max: loaded.gateway_usage.map(|usage| usage.rss_max_bytes),
+        attempts_booked: None,
+        interrupted: loaded.end.interrupted,
+        max_time_hit: loaded.end.max_time_hit,
+        failed: loaded.end.failed.as_ref().map(ToString::to_string),
+        fail_fast_hit: loaded.end.fail_fast_hit,
+        run_duration_ns: loaded.history.ended,
+    }
+}
+
+/// A foreign gateway whose configuration the scenario does not declare may have any secret, proxies and origins: what
+/// depends on them is not judged (ARCHITECTURE.md, "Gateways not ours to write to").
+fn without_declared_configuration(plan: &Plan, loaded: &Loaded, judgement: &mut Judgement) {
+    for (attempt, verdict) in loaded.history.attempts.iter().zip(&mut judgement.attempts) {
+        let spec = plan
+            .clients
+            .get(attempt.client as usize)
+            .and_then(|client| plan.cohorts.get(usize::from(client.cohort)))
+            .map(|cohort| &cohort.connect);
+        if spec.is_some_and(depends_on_configuration) {
+            *verdict = Verdict::Indeterminate {
+                why: "it depends on the gateway's configuration, which the scenario does not declare".to_owned(),
+            };
+        }
+    }
+}
+
+fn depends_on_configuration(spec: &ConnectSpec) -> bool {
+    !matches!(spec.path, NetworkPath::Direct)
+        || spec.origin.is_some()
+        || matches!(
+            spec.credential,
+            Credential::Missing
+                | Credential::WrongPassword
+                | Credential::Password
+                | Credential::WrongToken
+                | Credential::SharedToken
+        )
+}

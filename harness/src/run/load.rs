@@ -1,0 +1,302 @@
+//! The load: operators, reactors and nemesis at work, and their records collected into the history.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, watch};
+
+use super::gateway::Up;
+use super::resources::{self, GatewayUsage};
+use super::{Observer, RunError, RunOptions};
+use crate::client::DeviceKey;
+use crate::clock::Clock;
+use crate::engine::reactor::Assignment;
+use crate::engine::{Feed, Reactor, ReactorOutput, StopPhase};
+use crate::history::History;
+use crate::nemesis;
+use crate::observation::TranscriptLine;
+use crate::operator::Desk;
+use crate::operator::desk::{self, DeskContext};
+use crate::oracle::{Oracle, Verdict};
+use crate::plan::identity::Identities;
+use crate::plan::{ClientId, OracleMode, Plan};
+use crate::target::{GatewayProcess, TargetError};
+
+/// How long attempts in progress may go on after an interrupt before they are cut.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often the display is refreshed, and the gateway's usage sampled.
+const DISPLAY_EVERY: Duration = Duration::from_millis(200);
+/// How often a run with `--fail-fast` judges what it has so far.
+const JUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// What a load leaves behind.
+pub struct Loaded {
+    /// Everything that happened.
+    pub history: History,
+    /// The run's clock.
+    pub clock: Clock,
+    /// What passed in the kept attempts.
+    pub transcripts: HashMap<(ClientId, u32), Vec<TranscriptLine>>,
+    /// Secrets to be removed from everything that is written.
+    pub secrets: HashSet<String>,
+    /// Reactors that took part.
+    pub reactors: usize,
+    /// How it ended.
+    pub end: LoadEnd,
+    /// What this process used during the load.
+    pub own_cpu: Duration,
+    /// What the gateway used, if it is ours.
+    pub gateway_usage: Option<resources::Usage>,
+}
+
+/// How a load came to its end.
+#[derive(Debug, Default)]
+pub struct LoadEnd {
+    /// A signal ended it.
+    pub interrupted: bool,
+    /// Its wall-clock limit ended it.
+    pub max_time_hit: bool,
+    /// A mismatch ended it, as asked.
+    pub fail_fast_hit: bool,
+    /// The gateway did not survive or come back.
+    pub failed: Option<TargetError>,
+}
+
+/// Runs the load to its end.
+///
+/// # Errors
+/// [`RunError::Desk`] when an operator cannot start, [`RunError::Reactor`] when a reactor cannot.
+pub async fn load(
+    plan: &Arc<Plan>,
+    target: &mut Up,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Loaded, RunError> {
+    let (feed, mut records) = Feed::new();
+    let progress = Arc::clone(feed.progress());
+    let mut desks = open_desks(plan, target, &feed, observer).await?;
+
+    let own_before = resources::own();
+    let clock = Clock::start();
+    let (stop, stopped) = watch::channel(StopPhase::Running);
+    // Senders of `alive` live in the reactors' threads: when none is left, all have ended, however they did.
+    let (alive, mut all_ended) = mpsc::channel::<()>(1);
+    let count = reactor_count(options.reactors);
+    observer.stage("load");
+    let mut reactors = Vec::with_capacity(count);
+    for position in 0..count {
+        let assignment = Assignment {
+            plan: Arc::clone(plan),
+            identities: target.identities.clone(),
+            target: target.address.clone(),
+            secret: target.secret.clone(),
+            clock,
+            feed: feed.clone(),
+            stop: stopped.clone(),
+            reactors: count,
+            alive: alive.clone(),
+        };
+        reactors.push(Reactor::start(assignment, position)?);
+    }
+    drop(alive);
+
+    let (helpers_stop, helpers_stopped) = watch::channel(false);
+    for desk in &mut desks {
+        desk.start_clock(clock);
+    }
+    let operators = join_all(desks.into_iter().map(|desk| desk.work(helpers_stopped.clone())));
+    let address = target.address.clone();
+    let gateway_pid = Arc::new(AtomicU32::new(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0)));
+    let (failed, mut failure) = mpsc::channel::<TargetError>(1);
+    let nemesis = tend(
+        target.process.as_mut(),
+        plan,
+        &address,
+        clock,
+        &feed,
+        helpers_stopped.clone(),
+        &gateway_pid,
+        failed,
+    );
+
+    let mut end = LoadEnd::default();
+    let mut history = History::default();
+    let mut usage = GatewayUsage::default();
+    let oracle = Oracle::new(plan, &target.identities);
+    let control = async {
+        let mut interrupt = std::pin::pin!(interrupt);
+        let mut duration_ends = plan.duration.map(|duration| clock.instant(crate::clock::nanos(duration)));
+        let max_time_at = clock.instant(crate::clock::nanos(plan.max_time));
+        let mut cut_at = None;
+        let mut display = tokio::time::interval(DISPLAY_EVERY);
+        let mut judging = tokio::time::interval(JUDGE_EVERY);
+        let mut judged = 0;
+        let at = |at: Option<tokio::time::Instant>| async move {
+            match at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        loop {
+            tokio::select! {
+                biased;
+                Some(record) = records.recv() => history.push(record),
+                _ = all_ended.recv() => break,
+                Some(error) = failure.recv() => {
+                    end.failed = Some(error);
+                    cut_at = Some(clock.instant(clock.now()));
+                }
+                () = &mut interrupt, if !end.interrupted => {
+                    end.interrupted = true;
+                    stop.send_replace(StopPhase::Leaving);
+                    cut_at = Some(clock.instant(clock.now() + crate::clock::nanos(GRACE)));
+                }
+                () = at(duration_ends) => {
+                    duration_ends = None;
+                    stop.send_if_modified(|phase| advance(phase, StopPhase::Leaving));
+                }
+                () = at(cut_at) => {
+                    cut_at = None;
+                    stop.send_replace(StopPhase::Cut);
+                }
+                () = tokio::time::sleep_until(max_time_at), if !end.max_time_hit => {
+                    end.max_time_hit = true;
+                    stop.send_replace(StopPhase::Cut);
+                }
+                _ = display.tick() => {
+                    observer.progress(&progress, plan.clients.len());
+                    usage.sample(gateway_pid.load(Ordering::Relaxed));
+                }
+                _ = judging.tick(), if options.fail_fast && !end.fail_fast_hit => {
+                    if history.attempts.len() > judged {
+                        judged = history.attempts.len();
+                        history.ended = clock.now();
+                        if has_mismatch(&oracle, &history) {
+                            end.fail_fast_hit = true;
+                            stop.send_replace(StopPhase::Leaving);
+                        }
+                    }
+                }
+            }
+        }
+        helpers_stop.send_replace(true);
+    };
+    let ((), _, ()) = tokio::join!(control, operators, nemesis);
+    usage.sample(gateway_pid.load(Ordering::Relaxed));
+    while let Ok(record) = records.try_recv() {
+        history.push(record);
+    }
+    history.ended = clock.now();
+
+    let mut output = ReactorOutput::default();
+    for reactor in reactors {
+        let part = reactor.join()?;
+        output.transcripts.extend(part.transcripts);
+        output.secrets.extend(part.secrets);
+    }
+    output.secrets.insert(target.secret.clone());
+    observer.progress(&progress, plan.clients.len());
+    Ok(Loaded {
+        history,
+        clock,
+        transcripts: output.transcripts,
+        secrets: output.secrets,
+        reactors: count,
+        end,
+        own_cpu: resources::own().cpu.saturating_sub(own_before.cpu),
+        gateway_usage: usage.total(),
+    })
+}
+
+/// Operators are at their desks before the first client comes, or the first refusals would go unseen.
+async fn open_desks(
+    plan: &Arc<Plan>,
+    target: &Up,
+    feed: &Feed,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Desk>, RunError> {
+    if plan.oracle == OracleMode::Expectations || plan.operators.is_empty() {
+        return Ok(Vec::new());
+    }
+    observer.stage("operators connect");
+    let context = DeskContext {
+        plan: Arc::clone(plan),
+        clock: Clock::start(),
+        target: target.address.clone(),
+        secret: target.secret.clone(),
+        feed: feed.clone(),
+        devices: Arc::new(device_ids(plan, &target.identities)?),
+    };
+    let mut desks = Vec::with_capacity(plan.operators.len());
+    for (position, operator) in (0..).zip(&plan.operators) {
+        let identity = desk::identity(&target.identities, &operator.name, position, &target.address)?;
+        desks.push(Desk::open(context.clone(), position, identity).await?);
+    }
+    Ok(desks)
+}
+
+/// Device ids of all clients.
+///
+/// # Errors
+/// [`RunError::Desk`] when a key cannot be derived.
+pub fn device_ids(plan: &Plan, identities: &Identities) -> Result<HashMap<String, ClientId>, RunError> {
+    let mut ids = HashMap::with_capacity(plan.clients.len());
+    for (id, client) in (0..).zip(&plan.clients) {
+        let Some(cohort) = plan.cohorts.get(usize::from(client.cohort)) else { continue };
+        let key = DeviceKey::from_seed(&identities.key_seed(&cohort.name, client.index))
+            .map_err(crate::operator::DeskError::from)?;
+        ids.insert(key.device_id().to_owned(), id);
+    }
+    Ok(ids)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, and each is another thing")]
+async fn tend(
+    process: Option<&mut GatewayProcess>,
+    plan: &Plan,
+    address: &crate::target::TargetAddress,
+    clock: Clock,
+    feed: &Feed,
+    mut stop: watch::Receiver<bool>,
+    pid: &AtomicU32,
+    failed: mpsc::Sender<TargetError>,
+) {
+    match process {
+        Some(process) => {
+            let done = nemesis::run(process, &plan.faults, address, clock, feed, stop, |process| {
+                pid.store(process.pid().unwrap_or(0), Ordering::Relaxed);
+            });
+            if let Err(error) = done.await {
+                // A full channel already holds a failure.
+                let _ = failed.try_send(error);
+            }
+        }
+        None => {
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+}
+
+fn has_mismatch(oracle: &Oracle<'_>, history: &History) -> bool {
+    let judgement = oracle.judge(history);
+    !judgement.session_ends.is_empty()
+        || judgement.attempts.iter().any(|verdict| matches!(verdict, Verdict::Mismatch(_)))
+}
+
+fn advance(phase: &mut StopPhase, to: StopPhase) -> bool {
+    let forward = *phase < to;
+    if forward {
+        *phase = to;
+    }
+    forward
+}
+
+/// Half the cores, at least one: the gateway needs the other half.
+fn reactor_count(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2)).max(1)
+}

@@ -1,0 +1,148 @@
+//! A run: gateway up, operators at their desks, clients on their way, faults as planned; then the verdicts.
+//!
+//! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load and collects the
+//! history, [`finish`] judges and reports, [`foreign`] treats somebody else's gateway with care.
+
+pub mod finish;
+pub mod foreign;
+pub mod gateway;
+pub mod load;
+pub mod resources;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::engine::Progress;
+use crate::operator::DeskError;
+use crate::plan::Plan;
+use crate::record::RunResult;
+use crate::record::exit_code::ExitCode;
+use crate::target::{GatewayCommand, TargetAddress, TargetError};
+
+/// What to run and how.
+pub struct RunOptions {
+    /// The plan.
+    pub plan: Plan,
+    /// Scenario file, as typed.
+    pub scenario_file: String,
+    /// Lowercase hex SHA-256 of its text.
+    pub scenario_sha256: String,
+    /// Which gateway.
+    pub target: RunTarget,
+    /// Reactors; `None` = half the cores, at least one, because the gateway runs on the same machine.
+    pub reactors: Option<usize>,
+    /// Stop at the first mismatch.
+    pub fail_fast: bool,
+    /// Run folder: must not exist, or be empty.
+    pub out: PathBuf,
+    /// Version of pairstorm.
+    pub version: String,
+}
+
+/// Which gateway a run loads.
+pub enum RunTarget {
+    /// One that the run starts and stops.
+    Own(GatewayCommand),
+    /// One that is already there.
+    Foreign(ForeignTarget),
+}
+
+/// Somebody else's gateway.
+pub struct ForeignTarget {
+    /// As typed, for the report.
+    pub url: String,
+    /// Where.
+    pub address: TargetAddress,
+    /// Its shared token or password, if the owner gave it.
+    pub secret: Option<String>,
+    /// Whether the scenario declares the gateway's configuration; what depends on an undeclared one is not judged.
+    pub declared: bool,
+    /// 32 random bytes that join the derivation of device keys, never written.
+    pub identity_secret: [u8; 32],
+}
+
+/// What a run leaves behind.
+pub struct RunOutcome {
+    /// Content of `result.json`.
+    pub result: RunResult,
+    /// The summary for people.
+    pub summary: String,
+    /// Where the files are; `None` when there was nothing to write.
+    pub folder: Option<PathBuf>,
+    /// What the command returns.
+    pub exit: ExitCode,
+    /// Remarks for people that belong to no figure, for example what a foreign gateway was left with.
+    pub remarks: Vec<String>,
+}
+
+/// Why a run has no result at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No gateway, or one that may not be loaded.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The store fixture could not be written.
+    #[error("the store fixture could not be written: {0}")]
+    Fixture(#[from] crate::target::fixture::FixtureError),
+    /// An operator has no session.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// A reactor failed.
+    #[error(transparent)]
+    Reactor(#[from] crate::engine::reactor::ReactorError),
+    /// The run's files could not be written.
+    #[error(transparent)]
+    Files(#[from] crate::report::files::FilesError),
+    /// A foreign gateway could not be inspected.
+    #[error("the gateway's devices could not be listed before the run: {0}")]
+    Inspection(String),
+    /// The plan asks for something that only a gateway of our own can give.
+    #[error("{0}")]
+    NotForForeign(String),
+}
+
+/// How a run shows that it goes on. Called on the run's own thread, a few times a second.
+pub trait Observer {
+    /// A new stage, in words.
+    fn stage(&mut self, what: &str);
+    /// The load goes on.
+    fn progress(&mut self, progress: &Progress, clients: usize);
+}
+
+/// Runs a plan to its end, or until `interrupt` resolves.
+///
+/// Call it on a thread that lives as long as the run (see [`crate::target::GatewayProcess::start`]), inside a
+/// single-threaded runtime.
+///
+/// # Errors
+/// [`RunError`] when there is nothing to report: no gateway, no operator, no place to write. Whatever was measured
+/// before a failure during the load is reported instead, with the verdict `failed`.
+pub async fn run(
+    options: RunOptions,
+    observer: &mut dyn Observer,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunOutcome, RunError> {
+    crate::report::files::check_folder(&options.out)?;
+    let plan = Arc::new(options.plan.clone());
+    let mut target = gateway::Up::bring(&plan, &options.target, observer).await?;
+    let visit = match &options.target {
+        RunTarget::Foreign(_) if plan.oracle == crate::plan::OracleMode::Profile => {
+            observer.stage("listing the gateway's devices");
+            Some(foreign::Visit::begin(&plan, &target).await?)
+        }
+        _ => None,
+    };
+    let loaded = load::load(&plan, &mut target, &options, observer, interrupt).await;
+    let mut remarks = match visit {
+        Some(visit) => {
+            observer.stage("removing what the run left on the gateway");
+            visit.end().await
+        }
+        None => Vec::new(),
+    };
+    observer.stage("stopping the gateway");
+    let log = target.down(&mut remarks).await;
+    observer.stage("judging");
+    finish::finish(&plan, &options, &target, loaded?, remarks, log)
+}

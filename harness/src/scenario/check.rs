@@ -1,0 +1,264 @@
+//! What several tables together get wrong. Each table on its own has been read by now.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::diagnostic::Sink;
+use super::quantity::show;
+use super::{Arrivals, COUNT_MAX, CohortSpec, HANDSHAKE_TIMEOUT, Places, Scenario};
+use crate::plan::{
+    AuthMode, Credential, Deviation, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode, Persona,
+    PlannedFault, StoredMetadata, addresses,
+};
+
+/// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
+/// checks that need all of them are left out, because one slip must not cause two errors.
+pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: &Sink) {
+    times(scenario, places, sink);
+    for (cohort, at) in scenario.cohorts.iter().zip(&places.cohorts) {
+        schedule(scenario, cohort, &at.arrivals, sink);
+        endless(scenario, cohort, at, sink);
+        if scenario.oracle == OracleMode::Expectations && cohort.cohort.expect.is_none() {
+            let help = Some(format!(
+                "add [cohort.{}.expect], for example outcome = \"session\"",
+                cohort.cohort.name
+            ));
+            let message = "with oracle = \"expectations\" nothing judges this cohort";
+            sink.report("missing-key", &at.name, message, help);
+        }
+    }
+    faults(scenario, places, sink);
+    if all_read {
+        sizes(scenario, places, sink);
+        operators(scenario, places, sink);
+    }
+}
+
+fn times(scenario: &Scenario, places: &Places, sink: &Sink) {
+    if let Some(duration) = scenario.duration
+        && scenario.max_time < duration
+    {
+        let message = format!(
+            "max_time {} ends the run before its duration {}",
+            show(scenario.max_time),
+            show(duration)
+        );
+        let help = Some("max_time is the limit for a run that hangs: set it well above duration".to_owned());
+        // Without `max_time` in the file the duration is what does not fit.
+        let at = if places.max_time == (0..0) { &places.duration } else { &places.max_time };
+        sink.report("schedule", at, message, help);
+    }
+    let silent =
+        scenario.cohorts.iter().position(|cohort| cohort.cohort.connect.deviation == Deviation::Silent);
+    if let Some(silent) = silent
+        && scenario.attempt_timeout <= HANDSHAKE_TIMEOUT
+    {
+        let message = format!(
+            "attempt_timeout {} is over before the gateway closes a silent client (10s)",
+            show(scenario.attempt_timeout)
+        );
+        let name_at = places.cohorts.get(silent).map(|at| &at.name);
+        let at = if places.attempt_timeout == (0..0) { name_at } else { Some(&places.attempt_timeout) };
+        sink.report("schedule", at.unwrap_or(&(0..0)), message, Some("at least \"12s\"".to_owned()));
+    }
+}
+
+fn schedule(scenario: &Scenario, cohort: &CohortSpec, at: &super::Span, sink: &Sink) {
+    if let Arrivals::Closed { concurrency, .. } = cohort.arrivals {
+        if concurrency as usize > scenario.in_flight_max {
+            let message =
+                format!("{concurrency} at a time are more than in_flight_max {}", scenario.in_flight_max);
+            sink.report("conflict", at, message, Some("raise `in_flight_max`".to_owned()));
+        }
+        return;
+    }
+    // A ramp from 0 to 0 has been reported where it stands.
+    if matches!(cohort.arrivals, Arrivals::Ramp { from, to, .. } if from + to <= 0.0) {
+        return;
+    }
+    let Some(last) = cohort.arrivals.last_arrival(cohort.count) else {
+        let message = format!("{} clients never all arrive: the rate falls to 0 before", cohort.count);
+        let help = Some("leave `over` out, or let the ramp end above 0".to_owned());
+        sink.report("schedule", at, message, help);
+        return;
+    };
+    let (limit, name) = match scenario.duration {
+        Some(duration) => (duration, "duration"),
+        None => (scenario.max_time, "max_time"),
+    };
+    if last >= limit {
+        let message = format!(
+            "the last of {} clients arrives at {}, when `{name}` {} is over",
+            cohort.count,
+            show(last),
+            show(limit)
+        );
+        let help = Some(format!("raise `{name}` or the rate, or lower `count`"));
+        sink.report("schedule", at, message, help);
+    }
+}
+
+/// Scripts that only the end of the run ends need a `duration`; otherwise the run goes on until `max_time` kills it.
+fn endless(scenario: &Scenario, cohort: &CohortSpec, at: &super::CohortPlaces, sink: &Sink) {
+    if scenario.duration.is_some() {
+        return;
+    }
+    if cohort.cohort.session.hold.is_none() {
+        let help = Some("set `duration` at the top of the file".to_owned());
+        sink.report("schedule", &at.session, "`until-end` of a run without `duration` never comes", help);
+    }
+    let policy = &cohort.cohort.reconnect;
+    if policy.attempts_max.is_none() && policy.gives_up_on_refusal == GiveUp::Never {
+        let help = Some("set `attempts_max` here or `duration` at the top of the file".to_owned());
+        sink.report("schedule", &at.reconnect, "clients that never give up never end the run", help);
+    }
+}
+
+fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
+    let mut busy_until: Vec<(u64, u64, &str)> = Vec::new();
+    let mut in_order: Vec<(&PlannedFault, &super::Span)> =
+        scenario.faults.iter().zip(&places.faults).collect();
+    in_order.sort_by_key(|(fault, _)| fault.at);
+    let (limit, name) = match scenario.duration {
+        Some(duration) => (duration, "duration"),
+        None => (scenario.max_time, "max_time"),
+    };
+    for (fault, at) in in_order {
+        let begins = Duration::from_nanos(fault.at);
+        if begins >= limit {
+            let message =
+                format!("`{}` would happen at {}, after `{name}` {}", fault.name, show(begins), show(limit));
+            sink.report("schedule", at, message, None);
+        }
+        if let Some((_, end, other)) =
+            busy_until.iter().find(|(start, end, _)| (*start..*end).contains(&fault.at))
+        {
+            let message = format!(
+                "`{}` falls into `{other}`, which lasts until {} at least",
+                fault.name,
+                show(Duration::from_nanos(*end))
+            );
+            sink.report("schedule", at, message, Some("faults happen one after the other".to_owned()));
+        }
+        busy_until.push((fault.at, end_of(fault), &fault.name));
+    }
+}
+
+/// The earliest end of a fault; one nanosecond at least, so that two at the same instant collide.
+fn end_of(fault: &PlannedFault) -> u64 {
+    let lasts = match fault.kind {
+        crate::plan::FaultKind::Restart { down, .. } => down,
+        crate::plan::FaultKind::Pause(pause) => pause,
+        crate::plan::FaultKind::Reload => Duration::ZERO,
+    };
+    fault.at.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX).max(1))
+}
+
+fn sizes(scenario: &Scenario, places: &Places, sink: &Sink) {
+    let total: u64 = scenario.cohorts.iter().map(|cohort| u64::from(cohort.count)).sum();
+    if total > u64::from(COUNT_MAX)
+        && let Some(at) = places.cohorts.last()
+    {
+        sink.report("limit", &at.count, format!("{total} clients in all, more than {COUNT_MAX}"), None);
+    }
+    let direct = scenario.cohorts.iter().map(|spec| match spec.cohort.connect.path {
+        NetworkPath::Direct => spec.count,
+        NetworkPath::Proxy { .. } => 0,
+    });
+    if let Err(beyond) = addresses::check(direct)
+        && let Some(at) = places.cohorts.get(beyond)
+    {
+        let message = "127.1.0.0/16 has not enough addresses for so many clients in so many cohorts";
+        let help = Some(format!(
+            "an address serves {} clients of one cohort: use fewer cohorts or fewer clients",
+            addresses::CLIENTS_EACH
+        ));
+        sink.report("address", &at.count, message, help);
+    }
+    let mut behind: BTreeMap<Ipv4Addr, u64> = BTreeMap::new();
+    for (cohort, at) in scenario.cohorts.iter().zip(&places.cohorts) {
+        if let NetworkPath::Proxy { from, .. } = &cohort.cohort.connect.path {
+            let at_a_time = match cohort.arrivals {
+                Arrivals::Closed { concurrency, .. } => concurrency.min(cohort.count),
+                _ => cohort.count,
+            };
+            let sum = behind.entry(*from).or_default();
+            let before = *sum;
+            *sum += u64::from(at_a_time);
+            if *sum > addresses::PORTS_EACH && before <= addresses::PORTS_EACH {
+                let message =
+                    format!("{sum} clients behind {from}, which has ports for {}", addresses::PORTS_EACH);
+                let help = Some("spread them over several [path.NAME] with different `from`".to_owned());
+                sink.report("address", &at.count, message, help);
+            }
+        }
+    }
+}
+
+fn operators(scenario: &Scenario, places: &Places, sink: &Sink) {
+    // What another server asks of whom is not known here.
+    if scenario.oracle == OracleMode::Expectations {
+        return;
+    }
+    for (operator, at) in scenario.operators.iter().zip(&places.operators) {
+        let served: Vec<&CohortSpec> = served_by(operator, &scenario.cohorts);
+        if !served.iter().any(|cohort| may_need_approval(scenario, cohort)) {
+            let help = Some(
+                "remove it, or let it serve clients behind a proxy or with a `stored` entry that differs from what they ask"
+                    .to_owned(),
+            );
+            let message = format!("nobody whom `{}` serves ever needs an approval", operator.name);
+            sink.report("conflict", at, message, help);
+        }
+    }
+}
+
+fn served_by<'a>(operator: &OperatorPlan, cohorts: &'a [CohortSpec]) -> Vec<&'a CohortSpec> {
+    match &operator.serves {
+        None => cohorts.iter().collect(),
+        Some(positions) => {
+            positions.iter().filter_map(|position| cohorts.get(usize::from(*position))).collect()
+        }
+    }
+}
+
+/// Whether a client of the cohort could be refused with "pairing required". Errs on the side of yes: the oracle knows
+/// better, and this only finds operators who certainly have nothing to do.
+fn may_need_approval(scenario: &Scenario, spec: &CohortSpec) -> bool {
+    let connect = &spec.cohort.connect;
+    // A client that is refused before pairing is looked at never asks.
+    let proves_its_device = match connect.deviation {
+        Deviation::None => true,
+        Deviation::ClockSkew(milliseconds) => milliseconds.abs() <= 120_000,
+        Deviation::Protocol { min, max } => (min..=max).contains(&3),
+        Deviation::Oversized(_) => false,
+        _ => false,
+    };
+    let may_be_let_in = match connect.credential {
+        Credential::WrongToken | Credential::WrongPassword | Credential::Missing => {
+            scenario.gateway.auth == AuthMode::None
+        }
+        Credential::ForgedDeviceToken => scenario.gateway.auth == AuthMode::None,
+        _ => true,
+    };
+    let browser = matches!(connect.persona, Persona::ControlUi | Persona::Webchat);
+    let has_origin = !browser || connect.origin.is_some();
+    let differs = match &spec.cohort.stored {
+        Some(stored) => {
+            let role = connect.role.as_deref().unwrap_or("operator");
+            let scopes = connect.scopes.as_deref().unwrap_or_default();
+            !stored.roles.iter().any(|stored| stored == role)
+                || !scopes.iter().all(|scope| stored.scopes.contains(scope))
+                || stored.metadata != StoredMetadata::Same
+        }
+        None => match &connect.path {
+            NetworkPath::Direct => false,
+            NetworkPath::Proxy { forwarded_for, .. } => {
+                // Only a proxy can make a client remote; a fixed header may also make it local.
+                !matches!(forwarded_for, ForwardedFor::Absent) || !scenario.gateway.trusted_proxies.is_empty()
+            }
+        },
+    };
+    proves_its_device && may_be_let_in && has_origin && differs
+}

@@ -1,0 +1,421 @@
+//! `[cohort.NAME]`: clients that have everything but their identity in common.
+
+use std::ops::Range;
+
+use protocol::scope;
+
+use super::arrivals::Arrivals;
+use super::document::{Node, Value};
+use super::metric::outcome_words;
+use super::names::{allowed, suggestion};
+use super::reader::{
+    Fields, Problem, count, duration_range, number, plain_text, signed_milliseconds, text, texts, word,
+};
+use super::{COUNT_MAX, NO_PAUSE};
+use crate::plan::persona::{self, PersonaProfile};
+use crate::plan::{
+    Backoff, Cohort, ConnectSpec, Credential, Deviation, Executor, Expectation, GiveUp, NetworkPath, Origin,
+    Persona, ReconnectPolicy, SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
+};
+
+/// A cohort as the scenario wants it.
+#[derive(Debug, Clone)]
+pub struct CohortSpec {
+    /// What its clients have in common.
+    pub cohort: Cohort,
+    /// How many there are, at least 1.
+    pub count: u32,
+    /// How they arrive.
+    pub arrivals: Arrivals,
+}
+
+/// Reads one cohort; `None` if something that nothing can stand in for is missing or wrong.
+pub(super) fn read(name: &str, fields: Fields<'_>, paths: &[(String, NetworkPath)]) -> Option<CohortSpec> {
+    let persona = fields.required("persona", &format!("one of {}", persona_names()), word(&persona::NAMES));
+    let count = fields.required("count", "how many clients, at least 1", cohort_count);
+    let path = match fields.read("path", |node| path(node, paths)) {
+        Some(path) => path,
+        None => NetworkPath::Direct,
+    };
+    let arrivals = Arrivals::read(&fields);
+    let session = session(&fields);
+    let reconnect = reconnect(&fields);
+    let expect = fields.table("expect").map(expectation);
+
+    // The defaults of the other keys are the persona's; of a persona that could not be read, any will do.
+    let profile = persona::profile(persona.unwrap_or(Persona::Cli));
+    let connect = connect(&fields, profile, path);
+    let stored = fields.table("stored").map(|stored| stored_entry(stored, profile, &connect));
+    fields.finish();
+
+    let arrivals = arrivals?;
+    let executor = match &arrivals {
+        Arrivals::Closed { concurrency, think, .. } => {
+            Executor::Closed { concurrency: *concurrency, think: *think }
+        }
+        _ => Executor::Open,
+    };
+    persona?;
+    let cohort = Cohort { name: name.to_owned(), connect, stored, executor, reconnect, session, expect };
+    Some(CohortSpec { cohort, count: count?, arrivals })
+}
+
+fn persona_names() -> String {
+    super::names::list(&persona::NAMES.map(|(name, _)| name))
+}
+
+fn cohort_count(node: &Node) -> Result<u32, Problem> {
+    if let Value::Integer(0) = node.value {
+        let help = Some("remove the cohort, or give it clients".to_owned());
+        return Err(Problem { code: "value", message: "a cohort of nobody".to_owned(), help });
+    }
+    count(1, COUNT_MAX)(node)
+}
+
+fn path(node: &Node, paths: &[(String, NetworkPath)]) -> Result<NetworkPath, Problem> {
+    let name = text(node)?;
+    match paths.iter().find(|(known, _)| *known == name) {
+        Some((_, path)) => Ok(path.clone()),
+        None => {
+            let known: Vec<&str> = paths.iter().map(|(name, _)| name.as_str()).collect();
+            Err(Problem {
+                code: "reference",
+                message: format!("there is no `[path.{name}]`"),
+                help: Some(allowed(&name, &known)),
+            })
+        }
+    }
+}
+
+fn connect(fields: &Fields<'_>, profile: &PersonaProfile, path: NetworkPath) -> ConnectSpec {
+    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let role = fields.read("role", role).unwrap_or_else(|| Some(profile.role.to_owned()));
+    let scopes = fields.read("scopes", scopes).unwrap_or_else(|| Some(owned(profile.scopes)));
+    let platform = fields.read("platform", plain_text).unwrap_or_else(|| profile.platform.to_owned());
+    let device_family =
+        fields.read("device_family", claimed).unwrap_or_else(|| profile.device_family.map(str::to_owned));
+    let default_origin = profile.browser.then_some(Origin::SameHost);
+    let origin = fields.read("origin", origin).unwrap_or(default_origin);
+    ConnectSpec {
+        persona: profile.persona,
+        role,
+        scopes,
+        platform,
+        device_family,
+        credential: fields.read("credential", word(&CREDENTIALS)).unwrap_or(Credential::SharedToken),
+        path,
+        origin,
+        deviation: deviation(fields),
+        signature: fields
+            .read("signature", word(&[("v2", SignatureVersion::V2), ("v3", SignatureVersion::V3)]))
+            .unwrap_or(SignatureVersion::V3),
+    }
+}
+
+const CREDENTIALS: [(&str, Credential); 8] = [
+    ("shared-token", Credential::SharedToken),
+    ("wrong-token", Credential::WrongToken),
+    ("password", Credential::Password),
+    ("wrong-password", Credential::WrongPassword),
+    ("device-token", Credential::DeviceToken),
+    ("first-device-token", Credential::FirstDeviceToken),
+    ("forged-device-token", Credential::ForgedDeviceToken),
+    ("missing", Credential::Missing),
+];
+
+/// `"operator"`, `"node"`, `"absent"` (no key), or `{ unknown = "admin" }`, which no typing error can produce.
+fn role(node: &Node) -> Result<Option<String>, Problem> {
+    const HELP: &str = "`operator`, `node`, `absent` for no key, or { unknown = \"admin\" } for a role that no gateway knows";
+    match &node.value {
+        Value::Text(name) => match name.as_str() {
+            "absent" => Ok(None),
+            scope::ROLE_OPERATOR | scope::ROLE_NODE => Ok(Some(name.clone())),
+            _ => Err(Problem {
+                code: "unknown-name",
+                message: format!("`{name}` is no role"),
+                help: Some(HELP.to_owned()),
+            }),
+        },
+        Value::Table(table) => match table.entries.as_slice() {
+            [entry] if entry.key == "unknown" => plain_text(&entry.node).map(Some),
+            _ => Err(Problem {
+                code: "type",
+                message: "this is no role".to_owned(),
+                help: Some(HELP.to_owned()),
+            }),
+        },
+        _ => {
+            Err(Problem { code: "type", message: "this is no role".to_owned(), help: Some(HELP.to_owned()) })
+        }
+    }
+}
+
+/// A list, or `"absent"` for no key. Scopes that look like slips of the known ones are refused, others are taken:
+/// releases differ in the scopes they know.
+fn scopes(node: &Node) -> Result<Option<Vec<String>>, Problem> {
+    if let Value::Text(text) = &node.value
+        && text == "absent"
+    {
+        return Ok(None);
+    }
+    scope_list(node).map(Some)
+}
+
+fn scope_list(node: &Node) -> Result<Vec<String>, Problem> {
+    let scopes = texts(node)?;
+    if scopes.len() > 64 {
+        return Err(Problem { code: "limit", message: "more than 64 scopes".to_owned(), help: None });
+    }
+    for name in &scopes {
+        if scope::ALL.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some(near) = suggestion(name, &scope::ALL) {
+            return Err(Problem {
+                code: "unknown-name",
+                message: format!("there is no scope `{name}`"),
+                help: Some(format!("did you mean `{near}`? Scopes: {}", super::names::list(&scope::ALL))),
+            });
+        }
+    }
+    Ok(scopes)
+}
+
+/// A text, or `"none"` for no key.
+fn claimed(node: &Node) -> Result<Option<String>, Problem> {
+    let text = plain_text(node)?;
+    Ok((text != "none").then_some(text))
+}
+
+fn origin(node: &Node) -> Result<Option<Origin>, Problem> {
+    let text = plain_text(node)?;
+    Ok(match text.as_str() {
+        "none" => None,
+        "same-host" => Some(Origin::SameHost),
+        _ => Some(Origin::Fixed(text)),
+    })
+}
+
+/// Deviations without a value.
+const PLAIN_DEVIATIONS: [(&str, Deviation); 12] = [
+    ("none", Deviation::None),
+    ("no-device", Deviation::NoDevice),
+    ("foreign-device-id", Deviation::ForeignDeviceId),
+    ("bad-signature", Deviation::BadSignature),
+    ("signature-v1", Deviation::SignatureV1),
+    ("wrong-nonce", Deviation::WrongNonce),
+    ("blank-nonce", Deviation::BlankNonce),
+    ("unknown-key", Deviation::UnknownKey),
+    ("not-json", Deviation::NotJson),
+    ("not-a-request", Deviation::NotARequest),
+    ("wrong-method", Deviation::WrongMethod),
+    ("silent", Deviation::Silent),
+];
+
+/// Deviations with a value.
+const VALUED_DEVIATIONS: [&str; 3] = ["clock-skew", "oversized", "protocol"];
+
+/// `deviation = "bad-signature"`, or `deviation.clock-skew = "-3m"`.
+fn deviation(fields: &Fields<'_>) -> Deviation {
+    let Some(entry) = fields.entry("deviation") else { return Deviation::None };
+    if let Value::Text(_) = &entry.node.value {
+        return fields.read("deviation", deviation_word).unwrap_or(Deviation::None);
+    }
+    let Some(inner) = fields.sub_table(entry) else { return Deviation::None };
+    let chosen = inner.one_of(&VALUED_DEVIATIONS, "a deviation");
+    let deviation = match chosen {
+        Some(("clock-skew", _)) => inner.read("clock-skew", signed_milliseconds).map(Deviation::ClockSkew),
+        Some(("oversized", _)) => {
+            // A message beyond 16 MiB tests our own memory, not the gateway.
+            inner
+                .read("oversized", count(1, 16 * 1024 * 1024))
+                .map(|bytes| Deviation::Oversized(bytes as usize))
+        }
+        Some(("protocol", entry)) => inner.sub_table(entry).and_then(|range| protocol(&range)),
+        _ => None,
+    };
+    inner.finish();
+    deviation.unwrap_or(Deviation::None)
+}
+
+fn deviation_word(node: &Node) -> Result<Deviation, Problem> {
+    let name = text(node)?;
+    let needs = |example: &str| Problem {
+        code: "type",
+        message: format!("`{name}` needs a value"),
+        help: Some(format!("for example deviation.{example}")),
+    };
+    match name.as_str() {
+        "clock-skew" => Err(needs("clock-skew = \"-3m\"")),
+        "oversized" => Err(needs("oversized = 70_000")),
+        "protocol" => Err(needs("protocol = { min = 4, max = 4 }")),
+        _ => word(&PLAIN_DEVIATIONS)(node).map_err(|problem| {
+            let mut known: Vec<&str> = PLAIN_DEVIATIONS.iter().map(|(name, _)| *name).collect();
+            known.extend(VALUED_DEVIATIONS);
+            Problem { help: Some(allowed(&name, &known)), ..problem }
+        }),
+    }
+}
+
+fn protocol(range: &Fields<'_>) -> Option<Deviation> {
+    let min = range.required("min", "the lowest protocol the client speaks", count(1, 1000));
+    let max = range.required("max", "the highest protocol the client speaks", count(1, 1000));
+    for entry in range.entries() {
+        if !["min", "max"].contains(&entry.key.as_str()) {
+            let help = Some("keys here: `min`, `max`".to_owned());
+            range.sink.report("unknown-key", &entry.at, format!("unknown key `{}`", entry.key), help);
+        }
+    }
+    min.zip(max).map(|(min, max)| Deviation::Protocol { min, max })
+}
+
+fn stored_entry(fields: Fields<'_>, profile: &PersonaProfile, connect: &ConnectSpec) -> StoredEntry {
+    let roles = fields
+        .read("roles", texts)
+        .unwrap_or_else(|| vec![connect.role.clone().unwrap_or_else(|| scope::ROLE_OPERATOR.to_owned())]);
+    let scopes =
+        fields.read("scopes", scope_list).unwrap_or_else(|| connect.scopes.clone().unwrap_or_default());
+    let metadata = metadata(&fields, profile).unwrap_or(StoredMetadata::Same);
+    let tokens = fields.read("tokens", super::reader::truth).unwrap_or(true);
+    fields.finish();
+    StoredEntry { roles, scopes, metadata, tokens }
+}
+
+/// `"same"`, `"legacy"`, or `{ platform = "…", device_family = "…" }`.
+fn metadata(fields: &Fields<'_>, profile: &PersonaProfile) -> Option<StoredMetadata> {
+    let entry = fields.entry("metadata")?;
+    if let Value::Table(_) = &entry.node.value {
+        let other = fields.sub_table(entry)?;
+        let platform = other.read("platform", plain_text).unwrap_or_else(|| profile.platform.to_owned());
+        let device_family = match other.entry("device_family") {
+            Some(_) => other.read("device_family", claimed)?,
+            None => profile.device_family.map(str::to_owned),
+        };
+        other.finish();
+        return Some(StoredMetadata::Other { platform, device_family });
+    }
+    let words = [("same", StoredMetadata::Same), ("legacy", StoredMetadata::Legacy)];
+    fields.read("metadata", word(&words))
+}
+
+fn session(cohort: &Fields<'_>) -> SessionScript {
+    let leave_at_once = SessionScript { hold: Some(NO_PAUSE), reconnects: 0 };
+    let Some(fields) = cohort.table("session") else { return leave_at_once };
+    let hold = fields.read("hold", |node| match &node.value {
+        Value::Text(text) if text == "until-end" => Ok(None),
+        _ => duration_range(node).map(Some),
+    });
+    let reconnects = fields.read("reconnects", count(0, 1_000_000)).unwrap_or(0);
+    fields.finish();
+    SessionScript { hold: hold.unwrap_or(Some(NO_PAUSE)), reconnects }
+}
+
+fn reconnect(cohort: &Fields<'_>) -> ReconnectPolicy {
+    let mut policy = ReconnectPolicy {
+        backoff: Backoff::Official { jitter: 0.0 },
+        attempts_max: None,
+        gives_up_on_refusal: GiveUp::UnlessPairing,
+    };
+    let Some(entry) = cohort.entry("reconnect") else { return policy };
+    if let Value::Text(_) = &entry.node.value {
+        let words = [("official", policy.backoff), ("tight", Backoff::Tight)];
+        if let Some(backoff) = cohort.read("reconnect", word(&words)) {
+            policy.backoff = backoff;
+        }
+        return policy;
+    }
+    let Some(fields) = cohort.sub_table(entry) else { return policy };
+    policy.attempts_max = fields.read("attempts_max", count(1, 1_000_000));
+    let give_up =
+        [("never", GiveUp::Never), ("unless-pairing", GiveUp::UnlessPairing), ("always", GiveUp::Always)];
+    if let Some(give_up) = fields.read("give_up", word(&give_up)) {
+        policy.gives_up_on_refusal = give_up;
+    }
+    let shapes = ["official", "fixed", "tight"];
+    let named = shapes.iter().any(|shape| fields.entry(shape).is_some());
+    if named && let Some((shape, entry)) = fields.one_of(&shapes, "a back-off") {
+        if let Some(backoff) = fields.sub_table(entry).and_then(|inner| backoff(shape, inner)) {
+            policy.backoff = backoff;
+        }
+    }
+    fields.finish();
+    policy
+}
+
+fn backoff(shape: &str, fields: Fields<'_>) -> Option<Backoff> {
+    let backoff = match shape {
+        "official" => {
+            let jitter = fields.read("jitter", number(0.0, 1.0)).unwrap_or(0.0);
+            Some(Backoff::Official { jitter })
+        }
+        "fixed" => fields
+            .required("pause", "for example \"1s\" or \"200ms..1s\"", duration_range)
+            .map(Backoff::Fixed),
+        _ => Some(Backoff::Tight),
+    };
+    fields.finish();
+    backoff
+}
+
+fn expectation(fields: Fields<'_>) -> Expectation {
+    let words: Vec<(&'static str, &'static str)> =
+        outcome_words().iter().map(|word| (*word, *word)).collect();
+    let expectation = Expectation {
+        outcome: fields.read("outcome", word(&words)).map(str::to_owned),
+        code: fields.read("code", plain_text),
+        detail_code: fields.read("detail_code", plain_text),
+        reason: fields.read("reason", plain_text),
+        close: fields.read("close", count(1000, 4999)).and_then(|code| u16::try_from(code).ok()),
+        attempts: fields.read("attempts", attempts),
+    };
+    let of_a_refusal =
+        expectation.code.is_some() || expectation.detail_code.is_some() || expectation.reason.is_some();
+    if let Some(outcome) = expectation.outcome.as_deref()
+        && outcome != "refused"
+        && of_a_refusal
+    {
+        let key = ["code", "detail_code", "reason"].into_iter().find(|key| fields.entry(key).is_some());
+        let help = Some("only outcome = \"refused\" has `code`, `detail_code` and `reason`".to_owned());
+        let message = format!("an outcome `{outcome}` carries no error");
+        fields.sink.report("conflict", &fields.span(key.unwrap_or("code")), message, help);
+    }
+    if expectation.outcome.as_deref() == Some("session") && expectation.close.is_some() {
+        fields.sink.report(
+            "conflict",
+            &fields.span("close"),
+            "an attempt that got a session was not closed",
+            None,
+        );
+    }
+    if fields.entries().is_empty() {
+        let help = Some("for example outcome = \"session\"".to_owned());
+        fields.sink.report("missing-key", &fields.at, format!("`{}` expects nothing", fields.name), help);
+    }
+    fields.finish();
+    expectation
+}
+
+/// `0` (that attempt), `"1..3"` (both ends included, as everywhere in the language) or `"1.."`.
+fn attempts(node: &Node) -> Result<Range<u32>, Problem> {
+    let bad = || Problem {
+        code: "value",
+        message: "this names no attempts".to_owned(),
+        help: Some("attempts are counted from 0: 0, \"1..3\", \"1..\"".to_owned()),
+    };
+    match &node.value {
+        Value::Integer(one) => {
+            let one = u32::try_from(*one).map_err(|_| bad())?;
+            Ok(one..one.checked_add(1).ok_or_else(bad)?)
+        }
+        Value::Text(text) => {
+            let (first, last) = text.split_once("..").ok_or_else(bad)?;
+            let first: u32 = first.trim().parse().map_err(|_| bad())?;
+            let end = match last.trim() {
+                "" => u32::MAX,
+                last => last.parse::<u32>().ok().and_then(|last| last.checked_add(1)).ok_or_else(bad)?,
+            };
+            if first < end { Ok(first..end) } else { Err(bad()) }
+        }
+        _ => Err(bad()),
+    }
+}

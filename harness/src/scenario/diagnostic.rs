@@ -1,0 +1,274 @@
+//! What is wrong with a scenario, where, and how it is shown.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// One thing that is wrong with a scenario file or with the options it is run with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable word for the kind of error, for example `unknown-key`; see `scenarios/README.md`.
+    pub code: &'static str,
+    /// What is wrong, one line.
+    pub message: String,
+    /// The file as it was named, or `command line`.
+    pub file: String,
+    /// Line of the offending text, counted from 1; 1 when no text is to blame.
+    pub line: usize,
+    /// Column in characters, counted from 1; 1 when no text is to blame.
+    pub column: usize,
+    /// Byte range of the offending text; `None` when the file could not be read or an option is to blame.
+    pub span: Option<Range<usize>>,
+    /// How to put it right.
+    pub help: Option<String>,
+    /// Text that `span` points into, with credentials masked.
+    source: Arc<str>,
+}
+
+impl fmt::Debug for Diagnostic {
+    /// Everything but the source text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Diagnostic")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("file", &self.file)
+            .field("line", &self.line)
+            .field("column", &self.column)
+            .field("span", &self.span)
+            .field("help", &self.help)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// `file:line:column: message`, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl Diagnostic {
+    /// An error that no text of a file is to blame for.
+    #[must_use]
+    pub fn without_text(
+        code: &'static str,
+        file: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            span: None,
+            help,
+            source: Arc::from(""),
+        }
+    }
+}
+
+/// The diagnostics as text for people, in the manner of rustc: the offending text underlined, and what to do about it.
+///
+/// Every diagnostic shows `file:line:column`. Without `color` the text holds no escape sequence.
+#[must_use]
+pub fn render(diagnostics: &[Diagnostic], color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        let title = Level::ERROR.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+        let group = match &diagnostic.span {
+            Some(span) => title.element(
+                Snippet::source(&*diagnostic.source)
+                    .path(diagnostic.file.as_str())
+                    .annotation(AnnotationKind::Primary.span(span.clone())),
+            ),
+            None => title.element(
+                annotate_snippets::Origin::path(diagnostic.file.as_str())
+                    .line(diagnostic.line)
+                    .char_column(diagnostic.column),
+            ),
+        };
+        let group = match &diagnostic.help {
+            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            None => group,
+        };
+        text.push_str(&renderer.render(&[group]));
+        text.push_str("\n\n");
+    }
+    text
+}
+
+/// Stands for a file where an option is to blame.
+pub(crate) const COMMAND_LINE: &str = "command line";
+
+/// Where the errors of one file are gathered.
+pub(super) struct Sink {
+    file: String,
+    source: Arc<str>,
+    found: RefCell<Vec<Found>>,
+    secrets: RefCell<Vec<Range<usize>>>,
+}
+
+struct Found {
+    code: &'static str,
+    message: String,
+    /// `None`: an option of the command line is to blame.
+    span: Option<Range<usize>>,
+    help: Option<String>,
+}
+
+impl Sink {
+    pub(super) fn new(file: &str, source: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            source: Arc::from(source),
+            found: RefCell::default(),
+            secrets: RefCell::default(),
+        }
+    }
+
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(super) fn report(
+        &self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.found.borrow_mut().push(Found { code, message: message.into(), span: Some(span.clone()), help });
+    }
+
+    /// An option of the command line is to blame, no text of the file.
+    pub(super) fn report_option(&self, code: &'static str, message: String, help: Option<String>) {
+        self.found.borrow_mut().push(Found { code, message, span: None, help });
+    }
+
+    /// The text of this range is never shown.
+    pub(super) fn hide(&self, span: &Range<usize>) {
+        self.secrets.borrow_mut().push(span.clone());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+
+    /// The errors in the order of the text.
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let source: Arc<str> = masked(&self.source, &self.secrets.into_inner()).into();
+        let mut found = self.found.into_inner();
+        found.sort_by_key(|one| one.span.as_ref().map(|span| (span.start, span.end)));
+        found.dedup_by(|a, b| a.span == b.span && a.message == b.message);
+        found
+            .into_iter()
+            .map(|one| {
+                let Some(span) = one.span else {
+                    return Diagnostic::without_text(one.code, COMMAND_LINE, one.message, one.help);
+                };
+                let span = within(&source, span);
+                let (line, column) = position(&source, span.start);
+                Diagnostic {
+                    code: one.code,
+                    message: one.message,
+                    file: self.file.clone(),
+                    line,
+                    column,
+                    span: Some(span),
+                    help: one.help,
+                    source: Arc::clone(&source),
+                }
+            })
+            .collect()
+    }
+}
+
+/// The span cut to the text and moved to character boundaries, so that no error of ours can break the rendering.
+fn within(source: &str, span: Range<usize>) -> Range<usize> {
+    let floor = |mut at: usize| {
+        at = at.min(source.len());
+        while !source.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = floor(span.start);
+    start..floor(span.end).max(start)
+}
+
+/// Line and column of a byte offset, both counted from 1, the column in characters.
+fn position(source: &str, offset: usize) -> (usize, usize) {
+    let before = source.get(..offset).unwrap_or(source);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// The text with every character of the given ranges replaced by as many `*` as it has bytes.
+fn masked(source: &str, secrets: &[Range<usize>]) -> String {
+    let mut text = String::with_capacity(source.len());
+    for (at, c) in source.char_indices() {
+        let hidden = c != '\n' && secrets.iter().any(|secret| secret.contains(&at));
+        if hidden {
+            text.extend(std::iter::repeat_n('*', c.len_utf8()));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_underlined_where_it_stands() {
+        let source = "name = \"ä\"\n[cohort.tabs]\ncout = 5\n";
+        let sink = Sink::new("x.toml", source);
+        let at = source.find("cout").unwrap();
+        sink.report(
+            "unknown-key",
+            &(at..at + 4),
+            "unknown key `cout`",
+            Some("did you mean `count`?".to_owned()),
+        );
+        let diagnostics = sink.into_diagnostics();
+        assert_eq!((diagnostics[0].line, diagnostics[0].column), (3, 1));
+        insta::assert_snapshot!(render(&diagnostics, false), @r"
+        error[unknown-key]: unknown key `cout`
+         --> x.toml:3:1
+          |
+        3 | cout = 5
+          | ^^^^
+          |
+          = help: did you mean `count`?
+        ");
+        assert!(render(&diagnostics, true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(position("a\näöx", "a\näö".len()), (2, 3));
+        assert_eq!(position("", 0), (1, 1));
+    }
+
+    #[test]
+    fn a_secret_is_shown_in_no_error() {
+        let source = "token = \"hünter2\"\n";
+        let sink = Sink::new("x.toml", source);
+        sink.hide(&(8..source.len() - 1));
+        sink.report("credential", &(0..5), "no", None);
+        let text = render(&sink.into_diagnostics(), false);
+        assert!(text.contains("token = ****"), "{text}");
+        assert!(!text.contains("hünter2"), "{text}");
+    }
+}

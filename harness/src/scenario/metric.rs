@@ -1,0 +1,187 @@
+//! `[threshold]`: the metrics that can be limited, and their units.
+
+use super::diagnostic::Sink;
+use super::document::{Entry, Node, Value};
+use super::names::{list, suggestion};
+use super::quantity;
+use super::reader::Fields;
+use crate::plan::{Comparison, Threshold};
+
+/// What a metric is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// A time; limits are stored in microseconds.
+    Latency,
+    /// A part of a whole, 0.0 to 1.0.
+    Share,
+}
+
+/// Words of outcomes as in `result.json`.
+const OUTCOMES: [&str; 9] = [
+    "session",
+    "refused",
+    "upgrade_refused",
+    "closed",
+    "timed_out",
+    "connection_refused",
+    "unreachable",
+    "not_a_gateway",
+    "dropped",
+];
+/// Kinds of mismatches as in `result.json`.
+const MISMATCHES: [&str; 6] =
+    ["false_accept", "false_reject", "wrong_reason", "wrong_close", "wrong_grant", "no_answer"];
+const PHASES: [&str; 8] =
+    ["dial", "upgrade", "challenge", "verdict", "close", "total", "service", "response"];
+const QUANTILES: [&str; 5] = ["p50", "p90", "p99", "p999", "max"];
+const RESTART: [&str; 6] = ["port_closed", "port_open", "first_session", "back.p50", "back.p90", "back.p99"];
+
+/// Words of outcomes that an expectation may name.
+pub(super) const fn outcome_words() -> &'static [&'static str] {
+    &OUTCOMES
+}
+
+/// Every metric that a threshold may name, with its unit, in the order of the report.
+#[must_use]
+pub fn metrics() -> Vec<(String, Unit)> {
+    let mut all = vec![("mismatches".to_owned(), Unit::Count)];
+    all.extend(MISMATCHES.iter().map(|kind| (format!("mismatches.{kind}"), Unit::Count)));
+    all.extend(OUTCOMES.iter().map(|word| (format!("attempts.{word}"), Unit::Count)));
+    let families = PHASES.iter().map(|phase| format!("phases.{phase}"));
+    for family in families.chain(["approval_to_session".to_owned(), "lag".to_owned()]) {
+        all.push((format!("{family}.count"), Unit::Count));
+        all.extend(QUANTILES.iter().map(|quantile| (format!("{family}.{quantile}"), Unit::Latency)));
+    }
+    all.extend(RESTART.iter().map(|stage| (format!("restart.{stage}"), Unit::Latency)));
+    all.push(("dropped_share".to_owned(), Unit::Share));
+    all
+}
+
+/// Unit of a metric; `None` if there is no such metric.
+#[must_use]
+pub fn unit(metric: &str) -> Option<Unit> {
+    metrics().into_iter().find(|(name, _)| name == metric).map(|(_, unit)| unit)
+}
+
+/// Reads `[threshold]`. Keys may be quoted (`"lag.p99"`) or dotted (`lag.p99`).
+pub(super) fn read(scenario: &Fields<'_>) -> Vec<Threshold> {
+    let mut thresholds = Vec::new();
+    if let Some(table) = scenario.table("threshold") {
+        flatten("", table.entries(), &mut |name, entry| {
+            thresholds.extend(threshold(name, entry, scenario.sink));
+        });
+    }
+    thresholds
+}
+
+fn flatten(prefix: &str, entries: &[Entry], each: &mut impl FnMut(&str, &Entry)) {
+    for entry in entries {
+        let name = if prefix.is_empty() { entry.key.clone() } else { format!("{prefix}.{}", entry.key) };
+        match &entry.node.value {
+            Value::Table(table) => flatten(&name, &table.entries, each),
+            _ => each(&name, entry),
+        }
+    }
+}
+
+fn threshold(name: &str, entry: &Entry, sink: &Sink) -> Option<Threshold> {
+    let Some(unit) = unit(name) else {
+        let known = metrics();
+        let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        let families = [
+            "mismatches",
+            "attempts.…",
+            "phases.….…",
+            "approval_to_session.…",
+            "lag.…",
+            "restart.…",
+            "dropped_share",
+        ];
+        let families = list(&families);
+        let help = match suggestion(name, &names) {
+            Some(near) => format!("did you mean `{near}`? Metrics: {families}"),
+            None => format!("metrics: {families}"),
+        };
+        sink.report("unknown-name", &entry.at, format!("there is no metric `{name}`"), Some(help));
+        return None;
+    };
+    match rule(&entry.node, unit) {
+        Ok((comparison, limit, text)) => {
+            Some(Threshold { metric: name.to_owned(), comparison, limit, text: format!("{name} {text}") })
+        }
+        Err((message, help)) => {
+            sink.report("value", &entry.node.span, format!("`{name}`: {message}"), Some(help));
+            None
+        }
+    }
+}
+
+const COMPARISONS: [(&str, Comparison); 6] = [
+    ("<=", Comparison::LessOrEqual),
+    (">=", Comparison::GreaterOrEqual),
+    ("==", Comparison::Equal),
+    ("!=", Comparison::NotEqual),
+    ("<", Comparison::Less),
+    (">", Comparison::Greater),
+];
+
+fn rule(node: &Node, unit: Unit) -> Result<(Comparison, f64, String), (String, String)> {
+    let example = match unit {
+        Unit::Count => "\"== 0\"",
+        Unit::Latency => "\"< 250ms\"",
+        Unit::Share => "\"<= 1%\"",
+    };
+    let help = || format!("for example {example}");
+    let Value::Text(text) = &node.value else {
+        return Err(("a rule is a text".to_owned(), help()));
+    };
+    let trimmed = text.trim();
+    let Some((comparison, rest)) = COMPARISONS
+        .iter()
+        .find_map(|(sign, comparison)| Some((*comparison, trimmed.strip_prefix(sign)?.trim())))
+    else {
+        return Err((format!("`{text}` begins with no comparison"), help()));
+    };
+    let limit = match unit {
+        Unit::Count => match rest.replace('_', "").parse::<u32>() {
+            Ok(count) => f64::from(count),
+            Err(_) => return Err((format!("`{rest}` is no count"), help())),
+        },
+        Unit::Latency => match quantity::duration(rest) {
+            Ok(duration) => duration.as_secs_f64() * 1e6,
+            Err(malformed) => return Err((malformed.message, malformed.help.to_owned())),
+        },
+        Unit::Share => match quantity::share(rest) {
+            Ok(share) => share,
+            Err(malformed) => return Err((malformed.message, malformed.help.to_owned())),
+        },
+    };
+    Ok((comparison, limit, trimmed.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closed_lists_are_those_of_the_results() {
+        // The scenario may not use later steps; this test may.
+        assert_eq!(OUTCOMES, crate::observation::Outcome::WORDS);
+        assert_eq!(MISMATCHES, crate::oracle::MismatchKind::ALL.map(crate::oracle::MismatchKind::as_str));
+    }
+
+    #[test]
+    fn metrics_are_unique_and_have_a_unit() {
+        let all = metrics();
+        let mut names: Vec<&String> = all.iter().map(|(name, _)| name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+        assert_eq!(unit("approval_to_session.p99"), Some(Unit::Latency));
+        assert_eq!(unit("restart.back.p99"), Some(Unit::Latency));
+        assert_eq!(unit("phases.verdict.count"), Some(Unit::Count));
+        assert_eq!(unit("phases.coffee.p99"), None);
+    }
+}

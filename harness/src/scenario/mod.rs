@@ -1,0 +1,299 @@
+//! Scenario files: TOML text to a validated [`Scenario`].
+//!
+//! Everything that is wrong with a file is reported at once, each error with its place, the offending text and what
+//! to do about it; only a file that is no TOML stops early. `scenarios/README.md` describes the language.
+//!
+//! A word that means the same in the file and in the plan (a persona, a credential, a deviation) has the plan's type,
+//! because [`crate::plan::model`] is the vocabulary of the harness and holds no logic.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `document` | TOML as a tree that knows where everything stands |
+//! | `variables` | `[vars]`, `"{name}"`, `--set` |
+//! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
+//! | `gateway`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `metric` | one table each |
+//! | `check` | what several tables together get wrong |
+//! | `diagnostic` | errors and how they are shown |
+
+mod arrivals;
+mod check;
+mod cohort;
+mod diagnostic;
+mod document;
+mod fault;
+mod gateway;
+mod metric;
+mod names;
+mod network;
+mod operator;
+mod quantity;
+mod reader;
+mod variables;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) use arrivals::ramp_time;
+pub use arrivals::{Arrivals, BurstRepeat};
+pub use cohort::CohortSpec;
+pub(crate) use diagnostic::COMMAND_LINE;
+pub use diagnostic::{Diagnostic, render};
+pub use gateway::PROFILES;
+pub(crate) use gateway::unknown_profile;
+pub use metric::{Unit, metrics, unit};
+pub(crate) use quantity::show as show_duration;
+
+use crate::plan::{
+    DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Threshold, ValidityBudget,
+};
+use diagnostic::Sink;
+use document::Span;
+use reader::{Fields, count, number, plain_text, positive_duration, share, text, whole, word};
+
+/// Most clients a scenario may have, in a cohort and in all.
+pub const COUNT_MAX: u32 = 1_000_000;
+/// Most cohorts, operators or faults.
+const TABLES_MAX: usize = 1_000;
+/// Largest scenario file, bytes: a program wrote a larger one.
+const FILE_MAX: u64 = 1024 * 1024;
+/// How long a gateway waits for `connect` (article profile, section 1).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const NO_PAUSE: DurationRange = DurationRange { min: Duration::ZERO, max: Duration::ZERO };
+
+/// A scenario that holds together: every name in it resolves and every number is within limits.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The file as it was named.
+    pub file: String,
+    /// `name`
+    pub name: String,
+    /// `about`
+    pub about: String,
+    /// `seed`
+    pub seed: u64,
+    /// `oracle`
+    pub oracle: OracleMode,
+    /// `[gateway]`
+    pub gateway: GatewayPlan,
+    /// `[cohort.NAME]`, in file order.
+    pub cohorts: Vec<CohortSpec>,
+    /// `[operator.NAME]`, in file order; they refer to positions in `cohorts`.
+    pub operators: Vec<OperatorPlan>,
+    /// `[fault.NAME]`, by time.
+    pub faults: Vec<PlannedFault>,
+    /// `[threshold]`
+    pub thresholds: Vec<Threshold>,
+    /// `[validity]`
+    pub validity: ValidityBudget,
+    /// `duration`; `None` = until all scripts have ended.
+    pub duration: Option<Duration>,
+    /// `max_time`
+    pub max_time: Duration,
+    /// `attempt_timeout`
+    pub attempt_timeout: Duration,
+    /// `in_flight_max`
+    pub in_flight_max: usize,
+    /// `time_scale`
+    pub time_scale: f64,
+}
+
+/// Reads and validates a scenario file. `sets` are `--set name=value` pairs and replace the values of `[vars]`.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the file; also when the file cannot be read, is no UTF-8 or has more than
+/// 1 MiB.
+pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Scenario, Vec<Diagnostic>> {
+    let name = path.display().to_string();
+    let unreadable = |message: String, help: Option<String>| {
+        Err(vec![Diagnostic::without_text("io", &name, message, help)])
+    };
+    let bytes = match read_bounded(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let help = Some("scenarios that come with the project lie in `scenarios/`".to_owned());
+            return unreadable("there is no such file".to_owned(), help);
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+            return unreadable(
+                "this is a directory, not a scenario".to_owned(),
+                Some("name a file in it".to_owned()),
+            );
+        }
+        Err(error) => return unreadable(format!("the file cannot be read: {error}"), None),
+    };
+    if bytes.len() as u64 > FILE_MAX {
+        return unreadable("the file has more than 1 MiB".to_owned(), None);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&name, &text, sets),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            unreadable(format!("the file is not UTF-8 (byte {at})"), Some("save it as UTF-8".to_owned()))
+        }
+    }
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too long; a device or pipe cannot fill the memory.
+    std::fs::File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Validates the text of a scenario. `file_name` is only shown.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the text.
+pub fn parse(file_name: &str, source: &str, sets: &[(String, String)]) -> Result<Scenario, Vec<Diagnostic>> {
+    let sink = Sink::new(file_name, source);
+    let scenario = document::parse(source, &sink).and_then(|mut document| {
+        variables::substitute(&mut document, sets, &sink);
+        read(Fields::new(&document, String::new(), 0..0, &sink))
+    });
+    match scenario {
+        Some(scenario) if sink.is_empty() => Ok(scenario),
+        _ => Err(sink.into_diagnostics()),
+    }
+}
+
+/// Where things stand that `check` may have to point at.
+struct Places {
+    duration: Span,
+    max_time: Span,
+    attempt_timeout: Span,
+    /// By cohort: its name, its count, its arrivals, its session.
+    cohorts: Vec<CohortPlaces>,
+    operators: Vec<Span>,
+    faults: Vec<Span>,
+}
+
+struct CohortPlaces {
+    name: Span,
+    count: Span,
+    arrivals: Span,
+    session: Span,
+    reconnect: Span,
+}
+
+fn read(fields: Fields<'_>) -> Option<Scenario> {
+    let sink = fields.sink;
+    let name = fields.required("name", "a short name, for example name = \"first-contact\"", plain_text);
+    let about = fields.read("about", text).unwrap_or_default();
+    let seed = fields.read("seed", whole(0, i64::MAX)).and_then(|seed| u64::try_from(seed).ok());
+    let oracle = fields.read(
+        "oracle",
+        word(&[("profile", OracleMode::Profile), ("expectations", OracleMode::Expectations)]),
+    );
+    let duration = fields.read("duration", positive_duration);
+    let max_time = fields.read("max_time", positive_duration);
+    let attempt_timeout = fields.read("attempt_timeout", positive_duration);
+    let in_flight_max = fields.read("in_flight_max", count(1, 100_000));
+    let time_scale = fields.read("time_scale", number(0.001, 1000.0));
+
+    let gateway = gateway::read(&fields);
+    let paths = network::read(&fields);
+
+    let tables = bounded(fields.named_tables("cohort"), "cohorts", sink);
+    let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
+    let mut cohorts = Vec::new();
+    let mut places = Places {
+        duration: fields.span("duration"),
+        max_time: fields.span("max_time"),
+        attempt_timeout: fields.span("attempt_timeout"),
+        cohorts: Vec::new(),
+        operators: Vec::new(),
+        faults: Vec::new(),
+    };
+    for (name, table) in tables {
+        let at = CohortPlaces {
+            name: table.at.clone(),
+            count: table.span("count"),
+            arrivals: table.entry("arrivals").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
+            session: table.entry("session").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
+            reconnect: table.entry("reconnect").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
+        };
+        if let Some(cohort) = cohort::read(name, table, &paths) {
+            cohorts.push(cohort);
+            places.cohorts.push(at);
+        }
+    }
+    if names.is_empty() {
+        fields.missing("cohort", "a scenario needs clients: [cohort.NAME] with persona, count and arrivals");
+    }
+
+    let mut operators = Vec::new();
+    for (name, table) in bounded(fields.named_tables("operator"), "operators", sink) {
+        places.operators.push(table.at.clone());
+        operators.push(operator::read(name, table, &names));
+    }
+    let mut faults = Vec::new();
+    for (name, table) in bounded(fields.named_tables("fault"), "faults", sink) {
+        let at = if table.entry("at").is_some() { table.span("at") } else { table.at.clone() };
+        if let Some(fault) = fault::read(name, table) {
+            faults.push(fault);
+            places.faults.push(at);
+        }
+    }
+    let thresholds = metric::read(&fields);
+    let validity = validity(&fields);
+    // `[vars]` has been taken out by now; it stays a known name.
+    fields.entry("vars");
+    fields.finish();
+
+    let all_read = cohorts.len() == names.len();
+    let mut scenario = Scenario {
+        file: sink.file().to_owned(),
+        name: name.unwrap_or_default(),
+        about,
+        seed: seed.unwrap_or(1),
+        oracle: oracle.unwrap_or(OracleMode::Profile),
+        gateway,
+        cohorts,
+        operators,
+        faults,
+        thresholds,
+        validity,
+        duration,
+        max_time: max_time.unwrap_or(Duration::from_secs(600)),
+        attempt_timeout: attempt_timeout.unwrap_or(Duration::from_secs(15)),
+        in_flight_max: in_flight_max.map_or(1024, |max| max as usize),
+        time_scale: time_scale.unwrap_or(1.0),
+    };
+    check::check(&scenario, &places, all_read, sink);
+    scenario.faults.sort_by_key(|fault| fault.at);
+    Some(scenario)
+}
+
+fn bounded<'a>(
+    mut tables: Vec<(&'a str, Fields<'a>)>,
+    what: &str,
+    sink: &Sink,
+) -> Vec<(&'a str, Fields<'a>)> {
+    if let Some((_, first_beyond)) = tables.get(TABLES_MAX) {
+        sink.report("limit", &first_beyond.at, format!("more than {TABLES_MAX} {what}"), None);
+        tables.truncate(TABLES_MAX);
+    }
+    tables
+}
+
+fn validity(scenario: &Fields<'_>) -> ValidityBudget {
+    let mut budget = ValidityBudget {
+        lag_p99_max: Duration::from_millis(100),
+        dropped_share_max: 0.0,
+        indeterminate_share_max: 0.02,
+    };
+    if let Some(fields) = scenario.table("validity") {
+        if let Some(lag) = fields.read("lag_p99_max", positive_duration) {
+            budget.lag_p99_max = lag;
+        }
+        if let Some(dropped) = fields.read("dropped_share_max", share) {
+            budget.dropped_share_max = dropped;
+        }
+        if let Some(indeterminate) = fields.read("indeterminate_share_max", share) {
+            budget.indeterminate_share_max = indeterminate;
+        }
+        fields.finish();
+    }
+    budget
+}

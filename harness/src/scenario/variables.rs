@@ -1,0 +1,168 @@
+//! `[vars]`, `"{name}"` and `--set name=value`.
+
+use super::diagnostic::Sink;
+use super::document::{Entry, Node, Span, Table, Value, parse_value};
+use super::names::{list, suggestion};
+
+/// A variable of the file with the value it has in this run.
+struct Variable {
+    name: String,
+    value: Value,
+}
+
+/// Takes `[vars]` out of the file, applies `sets`, and replaces every `{name}` in the texts of all other tables.
+///
+/// A text that is exactly `"{name}"` becomes the variable's value with its type, so `count = "{tabs}"` is a number;
+/// elsewhere in a text the value is written out. `{{` and `}}` stand for braces. Keys are left alone. Everything keeps
+/// the position of the text in the file.
+pub(super) fn substitute(document: &mut Table, sets: &[(String, String)], sink: &Sink) {
+    let mut variables = Vec::new();
+    if let Some(position) = document.entries.iter().position(|entry| entry.key == "vars") {
+        let vars = document.entries.remove(position);
+        variables = declared(vars, sink);
+    }
+    for (name, raw) in sets {
+        let known: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
+        match variables.iter().position(|variable| variable.name == *name) {
+            Some(position) => {
+                // A value that is no TOML value of its own is text: `--set trusted=127.2.0.1` needs no quotes.
+                let value = match parse_value(raw) {
+                    None | Some(Value::Datetime(_) | Value::Table(_)) => Value::Text(raw.clone()),
+                    Some(value) => value,
+                };
+                if let Some(variable) = variables.get_mut(position) {
+                    variable.value = value;
+                }
+            }
+            None => sink.report_option(
+                "variable",
+                format!("`--set {name}=…` names no variable of this scenario"),
+                Some(known_variables(name, &known)),
+            ),
+        }
+    }
+    for entry in &mut document.entries {
+        replace(&mut entry.node, &variables, sink);
+    }
+}
+
+fn declared(vars: Entry, sink: &Sink) -> Vec<Variable> {
+    let Value::Table(table) = vars.node.value else {
+        sink.report("type", &vars.node.span, "`vars` is a table of names and values", None);
+        return Vec::new();
+    };
+    let mut variables = Vec::new();
+    for entry in table.entries {
+        let valid = !entry.key.is_empty() && entry.key.chars().all(is_name_char);
+        if !valid {
+            let help = "letters, digits, `_` and `-`".to_owned();
+            sink.report(
+                "value",
+                &entry.at,
+                format!("`{}` cannot be a variable's name", entry.key),
+                Some(help),
+            );
+        } else if matches!(entry.node.value, Value::Table(_)) {
+            sink.report("type", &entry.node.span, "a variable holds one value or a list, not a table", None);
+        } else {
+            variables.push(Variable { name: entry.key, value: entry.node.value });
+        }
+    }
+    variables
+}
+
+fn replace(node: &mut Node, variables: &[Variable], sink: &Sink) {
+    match &mut node.value {
+        Value::Text(text) if text.contains(['{', '}']) => {
+            if let Some(value) = whole(text, variables) {
+                node.value = value.clone();
+            } else {
+                *text = written_out(text, &node.span, variables, sink);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, variables, sink)),
+        Value::Table(table) => {
+            table.entries.iter_mut().for_each(|entry| replace(&mut entry.node, variables, sink));
+        }
+        _ => {}
+    }
+}
+
+/// The variable's value, if the text is exactly `{name}`.
+fn whole<'a>(text: &str, variables: &'a [Variable]) -> Option<&'a Value> {
+    let name = text.strip_prefix('{')?.strip_suffix('}')?;
+    variables.iter().find(|variable| variable.name == name).map(|variable| &variable.value)
+}
+
+fn written_out(text: &str, span: &Span, variables: &[Variable], sink: &Sink) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        if let Some(after) = from.strip_prefix("{{") {
+            out.push('{');
+            rest = after;
+        } else if let Some(after) = from.strip_prefix("}}") {
+            out.push('}');
+            rest = after;
+        } else if let Some((name, after)) = named(from) {
+            match variables.iter().find(|variable| variable.name == name) {
+                Some(variable) => out.push_str(&text_of(variable, span, sink)),
+                None => {
+                    let known: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
+                    let help = format!("{}; write `{{{{` for a brace", known_variables(name, &known));
+                    sink.report("variable", span, format!("`{{{name}}}` names no variable"), Some(help));
+                }
+            }
+            rest = after;
+        } else {
+            // A lone brace is a brace.
+            let mut chars = from.chars();
+            out.extend(chars.next());
+            rest = chars.as_str();
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `{name}` at the start of the text: the name and what follows.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
+    (!name.is_empty() && name.chars().all(is_name_char)).then_some((name, after))
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+fn text_of(variable: &Variable, span: &Span, sink: &Sink) -> String {
+    match &variable.value {
+        Value::Text(text) | Value::Datetime(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Array(_) | Value::Table(_) => {
+            let message =
+                format!("`{}` is {} and cannot stand inside a text", variable.name, variable.value.kind());
+            sink.report(
+                "type",
+                span,
+                message,
+                Some(format!("use \"{{{}}}\" as the whole value", variable.name)),
+            );
+            String::new()
+        }
+    }
+}
+
+fn known_variables(name: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return "the scenario has no `[vars]`".to_owned();
+    }
+    match suggestion(name, known) {
+        Some(near) => format!("did you mean `{near}`? Variables: {}", list(known)),
+        None => format!("variables: {}", list(known)),
+    }
+}

@@ -1,0 +1,15 @@
+//! The gateway as the harness sees it: a process that it starts, signals and stops, or a URL that somebody else serves.
+//!
+//! The harness knows a gateway's command line, its state directory and its wire, never its code.
+
+pub mod address;
+pub mod error;
+pub mod fixture;
+pub mod port;
+pub mod process;
+pub mod state_dir;
+
+pub use address::TargetAddress;
+pub use error::TargetError;
+pub use process::{GatewayCommand, GatewayProcess};
+pub use state_dir::StateDir;
