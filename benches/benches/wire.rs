@@ -1,26 +1,14 @@
 //! What one message costs: decoding, encoding, and the text that a device signs. Recorded frames, not made-up ones.
 
+mod recorded;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::{Frame, PayloadVersion, SignaturePayload, device_id};
+use recorded::{OLD, frames};
 
-const OLD: &str = include_str!("../../protocol/fixtures/2026.2.19.jsonl");
 const NEW: &str = include_str!("../../protocol/fixtures/2026.9.6.jsonl");
-
-/// Frames of recorded lines that contain `mark`.
-fn frames<'a>(recorded: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
-    recorded.lines().filter(move |line| line.contains(mark)).filter_map(|line| {
-        let (_, frame) = line.split_once(r#""frame":"#)?;
-        // What stands beside a frame comes after it.
-        let end = [r#","signedPayload":"#, r#","answers":"#, r#","answer":"#, r#","close":"#]
-            .into_iter()
-            .filter_map(|key| frame.find(key))
-            .min()
-            .unwrap_or(frame.len() - 1);
-        frame.get(..end)
-    })
-}
 
 fn decode(c: &mut Criterion) {
     let hellos = |recorded| frames(recorded, r#""type":"hello-ok""#);

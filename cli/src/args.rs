@@ -130,5 +130,5 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    harness::scenario::quantity::duration(text).map_err(|error| error.to_string())
+    harness::scenario::duration(text).map_err(|error| format!("{}; {}", error.message, error.help))
 }

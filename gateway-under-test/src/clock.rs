@@ -58,7 +58,10 @@ impl Fresh for OsFresh {
         uuid::Uuid::new_v4().to_string()
     }
 
-    #[expect(clippy::expect_used, reason = "without entropy no token may be issued, and there is nobody to tell")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without entropy no token may be issued, and there is nobody to tell"
+    )]
     fn token(&mut self) -> String {
         let mut bytes = [0_u8; 32];
         SysRng.try_fill_bytes(&mut bytes).expect("the operating system's random generator works");

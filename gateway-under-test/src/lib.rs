@@ -12,6 +12,8 @@
 //! | [`server`] | listener, HTTP, one task a connection, methods, events, drain, metrics |
 //! | [`defect`] | deliberate faults |
 //! | [`config`] | `openclaw.json` |
+//! | [`state_dir`] | which gateway holds a state directory, and where it listens |
+//! | [`clock`] | the only readers of clocks and randomness |
 //! | [`cli`] | command line of the gateway and of `devices` |
 //!
 //! A connect travels: [`server`] reads the first message, [`policy::screen`] judges what can be judged from it alone,
@@ -26,4 +28,5 @@ pub mod defect;
 pub mod policy;
 pub mod profile;
 pub mod server;
+pub mod state_dir;
 pub mod store;

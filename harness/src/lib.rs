@@ -9,9 +9,17 @@
 //!
 //! [`run`] is the only module that sees all of them.
 
+pub mod client;
+pub mod clock;
+pub mod engine;
 pub mod history;
+pub mod nemesis;
 pub mod observation;
+pub mod operator;
 pub mod oracle;
 pub mod plan;
-pub mod scenario;
 pub mod record;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod target;

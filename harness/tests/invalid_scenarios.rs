@@ -5,16 +5,11 @@ use std::path::{Path, PathBuf};
 
 use harness::scenario;
 
-fn fixtures() -> Vec<PathBuf> {
+#[test]
+fn every_mistake_is_named_with_its_place() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invalid_scenarios");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    files
-}
-
-#[test]
-fn every_mistake_is_named_with_its_place() {
-    let files = fixtures();
     assert!(files.len() > 30, "the fixtures are gone: {}", files.len());
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
@@ -33,7 +28,8 @@ fn every_mistake_is_named_with_its_place() {
 
 #[test]
 fn a_credential_in_a_scenario_is_not_shown() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invalid_scenarios/credential-in-scenario.toml");
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/invalid_scenarios/credential-in-scenario.toml");
     let diagnostics = scenario::load(&file, &[]).unwrap_err();
     assert!(!scenario::render(&diagnostics, true).contains("hunter2"));
     assert!(!format!("{diagnostics:?}").contains("hunter2"));

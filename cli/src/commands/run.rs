@@ -56,7 +56,7 @@ impl Refusal {
 fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<RunOptions, Refusal> {
     let target = match &arguments.target {
         None => RunTarget::Own(own_gateway()?),
-        Some(url) => RunTarget::Foreign(foreign(arguments, url, scenario, &plan)?),
+        Some(url) => RunTarget::Foreign(foreign(arguments, url, &plan)?),
     };
     let out = arguments.out.clone().unwrap_or_else(|| default_folder(&plan.name));
     Ok(RunOptions {
@@ -83,7 +83,6 @@ fn own_gateway() -> Result<GatewayCommand, Refusal> {
 fn foreign(
     arguments: &RunArguments,
     url: &str,
-    scenario: &Scenario,
     plan: &Plan,
 ) -> Result<ForeignTarget, Refusal> {
     let address = TargetAddress::parse(url, &arguments.allow_remote_target).map_err(|error| {
@@ -118,7 +117,7 @@ fn foreign(
         url: url.to_owned(),
         address,
         secret,
-        declared: scenario.declares_gateway_config,
+        declared: plan.gateway.config.as_object().is_some_and(|config| !config.is_empty()),
         identity_secret: harness::plan::identity::random_secret().map_err(|error| Refusal {
             message: format!("the system gives no random bytes: {error}"),
             exit: ExitCode::Failed,

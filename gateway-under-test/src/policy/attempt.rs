@@ -54,7 +54,7 @@ pub enum Screened {
     /// An operator without device, with a good shared credential: a session without scopes and token.
     Anonymous(Anonymous),
     /// A device that proved its key; see [`super::admit`].
-    Device(DeviceAttempt),
+    Device(Box<DeviceAttempt>),
 }
 
 /// A session without device.
@@ -98,7 +98,8 @@ pub fn screen(
     nonce: &str,
     now_ms: u64,
 ) -> Result<Screened, Refusal> {
-    let schema_error = |text: String| Refusal::invalid(format!("invalid connect params: {text}"), "invalid-params");
+    let schema_error =
+        |text: String| Refusal::invalid(format!("invalid connect params: {text}"), "invalid-params");
     schema::validate(rules.profile, schema::Params::Connect, &params).map_err(schema_error)?;
     let ConnectParams { min_protocol, max_protocol, client, role, scopes, device, auth, .. } =
         decode_params(params).map_err(schema_error)?;
@@ -141,7 +142,7 @@ pub fn screen(
         now_ms,
     )?;
     let DeviceProof { id: device_id, .. } = device;
-    Ok(Screened::Device(DeviceAttempt {
+    Ok(Screened::Device(Box::new(DeviceAttempt {
         device_id,
         public_key,
         role,
@@ -150,7 +151,7 @@ pub fn screen(
         auth,
         local: locality.local,
         client_ip: locality.client_ip,
-    }))
+    })))
 }
 
 /// Rows 9 to 11.
@@ -193,7 +194,11 @@ fn clamp_whole(params: &mut Value, pointer: &str, max: u64) {
     if let Some(number) = params.pointer_mut(pointer)
         && let Some(float) = number.as_f64()
     {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and the sign is checked")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates, and the sign is checked"
+        )]
         let whole = number.as_u64().unwrap_or(float as u64);
         *number = Value::from(whole.min(max));
     }

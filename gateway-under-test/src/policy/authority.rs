@@ -25,8 +25,8 @@ pub const METHODS: [&str; 8] = [
 ///
 /// # Errors
 /// `INVALID_REQUEST` with OpenClaw's text.
-pub fn authorize(role: &str, scopes: &[String], name: &str) -> Result<(), ErrorShape> {
-    let invalid = |message: String| Err(ErrorShape::new(ErrorCode::InvalidRequest, message));
+pub fn authorize(role: &str, scopes: &[String], name: &str) -> Result<(), Box<ErrorShape>> {
+    let invalid = |message: String| Err(Box::new(ErrorShape::new(ErrorCode::InvalidRequest, message)));
     if name == protocol::connect::METHOD {
         return invalid("connect is only valid as the first request".to_owned());
     }
@@ -38,9 +38,12 @@ pub fn authorize(role: &str, scopes: &[String], name: &str) -> Result<(), ErrorS
     }
     let needed = match name {
         STATUS => READ,
-        method::LIST | method::APPROVE | method::REJECT | method::REMOVE | method::ROTATE | method::REVOKE => {
-            PAIRING
-        }
+        method::LIST
+        | method::APPROVE
+        | method::REJECT
+        | method::REMOVE
+        | method::ROTATE
+        | method::REVOKE => PAIRING,
         unknown => return invalid(format!("unknown method: {unknown}")),
     };
     if scopes.iter().any(|scope| scope == needed) {

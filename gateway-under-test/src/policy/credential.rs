@@ -129,12 +129,16 @@ pub fn refusal(config: &AuthConfig, auth: &AuthParams, client: &ClientInfo) -> R
         )
     } else {
         match (is_password, was_sent) {
-            (false, false) => {
-                (format!("gateway token missing ({token_hint})"), DetailCode::AuthTokenMissing, "token_missing")
-            }
-            (false, true) => {
-                (format!("gateway token mismatch ({token_hint})"), DetailCode::AuthTokenMismatch, "token_mismatch")
-            }
+            (false, false) => (
+                format!("gateway token missing ({token_hint})"),
+                DetailCode::AuthTokenMissing,
+                "token_missing",
+            ),
+            (false, true) => (
+                format!("gateway token mismatch ({token_hint})"),
+                DetailCode::AuthTokenMismatch,
+                "token_mismatch",
+            ),
             (true, false) => (
                 format!("gateway password missing ({password_hint})"),
                 DetailCode::AuthPasswordMissing,

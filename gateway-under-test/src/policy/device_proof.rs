@@ -17,7 +17,8 @@ use crate::profile::{DeviceDetails, Profile};
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const BASE64URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT.with_encode_padding(false));
+const BASE64URL: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT.with_encode_padding(false));
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 
 /// DER of an Ed25519 `SubjectPublicKeyInfo` up to the key (RFC 8410).

@@ -39,11 +39,15 @@ pub struct Locality {
 
 /// Places a client.
 #[must_use]
-pub fn locate(profile: &Profile, proxies: &TrustedProxies, real_ip_fallback: bool, http: &HttpFacts) -> Locality {
+pub fn locate(
+    profile: &Profile,
+    proxies: &TrustedProxies,
+    real_ip_fallback: bool,
+    http: &HttpFacts,
+) -> Locality {
     let peer = canonical(http.peer);
     let trusted = proxies.contains(peer);
-    let forwarded =
-        http.forwarded_for.is_some() || http.real_ip.is_some() || http.forwarded_host.is_some();
+    let forwarded = http.forwarded_for.is_some() || http.real_ip.is_some() || http.forwarded_host.is_some();
     let client_ip = if trusted {
         http.forwarded_for
             .as_deref()
@@ -116,8 +120,7 @@ pub fn is_local_host(host: &str) -> bool {
 /// Whether a host name, lower case and without port, is a loopback name or address.
 #[must_use]
 pub fn is_loopback_name(name: &str) -> bool {
-    name == "localhost"
-        || name.parse::<IpAddr>().is_ok_and(|address| canonical(address).is_loopback())
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| canonical(address).is_loopback())
 }
 
 /// The name of a `Host` header: lower case, without port and brackets.
@@ -159,7 +162,15 @@ mod tests {
     #[test]
     fn table_of_places() {
         // trusted, peer, host, X-Forwarded-For -> address, local
-        let rows: &[(&[&str], &str, &str, Option<&str>, Option<&str>, bool)] = &[
+        type Row = (
+            &'static [&'static str],
+            &'static str,
+            &'static str,
+            Option<&'static str>,
+            Option<&'static str>,
+            bool,
+        );
+        let rows: &[Row] = &[
             (&[], "127.0.0.1", "127.0.0.1:18789", None, Some("127.0.0.1"), true),
             (&[], "127.1.0.9", "localhost", None, Some("127.1.0.9"), true),
             (&[], "::1", "[::1]:18789", None, Some("::1"), true),
@@ -173,9 +184,30 @@ mod tests {
             (&[], "127.0.0.1", "localhost", Some("127.0.0.1"), Some("127.0.0.1"), false),
             // Through a trusted proxy.
             (&["127.2.0.1"], "127.2.0.1", "localhost", Some("203.0.113.7"), Some("203.0.113.7"), false),
-            (&["127.2.0.1"], "127.2.0.1", "localhost", Some("127.0.0.1, 203.0.113.7"), Some("203.0.113.7"), false),
-            (&["127.2.0.1"], "127.2.0.1", "localhost", Some("203.0.113.7, 127.0.0.1"), Some("127.0.0.1"), true),
-            (&["127.2.0.1"], "127.2.0.1", "localhost", Some("203.0.113.7:99, 127.2.0.1"), Some("203.0.113.7"), false),
+            (
+                &["127.2.0.1"],
+                "127.2.0.1",
+                "localhost",
+                Some("127.0.0.1, 203.0.113.7"),
+                Some("203.0.113.7"),
+                false,
+            ),
+            (
+                &["127.2.0.1"],
+                "127.2.0.1",
+                "localhost",
+                Some("203.0.113.7, 127.0.0.1"),
+                Some("127.0.0.1"),
+                true,
+            ),
+            (
+                &["127.2.0.1"],
+                "127.2.0.1",
+                "localhost",
+                Some("203.0.113.7:99, 127.2.0.1"),
+                Some("203.0.113.7"),
+                false,
+            ),
             (&["127.2.0.1"], "127.2.0.1", "localhost", Some("[2001:db8::1]:5"), Some("2001:db8::1"), false),
             (&["127.2.0.1"], "127.2.0.1", "localhost", Some("127.0.0.1, unknown"), None, false),
             (&["127.2.0.1"], "127.2.0.1", "localhost", Some("127.2.0.1"), None, false),

@@ -26,7 +26,7 @@ pub fn is_allowed(origin: Option<&str>, host: Option<&str>, allowed: &[String]) 
     let port = host
         .rsplit_once(':')
         .filter(|(name, _)| !name.contains(':') || name.ends_with(']'))
-        .map_or(Some(origin.default_port()), |(_, port)| port.parse().ok());
+        .map_or_else(|| Some(origin.default_port()), |(_, port)| port.parse().ok());
     if name == origin.name && port == Some(origin.port) {
         return true;
     }

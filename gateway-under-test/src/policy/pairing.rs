@@ -6,8 +6,8 @@
 
 use protocol::hello::HelloAuth;
 use protocol::pairing::{
-    ApproveResult, Decision, PendingRequest, RejectResult, RemoveResult, Resolved, RevokeParams, RevokeResult,
-    RotateParams, RotateResult,
+    ApproveResult, Decision, PendingRequest, RejectResult, RemoveResult, Resolved, RevokeParams,
+    RevokeResult, RotateParams, RotateResult,
 };
 use protocol::scope::ROLE_NODE;
 use protocol::{DetailCode, ErrorCode, ErrorDetails, ErrorShape, PairingReason};
@@ -131,12 +131,13 @@ pub fn admit(
     let mut effects = Effects::default();
 
     // A repair changes the entry before the other checks look at it.
-    let repaired = view.entry.filter(|entry| needs_repair(rules, attempt, entry, view.repairable)).map(|entry| {
-        let mut entry = entry.clone();
-        entry.platform = Some(attempt.client.platform.clone());
-        entry.device_family.clone_from(&attempt.client.device_family);
-        entry
-    });
+    let repaired =
+        view.entry.filter(|entry| needs_repair(rules, attempt, entry, view.repairable)).map(|entry| {
+            let mut entry = entry.clone();
+            entry.platform = Some(attempt.client.platform.clone());
+            entry.device_family.clone_from(&attempt.client.device_family);
+            entry
+        });
     let waiting = if let Some(entry) = &repaired {
         effects.entry = Change::Put(Box::new(entry.clone()));
         if view.pending.is_some() {
@@ -152,7 +153,16 @@ pub fn admit(
         None => {
             // `first_reason` answers `not-paired` when there is no entry.
             let Some(entry) = entry else {
-                return refuse(rules, attempt, None, waiting, PairingReason::NotPaired, effects, now_ms, fresh);
+                return refuse(
+                    rules,
+                    attempt,
+                    None,
+                    waiting,
+                    PairingReason::NotPaired,
+                    effects,
+                    now_ms,
+                    fresh,
+                );
             };
             let outcome = Ok(accept(rules, attempt, entry, method, &mut effects, now_ms, fresh));
             Admission { outcome, effects }
@@ -182,7 +192,11 @@ pub fn admit(
 }
 
 /// The first of the four reasons that applies.
-fn first_reason(rules: &Rules, attempt: &DeviceAttempt, entry: Option<&DeviceEntry>) -> Option<PairingReason> {
+fn first_reason(
+    rules: &Rules,
+    attempt: &DeviceAttempt,
+    entry: Option<&DeviceEntry>,
+) -> Option<PairingReason> {
     let Some(entry) = entry.filter(|entry| same_key(attempt, entry)) else {
         return Some(PairingReason::NotPaired);
     };
@@ -204,7 +218,9 @@ fn same_key(attempt: &DeviceAttempt, entry: &DeviceEntry) -> bool {
 
 fn needs_repair(rules: &Rules, attempt: &DeviceAttempt, entry: &DeviceEntry, repairable: bool) -> bool {
     match rules.profile.metadata {
-        MetadataRule::PinnedLegacyRepairedByLoad => repairable && entry.is_legacy() && same_key(attempt, entry),
+        MetadataRule::PinnedLegacyRepairedByLoad => {
+            repairable && entry.is_legacy() && same_key(attempt, entry)
+        }
     }
 }
 
@@ -338,8 +354,8 @@ fn refuse(
     fresh: &mut dyn Fresh,
 ) -> Admission {
     let asked = new_request(attempt, entry.is_some(), false, now_ms, fresh);
-    let same_key_waits = waiting
-        .filter(|request| device_proof::normalized_key(&request.public_key) == attempt.public_key);
+    let same_key_waits =
+        waiting.filter(|request| device_proof::normalized_key(&request.public_key) == attempt.public_key);
     let request_id = if let Some(request) = same_key_waits {
         let merged = match rules.profile.pending_merge {
             PendingMerge::Union => PendingRequest {
@@ -416,8 +432,8 @@ fn approved_entry(
     entry
 }
 
-fn unknown(what: &str) -> ErrorShape {
-    ErrorShape::new(ErrorCode::InvalidRequest, format!("unknown {what}"))
+fn unknown(what: &str) -> Box<ErrorShape> {
+    Box::new(ErrorShape::new(ErrorCode::InvalidRequest, format!("unknown {what}")))
 }
 
 /// Approves the device's waiting request, whose id the caller has looked up.
@@ -430,7 +446,7 @@ pub fn approve(
     request_id: &str,
     now_ms: u64,
     fresh: &mut dyn Fresh,
-) -> Result<(ApproveResult, Effects), ErrorShape> {
+) -> Result<(ApproveResult, Effects), Box<ErrorShape>> {
     let request = waiting_request(rules, view, request_id, now_ms)?;
     let entry = approved_entry(request, view.entry, now_ms, fresh);
     let result = ApproveResult { request_id: request_id.to_owned(), device: entry.listed() };
@@ -454,7 +470,7 @@ pub fn reject(
     view: &DeviceView<'_>,
     request_id: &str,
     now_ms: u64,
-) -> Result<(RejectResult, Effects), ErrorShape> {
+) -> Result<(RejectResult, Effects), Box<ErrorShape>> {
     let request = waiting_request(rules, view, request_id, now_ms)?;
     let result = RejectResult { request_id: request_id.to_owned(), device_id: request.device_id.clone() };
     Ok((
@@ -481,7 +497,7 @@ fn waiting_request<'a>(
     view: &DeviceView<'a>,
     request_id: &str,
     now_ms: u64,
-) -> Result<&'a PendingRequest, ErrorShape> {
+) -> Result<&'a PendingRequest, Box<ErrorShape>> {
     view.pending
         .filter(|request| request.request_id == request_id && is_waiting(rules, request, now_ms))
         .ok_or_else(|| unknown("requestId"))
@@ -491,7 +507,7 @@ fn waiting_request<'a>(
 ///
 /// # Errors
 /// `unknown deviceId` when it has no entry.
-pub fn remove(view: &DeviceView<'_>, device_id: &str) -> Result<(RemoveResult, Effects), ErrorShape> {
+pub fn remove(view: &DeviceView<'_>, device_id: &str) -> Result<(RemoveResult, Effects), Box<ErrorShape>> {
     if view.entry.is_none() {
         return Err(unknown("deviceId"));
     }
@@ -512,11 +528,15 @@ pub fn rotate(
     params: &RotateParams,
     now_ms: u64,
     fresh: &mut dyn Fresh,
-) -> Result<(RotateResult, Effects), ErrorShape> {
+) -> Result<(RotateResult, Effects), Box<ErrorShape>> {
     let old = view.entry.ok_or_else(|| unknown("deviceId/role"))?;
     let mut entry = old.clone();
     let held = old.tokens.get(&params.role);
-    let wanted = params.scopes.as_deref().or(held.map(|held| held.scopes.as_slice())).unwrap_or_else(|| old.scopes());
+    let wanted = match (&params.scopes, held) {
+        (Some(scopes), _) => scopes,
+        (None, Some(held)) => held.scopes.as_slice(),
+        (None, None) => old.scopes(),
+    };
     match rules.profile.rotate {
         RotateRule::Widens => {
             if !scopes::covers(rules.profile.coverage, old.scopes(), wanted) {
@@ -545,7 +565,7 @@ pub fn revoke(
     view: &DeviceView<'_>,
     params: &RevokeParams,
     now_ms: u64,
-) -> Result<(RevokeResult, Effects), ErrorShape> {
+) -> Result<(RevokeResult, Effects), Box<ErrorShape>> {
     let mut entry = view.entry.ok_or_else(|| unknown("deviceId/role"))?.clone();
     let token = entry.tokens.get_mut(&params.role).ok_or_else(|| unknown("deviceId/role"))?;
     token.revoked_at_ms = Some(now_ms);

@@ -275,7 +275,12 @@ impl Errors<'_> {
         }
     }
 
-    fn unexpected<'k>(&mut self, keys: impl Iterator<Item = &'k String>, known: impl Fn(&str) -> bool, path: &str) {
+    fn unexpected<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k String>,
+        known: impl Fn(&str) -> bool,
+        path: &str,
+    ) {
         for key in keys.filter(|key| !known(key)) {
             if self.is_full() {
                 return;
@@ -418,7 +423,7 @@ mod tests {
                     inner,
                     0..4
                 )
-                .prop_map(|map| Value::from_iter(map)),
+                .prop_map(Value::from_iter),
             ]
         })
     }

@@ -39,8 +39,14 @@ mod tests {
 
     fn some_scopes() -> impl Strategy<Value = Vec<String>> {
         proptest::collection::vec(
-            proptest::sample::select(vec!["operator.admin", "operator.read", "operator.write", "node.exec", "x"])
-                .prop_map(str::to_owned),
+            proptest::sample::select(vec![
+                "operator.admin",
+                "operator.read",
+                "operator.write",
+                "node.exec",
+                "x",
+            ])
+            .prop_map(str::to_owned),
             0..6,
         )
     }

@@ -78,7 +78,12 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
     send_challenge(&mut socket, &nonce);
 
     let deadline = watch.deadline(gateway.durations.handshake);
-    let decided = tokio::time::timeout_at(deadline, decide(gateway, &mut socket, &facts, &nonce)).await;
+    let decided = tokio::select! {
+        biased;
+        // A stop drops what is not a session yet, without a close frame.
+        () = gateway.draining() => return,
+        decided = tokio::time::timeout_at(deadline, decide(gateway, &mut socket, &facts, &nonce)) => decided,
+    };
     let failure = match decided {
         Ok(Ok(grant)) => return welcome(gateway, socket, grant, &facts, in_progress).await,
         Ok(Err(failure)) => failure,
@@ -172,7 +177,7 @@ async fn judge(
                 summary: format!("client={} {} device=n/a auth=shared-secret", client.id, client.mode),
             });
         }
-        Screened::Device(attempt) => Arc::new(attempt),
+        Screened::Device(attempt) => Arc::from(attempt),
     };
     let outcome = gateway.store.admit(Arc::clone(&attempt)).await.map_err(|error| {
         gateway.log.line(&format!("[gateway] device store: {error}"));
@@ -195,7 +200,9 @@ async fn judge(
 
 /// The security log's line about a device that wants more than it has.
 fn audit(gateway: &Gateway, facts: &Facts<'_>, attempt: &DeviceAttempt, refusal: &Refusal) {
-    let Some(reason @ (PairingReason::RoleUpgrade | PairingReason::ScopeUpgrade)) = refusal.pairing else { return };
+    let Some(reason @ (PairingReason::RoleUpgrade | PairingReason::ScopeUpgrade)) = refusal.pairing else {
+        return;
+    };
     let snapshot = gateway.store.snapshot();
     let entry = snapshot.get(&attempt.device_id).and_then(|record| record.view().entry.cloned());
     let list = |names: &[String]| {

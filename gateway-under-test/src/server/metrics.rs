@@ -133,7 +133,12 @@ impl Metrics {
                 (format!("{{result=\"{result}\",cause=\"{cause}\"}}"), float(*count))
             })
             .collect();
-        family("gateway_handshakes_total", "counter", "Handshakes that ended, by result and cause.", &handshakes);
+        family(
+            "gateway_handshakes_total",
+            "counter",
+            "Handshakes that ended, by result and cause.",
+            &handshakes,
+        );
         family(
             "gateway_handshakes_in_progress",
             "gauge",
@@ -160,7 +165,12 @@ impl Metrics {
             "Jobs that shared commits; divide by the number of commits for the mean batch.",
             &one(load(&self.batch_jobs)),
         );
-        family("gateway_store_commit_jobs_max", "gauge", "Largest batch so far.", &one(load(&self.batch_max)));
+        family(
+            "gateway_store_commit_jobs_max",
+            "gauge",
+            "Largest batch so far.",
+            &one(load(&self.batch_max)),
+        );
         family(
             "gateway_store_commit_failures_total",
             "counter",

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 use crate::clock::wall_ms;
-use crate::policy::schema::{self, Params};
 use crate::policy::authority;
+use crate::policy::schema::{self, Params};
 use crate::store::StoreError;
 
 /// The caller.

@@ -20,13 +20,15 @@ pub(super) struct Identity {
 
 /// Serves a session until one side ends it; gives the close code for the log.
 pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: Inlet, who: &Identity) -> u16 {
-    let mut draining = gateway.draining();
+    let draining = gateway.draining();
+    tokio::pin!(draining);
+    let outlet = inlet.outlet();
     let linger = gateway.durations.linger;
     loop {
         tokio::select! {
             // Order matters: a session that must go is not served first.
             biased;
-            _ = draining.wait_for(|draining| *draining) => {
+            () = &mut draining => {
                 while let Some(text) = inlet.try_next() {
                     socket.send(text);
                 }
@@ -38,7 +40,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
                 socket.close(&Close::cut(code::SERVICE_RESTART, reason::SERVICE_RESTART), linger).await;
                 return code::SERVICE_RESTART;
             }
-            () = inlet.slow() => {
+            () = outlet.slow() => {
                 socket.close(&Close::cut(code::POLICY, "slow consumer"), linger).await;
                 return code::POLICY;
             }

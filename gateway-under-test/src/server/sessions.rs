@@ -53,45 +53,62 @@ impl Inlet {
         }
     }
 
-    /// Waits until more is queued than the session may owe. Cancel safe.
+    /// The other end.
+    pub(super) fn outlet(&self) -> Arc<Outlet> {
+        Arc::clone(&self.outlet)
+    }
+}
+
+impl Outlet {
+    /// Waits until more was queued than the session may owe. Cancel safe.
     pub(super) async fn slow(&self) {
-        while !self.outlet.is_slow.load(Ordering::Acquire) {
-            self.outlet.slow.notified().await;
+        while !self.is_slow.load(Ordering::Acquire) {
+            self.slow.notified().await;
         }
     }
 }
 
 /// All open sessions.
 #[derive(Debug)]
-pub struct Sessions {
+pub(super) struct Sessions {
     outlets: Mutex<HashMap<u64, Arc<Outlet>>>,
     next_id: AtomicU64,
     /// Running number of events, gateway-wide as on 2.19.
     seq: AtomicU64,
     queued_bytes_max: usize,
+    /// Wakes who waits for the last session to go.
+    left: Notify,
 }
 
 impl Sessions {
     /// None open; a session that owes more than `queued_bytes_max` is too slow.
     #[must_use]
-    pub fn new(queued_bytes_max: usize) -> Self {
+    pub(super) fn new(queued_bytes_max: usize) -> Self {
         Self {
             outlets: Mutex::default(),
             next_id: AtomicU64::new(0),
             seq: AtomicU64::new(0),
             queued_bytes_max,
+            left: Notify::new(),
+        }
+    }
+
+    /// Waits until none is open.
+    pub(super) async fn wait_empty(&self) {
+        while !self.is_empty() {
+            self.left.notified().await;
         }
     }
 
     /// Number of open sessions.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether none is open.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -166,6 +183,7 @@ pub(super) struct Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.sessions.outlets.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.sessions.left.notify_one();
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 /// Bytes read from the TCP stream at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -111,9 +111,9 @@ impl Socket {
     }
 
     /// Queues a text message. Nothing is sent until [`Socket::next`], [`Socket::flush`] or [`Socket::close`] runs.
-    pub(super) fn send(&mut self, text: impl Into<Message>) {
+    pub(super) fn send(&mut self, text: impl Into<Utf8Bytes>) {
         // A message that cannot be queued (closed, or beyond the bound) ends the connection at the next read.
-        self.failed |= self.ws.write(text.into()).is_err();
+        self.failed |= self.ws.write(Message::Text(text.into())).is_err();
     }
 
     /// Whether so much waits to be sent that nothing should be added.
@@ -160,7 +160,8 @@ impl Socket {
                 interest = Some(Interest::READABLE);
             }
             if !self.ws.get_ref().backlog().is_empty() {
-                interest = Some(interest.map_or(Interest::WRITABLE, |readable| readable | Interest::WRITABLE));
+                interest =
+                    Some(interest.map_or(Interest::WRITABLE, |readable| readable | Interest::WRITABLE));
             }
             let Some(interest) = interest else { continue };
             if self.transfer(interest).await.is_err() {

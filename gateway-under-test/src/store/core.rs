@@ -15,7 +15,8 @@ use super::touches::Touched;
 use super::{LoadError, StoreError};
 use crate::defect::Defect;
 use crate::policy::{
-    Accepted, Change, DeviceAttempt, DeviceEntry, DeviceView, Effects, Fresh, PairingEvent, Refusal, Rules, pairing,
+    Accepted, Change, DeviceAttempt, DeviceEntry, DeviceView, Effects, Fresh, PairingEvent, Refusal, Rules,
+    pairing,
 };
 
 /// Gives the wall clock, milliseconds since the Unix epoch.
@@ -207,7 +208,8 @@ impl Core {
 
     fn apply(&mut self, device_id: &str, effects: Effects, by: By) {
         if effects.is_durable() {
-            let mut record = self.state.get(device_id).map(|record| Record::clone(record)).unwrap_or_default();
+            let mut record =
+                self.state.get(device_id).map(|record| Record::clone(record)).unwrap_or_default();
             match effects.entry {
                 Change::Keep => {}
                 Change::Put(entry) => {
@@ -257,7 +259,7 @@ impl Core {
     ///
     /// # Errors
     /// `unknown requestId`.
-    pub fn approve(&mut self, request_id: &str) -> Result<ApproveResult, ErrorShape> {
+    pub fn approve(&mut self, request_id: &str) -> Result<ApproveResult, Box<ErrorShape>> {
         let (device_id, record) = self.find(request_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) =
@@ -270,7 +272,7 @@ impl Core {
     ///
     /// # Errors
     /// `unknown requestId`.
-    pub fn reject(&mut self, request_id: &str) -> Result<RejectResult, ErrorShape> {
+    pub fn reject(&mut self, request_id: &str) -> Result<RejectResult, Box<ErrorShape>> {
         let (device_id, record) = self.find(request_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) = pairing::reject(&self.rules, &view, request_id, (self.clock)())?;
@@ -288,7 +290,7 @@ impl Core {
     ///
     /// # Errors
     /// `unknown deviceId`.
-    pub fn remove(&mut self, device_id: &str) -> Result<RemoveResult, ErrorShape> {
+    pub fn remove(&mut self, device_id: &str) -> Result<RemoveResult, Box<ErrorShape>> {
         let record = self.record(device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) = pairing::remove(&view, device_id)?;
@@ -300,7 +302,7 @@ impl Core {
     ///
     /// # Errors
     /// `unknown deviceId/role`.
-    pub fn rotate(&mut self, params: &RotateParams) -> Result<RotateResult, ErrorShape> {
+    pub fn rotate(&mut self, params: &RotateParams) -> Result<RotateResult, Box<ErrorShape>> {
         let record = self.record(&params.device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) =
@@ -313,7 +315,7 @@ impl Core {
     ///
     /// # Errors
     /// `unknown deviceId/role`.
-    pub fn revoke(&mut self, params: &RevokeParams) -> Result<RevokeResult, ErrorShape> {
+    pub fn revoke(&mut self, params: &RevokeParams) -> Result<RevokeResult, Box<ErrorShape>> {
         let record = self.record(&params.device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) = pairing::revoke(&view, params, (self.clock)())?;

@@ -116,8 +116,7 @@ impl Files {
         if text.trim_ascii().is_empty() {
             return Ok(BTreeMap::new());
         }
-        serde_json::from_slice(&text)
-            .map_err(|error| LoadError::Parse { path, message: redacted(&error) })
+        serde_json::from_slice(&text).map_err(|error| LoadError::Parse { path, message: redacted(&error) })
     }
 
     /// Replaces one file durably: temporary file in the same folder, fsync, rename, fsync of the folder.

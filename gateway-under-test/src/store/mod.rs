@@ -19,7 +19,8 @@ use std::sync::mpsc;
 use arc_swap::ArcSwap;
 use protocol::ErrorShape;
 use protocol::pairing::{
-    ApproveResult, PairList, RejectResult, RemoveResult, RevokeParams, RevokeResult, RotateParams, RotateResult,
+    ApproveResult, PairList, RejectResult, RemoveResult, RevokeParams, RevokeResult, RotateParams,
+    RotateResult,
 };
 use tokio::sync::oneshot;
 
@@ -217,7 +218,10 @@ impl Store {
     ///
     /// # Errors
     /// Outer: could not be written. Inner: what the policy says.
-    pub async fn approve(&self, request_id: String) -> Result<Result<ApproveResult, ErrorShape>, StoreError> {
+    pub async fn approve(
+        &self,
+        request_id: String,
+    ) -> Result<Result<ApproveResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.approve(&request_id)).await
     }
 
@@ -225,7 +229,10 @@ impl Store {
     ///
     /// # Errors
     /// Outer: could not be written. Inner: what the policy says.
-    pub async fn reject(&self, request_id: String) -> Result<Result<RejectResult, ErrorShape>, StoreError> {
+    pub async fn reject(
+        &self,
+        request_id: String,
+    ) -> Result<Result<RejectResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.reject(&request_id)).await
     }
 
@@ -233,7 +240,10 @@ impl Store {
     ///
     /// # Errors
     /// Outer: could not be written. Inner: what the policy says.
-    pub async fn remove(&self, device_id: String) -> Result<Result<RemoveResult, ErrorShape>, StoreError> {
+    pub async fn remove(
+        &self,
+        device_id: String,
+    ) -> Result<Result<RemoveResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.remove(&device_id)).await
     }
 
@@ -241,7 +251,10 @@ impl Store {
     ///
     /// # Errors
     /// Outer: could not be written. Inner: what the policy says.
-    pub async fn rotate(&self, params: RotateParams) -> Result<Result<RotateResult, ErrorShape>, StoreError> {
+    pub async fn rotate(
+        &self,
+        params: RotateParams,
+    ) -> Result<Result<RotateResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.rotate(&params)).await
     }
 
@@ -249,7 +262,10 @@ impl Store {
     ///
     /// # Errors
     /// Outer: could not be written. Inner: what the policy says.
-    pub async fn revoke(&self, params: RevokeParams) -> Result<Result<RevokeResult, ErrorShape>, StoreError> {
+    pub async fn revoke(
+        &self,
+        params: RevokeParams,
+    ) -> Result<Result<RevokeResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.revoke(&params)).await
     }
 

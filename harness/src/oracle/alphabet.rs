@@ -99,8 +99,12 @@ impl<'a> Alphabet<'a> {
 
     /// The scopes for people.
     pub(super) fn text(&self, set: ScopeSet) -> String {
-        let names: Vec<&str> =
-            self.scopes.iter().copied().filter(|scope| self.bit(scope).is_some_and(|bit| set.covers(bit))).collect();
+        let names: Vec<&str> = self
+            .scopes
+            .iter()
+            .copied()
+            .filter(|scope| self.bit(scope).is_some_and(|bit| set.covers(bit)))
+            .collect();
         format!("[{}]", names.join(", "))
     }
 

@@ -106,7 +106,8 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
     /// Writes the verdict on each of the device's attempts; dropped ones are left alone.
     pub(super) fn judge(&mut self, device: &Device<'_, 'h>, verdicts: &mut [Option<Verdict>]) {
         let oracle = self.oracle;
-        let Some(client) = usize::try_from(device.client).ok().and_then(|at| oracle.plan.clients.get(at)) else {
+        let Some(client) = usize::try_from(device.client).ok().and_then(|at| oracle.plan.clients.get(at))
+        else {
             return;
         };
         let Some(rules) = oracle.cohorts.get(usize::from(client.cohort)) else { return };
@@ -133,7 +134,8 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         }
         let Some(alphabet) = alphabet(rules, device) else {
             for connect in &self.connects {
-                let why = "the device's history names more roles or scopes than the oracle follows".to_owned();
+                let why =
+                    "the device's history names more roles or scopes than the oracle follows".to_owned();
                 put(connect.position, Verdict::Indeterminate { why });
             }
             return;
@@ -273,7 +275,8 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 OperationEnd::Done { at, token } => (End::Done, *token, *at, false),
                 OperationEnd::Refused { at, message, .. } if message.starts_with("unknown ") => {
                     // An unknown method is a fault of the gateway, and changes nothing either.
-                    if !["unknown requestId", "unknown deviceId"].iter().any(|text| message.starts_with(text)) {
+                    if !["unknown requestId", "unknown deviceId"].iter().any(|text| message.starts_with(text))
+                    {
                         continue;
                     }
                     (End::UnknownId, None, *at, false)
@@ -297,7 +300,8 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 OperationKind::Remove => Act::Remove { end },
                 OperationKind::Rotate { role, scopes } => {
                     let Some(role) = alphabet.role(role) else { continue };
-                    let scopes = scopes.as_ref().map(|scopes| alphabet.set(scopes.iter().map(String::as_str)));
+                    let scopes =
+                        scopes.as_ref().map(|scopes| alphabet.set(scopes.iter().map(String::as_str)));
                     let token = token.and_then(|token| self.sightings.token_mark(token));
                     Act::Rotate { role, scopes, token, end }
                 }
@@ -449,11 +453,13 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         let (Some((due_scopes, due_secret)), Some(auth)) = (due, auth) else {
             return (MismatchKind::WrongGrant, "hello.auth is absent".to_owned());
         };
-        let within = |seen| outs.iter().any(|out| matches!(out, Out::Session { scopes, .. } if scopes.covers(seen)));
+        let within =
+            |seen| outs.iter().any(|out| matches!(out, Out::Session { scopes, .. } if scopes.covers(seen)));
         let due_text = alphabet.text(due_scopes);
         match alphabet.listed(&auth.scopes) {
             Listed::Foreign => {
-                let foreign = auth.scopes.iter().find(|scope| alphabet.set([scope.as_str()]) == alphabet.set([]));
+                let foreign =
+                    auth.scopes.iter().find(|scope| alphabet.set([scope.as_str()]) == alphabet.set([]));
                 return (
                     MismatchKind::FalseAccept,
                     format!(
@@ -465,7 +471,10 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
             Listed::Sorted(seen) | Listed::Unsorted(seen) if !within(seen) => {
                 return (
                     MismatchKind::FalseAccept,
-                    format!("hello.auth grants {}, more than the {due_text} that is due", alphabet.text(seen)),
+                    format!(
+                        "hello.auth grants {}, more than the {due_text} that is due",
+                        alphabet.text(seen)
+                    ),
                 );
             }
             Listed::Sorted(seen) if seen != due_scopes => {
@@ -475,19 +484,26 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 );
             }
             Listed::Unsorted(_) => {
-                return (MismatchKind::WrongGrant, "the scopes in hello.auth are not sorted and free of repeats".to_owned());
+                return (
+                    MismatchKind::WrongGrant,
+                    "the scopes in hello.auth are not sorted and free of repeats".to_owned(),
+                );
             }
             Listed::Sorted(_) => {}
         }
         let why = match (auth.token, due_secret) {
             (None, _) => "hello.auth carries no device token".to_owned(),
             (Some(token), Ident::Seen(due)) if token.0 != due => {
-                "hello.auth carries another device token than the stored one, which nothing replaced".to_owned()
+                "hello.auth carries another device token than the stored one, which nothing replaced"
+                    .to_owned()
             }
             (Some(token), Ident::Unseen { since })
                 if self.sightings.token_mark(token).is_some_and(|mark| mark.first < since) =>
             {
-                format!("hello.auth carries an old device token; it had to be replaced after {}", seconds(since))
+                format!(
+                    "hello.auth carries an old device token; it had to be replaced after {}",
+                    seconds(since)
+                )
             }
             _ => format!("hello.auth names role {}", form::quoted(&auth.role)),
         };

@@ -52,7 +52,9 @@ impl Story<'_, '_, '_> {
                 }
             }
             (None, Some(at)) => match self.loss_between(at, answered) {
-                Some(loss) => format!("the device was let in at {} and its entry lost by {loss}", seconds(at)),
+                Some(loss) => {
+                    format!("the device was let in at {} and its entry lost by {loss}", seconds(at))
+                }
                 None => format!("the device was let in at {}, and nothing took that back", seconds(at)),
             },
             (None, None) if seen == "not-paired" => {
@@ -77,26 +79,36 @@ impl Story<'_, '_, '_> {
                     described(operation),
                     seconds(at)
                 ),
-                None => "the device token that was presented is not the stored one of this device and role, is \
+                None => {
+                    "the device token that was presented is not the stored one of this device and role, is \
                          revoked, or is narrower than the request"
-                    .to_owned(),
+                        .to_owned()
+                }
             }
         } else {
             match self.last_done(answered, taken_away) {
                 Some((operation, at)) => {
-                    format!("{} was acknowledged at {}, and nothing has let the device in since", described(operation), seconds(at))
+                    format!(
+                        "{} was acknowledged at {}, and nothing has let the device in since",
+                        described(operation),
+                        seconds(at)
+                    )
                 }
-                None => format!(
-                    "nothing in the device's history lets it in: {} is due",
-                    expected.join(" or ")
-                ),
+                None => {
+                    format!("nothing in the device's history lets it in: {} is due", expected.join(" or "))
+                }
             }
         };
         self.with_anomaly(cause, observation)
     }
 
     /// Why a refusal should have had another reason.
-    pub(super) fn of_wrong_reason(&self, observation: &Observation, expected: &[String], seen: &str) -> String {
+    pub(super) fn of_wrong_reason(
+        &self,
+        observation: &Observation,
+        expected: &[String],
+        seen: &str,
+    ) -> String {
         let cause = format!("the device's history calls for {}, not for {seen}", expected.join(" or "));
         self.with_anomaly(cause, observation)
     }
@@ -111,7 +123,11 @@ impl Story<'_, '_, '_> {
     }
 
     /// The latest operation of a kind that was acknowledged before `until`.
-    fn last_done(&self, until: Nanos, wanted: impl Fn(&OperationKind) -> bool) -> Option<(&Operation, Nanos)> {
+    fn last_done(
+        &self,
+        until: Nanos,
+        wanted: impl Fn(&OperationKind) -> bool,
+    ) -> Option<(&Operation, Nanos)> {
         self.device
             .operations()
             .filter(|operation| wanted(&operation.kind))
@@ -170,7 +186,9 @@ pub(super) fn short(id: &str) -> String {
 /// What stands for an answer in a sentence.
 pub(super) fn answer(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Closed(closed) => format!("{} while waiting for the {}", close(&closed.close), closed.phase.as_str()),
+        Outcome::Closed(closed) => {
+            format!("{} while waiting for the {}", close(&closed.close), closed.phase.as_str())
+        }
         Outcome::TimedOut { phase } => format!("nothing in time while waiting for the {}", phase.as_str()),
         Outcome::UpgradeRefused { status, .. } => format!("HTTP {status} instead of the upgrade"),
         Outcome::ConnectionRefused => "a refused TCP connection".to_owned(),

@@ -49,7 +49,9 @@ fn close(due: &DueRefusal, seen: &Refusal, may_miss: bool) -> Result<(), Fault> 
     };
     let expected = Close::cut(due.close, text);
     match &seen.close {
-        Some(CloseSeen::Frame { code, reason }) if *code == expected.code && *reason == expected.reason => Ok(()),
+        Some(CloseSeen::Frame { code, reason }) if *code == expected.code && *reason == expected.reason => {
+            Ok(())
+        }
         None | Some(CloseSeen::Abrupt) if may_miss => Ok(()),
         // A stopping gateway closes whatever is left with 1012.
         Some(CloseSeen::Frame { code: 1012, .. }) if may_miss => Ok(()),
@@ -81,7 +83,10 @@ pub(super) fn protocol(grant: &Grant) -> Result<(), Fault> {
     if grant.protocol == PROTOCOL {
         Ok(())
     } else {
-        Err((MismatchKind::WrongGrant, format!("hello-ok speaks protocol {}, not {PROTOCOL}", grant.protocol)))
+        Err((
+            MismatchKind::WrongGrant,
+            format!("hello-ok speaks protocol {}, not {PROTOCOL}", grant.protocol),
+        ))
     }
 }
 

@@ -60,17 +60,17 @@ pub(super) fn decide(path: &NetworkPath, client: &PlannedClient, proxies: &Trust
 /// The rightmost entry that is not itself a trusted proxy. One that is no address at all is no proxy either, so it is
 /// the answer, and a useless one.
 fn rightmost_untrusted(text: &str, proxies: &TrustedProxies) -> Option<IpAddr> {
-    text.rsplit(',')
-        .map(hop)
-        .find(|hop| !hop.is_some_and(|address| proxies.contains(address)))
-        .flatten()
+    text.rsplit(',').map(hop).find(|hop| !hop.is_some_and(|address| proxies.contains(address))).flatten()
 }
 
 /// One entry of `X-Forwarded-For`; a port is stripped.
 fn hop(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip())).map(canonical)
+    bare.parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+        .map(canonical)
 }
 
 /// Whether a `Host` header names this machine; `None` = the loopback address dialled, with its port.
@@ -174,10 +174,26 @@ mod tests {
     fn the_host_header_must_name_this_machine() {
         let path = |host| proxied([127, 2, 0, 1], fixed("127.0.0.1"), Some(host));
         let trusted = ["127.2.0.1"];
-        for host in ["localhost", "LOCALHOST:18789", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "::1", "a.tail1.ts.net:443"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:18789",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]:80",
+            "::1",
+            "a.tail1.ts.net:443",
+        ] {
             assert!(local(&path(host), &trusted), "{host}");
         }
-        for host in ["172.17.0.2:18789", "gw.example.com", "ts.net", ".ts.net", "", "localhost.example.com", "evilts.net"] {
+        for host in [
+            "172.17.0.2:18789",
+            "gw.example.com",
+            "ts.net",
+            ".ts.net",
+            "",
+            "localhost.example.com",
+            "evilts.net",
+        ] {
             assert!(!local(&path(host), &trusted), "{host}");
         }
     }

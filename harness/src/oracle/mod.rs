@@ -181,7 +181,12 @@ impl<'p> Oracle<'p> {
     }
 
     /// Joins the profile's verdict (`None`: not asked for, or no such client) with the scenario's expectation.
-    fn with_expectation(&self, observation: &Observation, profile: Option<Verdict>, windows: &Windows) -> Verdict {
+    fn with_expectation(
+        &self,
+        observation: &Observation,
+        profile: Option<Verdict>,
+        windows: &Windows,
+    ) -> Verdict {
         if let Outcome::Dropped(reason) = &observation.outcome {
             return match reason {
                 DropReason::RunEnded => Verdict::Match { expected: NOT_STARTED.to_owned() },
@@ -192,7 +197,8 @@ impl<'p> Oracle<'p> {
             return Verdict::Indeterminate { why: format!("the plan has no client {}", observation.client) };
         };
         let matched = |expected: &str| Verdict::Match { expected: expected.to_owned() };
-        let Some(expect) = rules.cohort.expect.as_ref().filter(|expect| expectation::concerns(expect, observation))
+        let Some(expect) =
+            rules.cohort.expect.as_ref().filter(|expect| expectation::concerns(expect, observation))
         else {
             return profile.unwrap_or_else(|| matched(ANYTHING));
         };

@@ -35,7 +35,8 @@ pub fn is_accepted(spec: &ConnectSpec, gateway: &GatewayPlan) -> bool {
         Some(host) => {
             let same = WebOrigin::parse(&format!("{}://{}", origin.scheme, host.trim()))
                 .is_some_and(|named| (named.host, named.port) == (origin.host.clone(), origin.port));
-            same || (is_loopback_name(&origin.host) && is_loopback_name(&host_name(host).to_ascii_lowercase()))
+            same || (is_loopback_name(&origin.host)
+                && is_loopback_name(&host_name(host).to_ascii_lowercase()))
         }
     }
 }
@@ -59,10 +60,13 @@ impl WebOrigin {
         }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = host_name(authority).to_ascii_lowercase();
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '<' | '>' | '|' | '^' | '%')) {
+        if host.is_empty()
+            || host.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '<' | '>' | '|' | '^' | '%'))
+        {
             return None;
         }
-        let written = authority.rsplit(']').next().and_then(|tail| tail.rsplit_once(':')).map(|(_, port)| port);
+        let written =
+            authority.rsplit(']').next().and_then(|tail| tail.rsplit_once(':')).map(|(_, port)| port);
         let port = match (written, scheme.as_str()) {
             (Some(port), _) if !port.is_empty() => Some(port.parse::<u16>().ok()?),
             (_, "http" | "ws") => Some(80),

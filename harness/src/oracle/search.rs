@@ -128,7 +128,8 @@ impl Search {
             self.steps.push((op.from, Step::Begin, position));
             self.steps.push((op.until.max(op.from), Step::End, position));
         }
-        self.steps.extend(question.peeks.iter().enumerate().map(|(position, op)| (op.from, Step::Peek, position)));
+        self.steps
+            .extend(question.peeks.iter().enumerate().map(|(position, op)| (op.from, Step::Peek, position)));
         self.steps.sort_unstable();
         self.slots.clear();
         self.configurations.clear();
@@ -208,7 +209,9 @@ impl Search {
             for configuration in &self.level {
                 for (other, open) in self.slots.iter().enumerate() {
                     let mask = 1_u64 << other;
-                    let Some(other_op) = open.and_then(|position| question.ops.get(position)) else { continue };
+                    let Some(other_op) = open.and_then(|position| question.ops.get(position)) else {
+                        continue;
+                    };
                     if configuration.done & mask != 0 {
                         continue;
                     }
@@ -225,11 +228,10 @@ impl Search {
                         );
                     } else {
                         question.model.apply(&configuration.state, other_op, Fit::Exact, &mut self.applied);
-                        self.next_level.extend(
-                            self.applied
-                                .iter()
-                                .map(|(state, _)| Configuration { state: *state, done: configuration.done | mask }),
-                        );
+                        self.next_level.extend(self.applied.iter().map(|(state, _)| Configuration {
+                            state: *state,
+                            done: configuration.done | mask,
+                        }));
                     }
                 }
                 if self.next_level.len() > CANDIDATES_MAX || self.settled.len() > CANDIDATES_MAX {

@@ -256,7 +256,9 @@ impl Model {
                     _ => {}
                 }
             }
-            Act::Rotate { role, scopes, token, end } => rotate(state, op, role, scopes, token, end, fit, next),
+            Act::Rotate { role, scopes, token, end } => {
+                rotate(state, op, role, scopes, token, end, fit, next)
+            }
             Act::Revoke { role, end } => revoke(state, role, end, next),
         }
         if fit == Fit::Any && next.len() == before {
@@ -490,7 +492,10 @@ impl Pending {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the fields of one operation, and the four that every operation takes")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the fields of one operation, and the four that every operation takes"
+)]
 fn rotate(
     state: &State,
     op: &Op,

@@ -190,9 +190,7 @@ pub static ROWS: [Row; 19] = [
     Row {
         number: 6,
         condition: "3 is not within min..max",
-        when: |ask| {
-            matches!(ask.spec.deviation, Deviation::Protocol { min, max } if !(min..=max).contains(&PROTOCOL))
-        },
+        when: |ask| matches!(ask.spec.deviation, Deviation::Protocol { min, max } if !(min..=max).contains(&PROTOCOL)),
         then: |_| Due::Refuse(&PROTOCOL_MISMATCH),
     },
     Row {
@@ -300,7 +298,9 @@ fn breaks_schema(ask: &Ask<'_>) -> bool {
 }
 
 fn unauthorized(ask: &Ask<'_>) -> Due {
-    ask.sent.refusal(ask.gateway.auth).map_or(Due::Device, |refusal| Due::Refuse(unauthorized_refusal(refusal)))
+    ask.sent
+        .refusal(ask.gateway.auth)
+        .map_or(Due::Device, |refusal| Due::Refuse(unauthorized_refusal(refusal)))
 }
 
 /// The refusal of a credential.
@@ -373,7 +373,8 @@ pub(super) fn expected_within(
         _ => None,
     };
     let decides = |row: &&Row| !(row.number == 13 && skew.is_some()) && (row.when)(&ask);
-    let (row, due) = ROWS.iter().find(decides).map_or((17, Due::Device), |row| (row.number, (row.then)(&ask)));
+    let (row, due) =
+        ROWS.iter().find(decides).map_or((17, Due::Device), |row| (row.number, (row.then)(&ask)));
     // Rows above 13 decide before the clock is looked at.
     Expected { row, due, skew: skew.filter(|_| row > 13) }
 }
@@ -436,7 +437,11 @@ const fn device_auth(message: &'static str, reason: &'static str) -> DueRefusal 
 }
 
 const fn auth(message: Wording, detail_code: &'static str, auth_reason: &'static str) -> DueRefusal {
-    DueRefusal { detail_code: Some(detail_code), auth_reason: Some(auth_reason), ..plain(detail_code, message) }
+    DueRefusal {
+        detail_code: Some(detail_code),
+        auth_reason: Some(auth_reason),
+        ..plain(detail_code, message)
+    }
 }
 
 const fn pairing(reason: PairingReason) -> DueRefusal {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, Nanos, NetworkPath,
-    OracleMode, Plan, SessionScript, StopSignal, persona,
+    OracleMode, Plan, PlannedClient, SessionScript, StopSignal, persona,
 };
 use crate::scenario::show_duration;
 
@@ -141,6 +141,11 @@ fn special(cohort: &Cohort) -> String {
         Credential::Missing => Some("no credential".to_owned()),
     });
     words.extend(deviation(&connect.deviation));
+    words.extend(match (&connect.origin, persona::profile(connect.persona).browser) {
+        (Some(super::Origin::Fixed(origin)), _) => Some(format!("origin {origin}")),
+        (None, true) => Some("no origin".to_owned()),
+        _ => None,
+    });
     words.extend(match cohort.session {
         SessionScript { hold: None, .. } => Some("stays until the end".to_owned()),
         SessionScript { hold: Some(hold), reconnects } if !hold.max.is_zero() => {
@@ -149,12 +154,10 @@ fn special(cohort: &Cohort) -> String {
             } else {
                 format!("{}..{}", show_duration(hold.min), show_duration(hold.max))
             };
-            let again = if reconnects > 0 { format!(", {reconnects} more times") } else { String::new() };
+            let again = if reconnects > 0 { format!(", then {reconnects}x again") } else { String::new() };
             Some(format!("stays {range}{again}"))
         }
-        SessionScript { reconnects, .. } => {
-            (reconnects > 0).then(|| format!("connects {reconnects} more times"))
-        }
+        SessionScript { reconnects, .. } => (reconnects > 0).then(|| format!("connects {reconnects}x again")),
     });
     if cohort.reconnect.backoff == Backoff::Tight {
         words.push("reconnects without pause".to_owned());
@@ -241,6 +244,11 @@ fn percent(share: f64) -> f64 {
 }
 
 fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    // Nobody knows when clients of a closed cohort start: the next waits for one to end.
+    let closed = |client: &PlannedClient| {
+        let cohort = plan.cohorts.get(usize::from(client.cohort));
+        cohort.is_some_and(|cohort| cohort.executor != Executor::Open)
+    };
     let last_arrival = plan.clients.iter().map(|client| client.intended).max().unwrap_or(0);
     let last_fault = plan.faults.iter().map(|fault| fault.at).max().unwrap_or(0);
     let rows_needed = last_arrival.max(last_fault) / NANOS_PER_SECOND + 1;
@@ -248,7 +256,7 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
     let row_of = |at: Nanos| at / NANOS_PER_SECOND / seconds_a_row;
     let mut open: BTreeMap<u64, usize> =
         (0..=row_of(last_arrival.max(last_fault))).map(|row| (row, 0)).collect();
-    for client in &plan.clients {
+    for client in plan.clients.iter().filter(|client| !closed(client)) {
         *open.entry(row_of(client.intended)).or_default() += 1;
     }
     let most = open.values().max().copied().unwrap_or(0).max(1);
@@ -268,6 +276,10 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
         let line =
             format!("{:>5}s {arrivals:>6} {} {}", row * seconds_a_row, "#".repeat(width), faults.join("  "));
         writeln!(text, "{}", line.trim_end())?;
+    }
+    let waiting = plan.clients.iter().filter(|client| closed(client)).count();
+    if waiting > 0 {
+        writeln!(text, "  and {waiting} clients of closed cohorts, as places become free")?;
     }
     Ok(())
 }

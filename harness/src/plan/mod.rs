@@ -10,6 +10,8 @@ pub mod model;
 pub mod persona;
 mod randomness;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod unfold;
 
 pub use describe::describe;

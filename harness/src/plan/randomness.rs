@@ -46,6 +46,6 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_every_build() {
         // A changed value means that published seeds no longer reproduce their runs.
-        assert_eq!(stream(1, "arrival", "tabs", 0).next_u64(), 0);
+        assert_eq!(stream(1, "arrival", "tabs", 0).next_u64(), 10_738_614_667_996_778_073);
     }
 }

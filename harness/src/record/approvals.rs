@@ -176,7 +176,8 @@ pub fn approval_to_session(history: &History, chains: &[ApprovalChain]) -> Appro
     let mut counts = count_ends(history);
     let mut headline = LatencyHistogram::default();
     let mut links: [LatencyHistogram; 5] = Default::default();
-    let [pending_to_noticed, noticed_to_approve, approve_to_ack, ack_to_attempt, attempt_to_session] = &mut links;
+    let [pending_to_noticed, noticed_to_approve, approve_to_ack, ack_to_attempt, attempt_to_session] =
+        &mut links;
     for chain in chains {
         counts.without_session += u64::from(chain.session.is_none());
         counts.session_before_ack += u64::from(chain.session_before_ack());
@@ -224,7 +225,9 @@ fn first_refusals(history: &History) -> HashMap<(ClientId, &str), Nanos> {
     let mut first = HashMap::new();
     for attempt in &history.attempts {
         let Outcome::Refused(refusal) = &attempt.outcome else { continue };
-        let (Some(request), Some(answered)) = (refusal.request_id.as_deref(), attempt.stamps.answered) else { continue };
+        let (Some(request), Some(answered)) = (refusal.request_id.as_deref(), attempt.stamps.answered) else {
+            continue;
+        };
         let at = first.entry((attempt.client, request)).or_insert(answered);
         *at = answered.min(*at);
     }
@@ -329,7 +332,10 @@ mod tests {
         story.approve(0, 0, "r2", 500, Some(501));
         story.attempt(0, 2).started(510).answered(600, session());
         let figures = figures(&story);
-        assert_eq!((figures.headline.count, figures.headline.p50, figures.headline.max), (2, Some(25_007), Some(100_000)));
+        assert_eq!(
+            (figures.headline.count, figures.headline.p50, figures.headline.max),
+            (2, Some(25_007), Some(100_000))
+        );
         assert_eq!(figures.counts.without_session, 0);
     }
 

@@ -17,7 +17,9 @@ impl<'a> ByClient<'a> {
     #[must_use]
     pub fn new(history: &'a History) -> Self {
         let mut positions: Vec<usize> = (0..history.attempts.len()).collect();
-        positions.sort_by_key(|position| history.attempts.get(*position).map(|attempt| (attempt.client, attempt.attempt)));
+        positions.sort_by_key(|position| {
+            history.attempts.get(*position).map(|attempt| (attempt.client, attempt.attempt))
+        });
         Self { history, positions }
     }
 
@@ -43,7 +45,9 @@ impl<'a> ByClient<'a> {
     /// Attempts that stand in the history more than once, counted without their first occurrence.
     #[must_use]
     pub fn repeated(&self) -> u64 {
-        let keys = || self.positions.iter().filter_map(|p| self.history.attempts.get(*p)).map(|a| (a.client, a.attempt));
+        let keys = || {
+            self.positions.iter().filter_map(|p| self.history.attempts.get(*p)).map(|a| (a.client, a.attempt))
+        };
         keys().zip(keys().skip(1)).filter(|(one, next)| one == next).count() as u64
     }
 
@@ -75,7 +79,10 @@ mod tests {
         assert_eq!(of(0), [(3, 0), (1, 1)]);
         assert_eq!(of(1), []);
         assert_eq!(of(2), [(2, 0), (0, 1)]);
-        assert_eq!(by_client.first_session_after(0, 10 * MS).map(|(a, at)| (a.attempt, at)), Some((1, 50 * MS)));
+        assert_eq!(
+            by_client.first_session_after(0, 10 * MS).map(|(a, at)| (a.attempt, at)),
+            Some((1, 50 * MS))
+        );
         assert!(by_client.first_session_after(0, 50 * MS).is_none());
         assert_eq!(by_client.repeated(), 0);
     }

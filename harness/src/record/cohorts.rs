@@ -33,15 +33,26 @@ pub struct CohortResult {
 
 /// Results of all cohorts, in the order of the scenario.
 #[must_use]
-pub fn cohorts(plan: &Plan, history: &History, judgement: &Judgement, by_client: &ByClient<'_>) -> Vec<CohortResult> {
-    let mut results: Vec<CohortResult> =
-        plan.cohorts.iter().map(|cohort| CohortResult { name: cohort.name.clone(), ..CohortResult::default() }).collect();
+pub fn cohorts(
+    plan: &Plan,
+    history: &History,
+    judgement: &Judgement,
+    by_client: &ByClient<'_>,
+) -> Vec<CohortResult> {
+    let mut results: Vec<CohortResult> = plan
+        .cohorts
+        .iter()
+        .map(|cohort| CohortResult { name: cohort.name.clone(), ..CohortResult::default() })
+        .collect();
     let mut responses = vec![LatencyHistogram::default(); results.len()];
-    let cohort_of = |client: ClientId| plan.clients.get(client as usize).map(|client| usize::from(client.cohort));
+    let cohort_of =
+        |client: ClientId| plan.clients.get(client as usize).map(|client| usize::from(client.cohort));
 
     for (position, attempt) in history.attempts.iter().enumerate() {
         let Some(cohort) = cohort_of(attempt.client) else { continue };
-        let (Some(result), Some(response)) = (results.get_mut(cohort), responses.get_mut(cohort)) else { continue };
+        let (Some(result), Some(response)) = (results.get_mut(cohort), responses.get_mut(cohort)) else {
+            continue;
+        };
         result.attempts.count(&attempt.outcome);
         match judgement.attempts.get(position) {
             Some(Verdict::Match { .. }) => {}
@@ -77,7 +88,11 @@ pub fn cohorts(plan: &Plan, history: &History, judgement: &Judgement, by_client:
 /// [`SumError::Cohorts`] if an attempt belongs to no cohort.
 pub fn check(cohorts: &[CohortResult], attempts: &AttemptCounts) -> Result<(), SumError> {
     let sum: u64 = cohorts.iter().map(|cohort| cohort.attempts.attempted).sum();
-    if sum == attempts.attempted { Ok(()) } else { Err(SumError::Cohorts { attempted: attempts.attempted, cohorts: sum }) }
+    if sum == attempts.attempted {
+        Ok(())
+    } else {
+        Err(SumError::Cohorts { attempted: attempts.attempted, cohorts: sum })
+    }
 }
 
 #[cfg(test)]

@@ -112,9 +112,9 @@ impl ExitCode {
     pub fn help_table() -> String {
         let mut table = String::new();
         for code in Self::ALL {
-            table.push_str(&format!("  {:>3}  {}\n", code.code(), code.meaning()));
+            table.push_str(&format!("  {:<3}  {}\n", code.code(), code.meaning()));
         }
-        table.push_str("When several apply: 130, then 3, 1, 4, 2.\n");
+        table.push_str("  When several apply: 130, then 3, 1, 4, 2.\n");
         table
     }
 }
@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn every_verdict_has_the_documented_code() {
-        let codes = RunVerdict::ALL.map(|verdict| (verdict.as_str(), ExitCode::of_run(verdict, false).code()));
+        let codes =
+            RunVerdict::ALL.map(|verdict| (verdict.as_str(), ExitCode::of_run(verdict, false).code()));
         assert_eq!(codes, [("failed", 3), ("violated", 1), ("invalid", 4), ("threshold", 2), ("pass", 0)]);
         for verdict in RunVerdict::ALL {
             assert_eq!(ExitCode::of_run(verdict, true).code(), 130);
@@ -145,15 +146,15 @@ mod tests {
 
     #[test]
     fn the_help_table_names_every_code() {
-        insta::assert_snapshot!(ExitCode::help_table(), @r"
-          0  pass: every outcome was allowed and every threshold met
-          1  violated: an outcome that the oracle or the scenario does not allow
-          2  threshold: a threshold of the scenario was not met
-          3  failed: the gateway could not be started or reached
-          4  invalid: the numbers cannot be trusted (generator, evidence, samples)
-         64  usage: wrong arguments, or an error in the scenario file
-        130  interrupted: the verdict on what was measured is in result.json
-        When several apply: 130, then 3, 1, 4, 2.
-        ");
+        let expected = "  0    pass: every outcome was allowed and every threshold met
+  1    violated: an outcome that the oracle or the scenario does not allow
+  2    threshold: a threshold of the scenario was not met
+  3    failed: the gateway could not be started or reached
+  4    invalid: the numbers cannot be trusted (generator, evidence, samples)
+  64   usage: wrong arguments, or an error in the scenario file
+  130  interrupted: the verdict on what was measured is in result.json
+  When several apply: 130, then 3, 1, 4, 2.
+";
+        assert_eq!(ExitCode::help_table(), expected);
     }
 }

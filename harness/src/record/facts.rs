@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::redact::Redactor;
 use crate::plan::Nanos;
 
 /// Facts of one run, filled in by the module that ran it. Holds no secrets: the target is a URL without credentials.
@@ -48,4 +49,7 @@ pub struct RunFacts {
     pub fail_fast_hit: bool,
     /// How long the run took, nanoseconds.
     pub run_duration_ns: Nanos,
+    /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
+    /// before they become part of the result.
+    pub redactor: Redactor,
 }

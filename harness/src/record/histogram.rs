@@ -19,7 +19,10 @@ pub const fn micros(nanos: Nanos) -> u64 {
 
 /// An empty histogram from 1 µs to [`MICROS_MAX`] at [`DIGITS`] digits, as the interval log holds them.
 #[must_use]
-#[expect(clippy::expect_used, reason = "the bounds are constants that the constructor accepts; a test builds one")]
+#[expect(
+    clippy::expect_used,
+    reason = "the bounds are constants that the constructor accepts; a test builds one"
+)]
 pub fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MICROS_MAX, DIGITS).expect("constant bounds")
 }

@@ -30,7 +30,11 @@ pub enum HlogError {
 ///
 /// # Errors
 /// [`HlogError`] if `to` refuses, or a histogram cannot be encoded.
-pub fn write_hlog(to: &mut impl Write, samples: &IntervalSamples, started_at: jiff::Timestamp) -> Result<(), HlogError> {
+pub fn write_hlog(
+    to: &mut impl Write,
+    samples: &IntervalSamples,
+    started_at: jiff::Timestamp,
+) -> Result<(), HlogError> {
     let base = SystemTime::try_from(started_at).map_err(io::Error::other)?;
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
@@ -47,9 +51,11 @@ pub fn write_hlog(to: &mut impl Write, samples: &IntervalSamples, started_at: ji
             histogram.saturating_record(u64::from(sample.micros));
         }
         let start = Duration::from_secs(u64::from(first.second));
-        log.write_histogram(&histogram, start, INTERVAL, Tag::new(first.series.tag())).map_err(|error| match error {
-            IntervalLogWriterError::IoError(error) => HlogError::Io(error),
-            IntervalLogWriterError::SerializeError(error) => HlogError::Encode(error.to_string()),
+        log.write_histogram(&histogram, start, INTERVAL, Tag::new(first.series.tag())).map_err(|error| {
+            match error {
+                IntervalLogWriterError::IoError(error) => HlogError::Io(error),
+                IntervalLogWriterError::SerializeError(error) => HlogError::Encode(error.to_string()),
+            }
         })?;
     }
     Ok(())
@@ -66,15 +72,12 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     use super::*;
-    use crate::record::approvals::chains;
-    use crate::record::by_client::ByClient;
     use crate::record::histogram::{LatencyHistogram, MICROS_MAX};
     use crate::record::phases::PhaseRecorder;
     use crate::record::test_support::{Story, refusal_for, session};
 
     fn written(story: &Story) -> Vec<u8> {
-        let chains = chains(&story.history, &ByClient::new(&story.history));
-        let samples = IntervalSamples::gather(&story.history, &chains);
+        let samples = IntervalSamples::gather(&story.history);
         let mut log = Vec::new();
         let started_at = jiff::Timestamp::from_second(1_800_000_000).expect("a time");
         write_hlog(&mut log, &samples, started_at).expect("written");
@@ -135,7 +138,11 @@ mod tests {
         let mut whole = PhaseRecorder::default();
         for attempt in 0..500_u32 {
             let start = u64::from(attempt) * 37;
-            story.attempt(0, attempt).intended(start).started(start + u64::from(attempt % 7)).answered(start + 20, session());
+            story
+                .attempt(0, attempt)
+                .intended(start)
+                .started(start + u64::from(attempt % 7))
+                .answered(start + 20, session());
         }
         for attempt in &story.history.attempts {
             whole.record(attempt, Duration::from_secs(10));
@@ -150,7 +157,9 @@ mod tests {
         // Exact figures are lost in a histogram, percentiles are not.
         let phases = whole.summary();
         assert_eq!(sums["response"].summary().count, phases.response.count);
-        for (tag, figures) in [("response", phases.response), ("service", phases.service), ("lag", whole.lag())] {
+        for (tag, figures) in
+            [("response", phases.response), ("service", phases.service), ("lag", whole.lag())]
+        {
             let sum = sums[tag].summary();
             for (logged, kept) in [(sum.p50, figures.p50), (sum.p99, figures.p99)] {
                 let (logged, kept) = (logged.expect("samples"), kept.expect("samples"));
@@ -165,6 +174,8 @@ mod tests {
         let mut story = Story::new(&[("phones", 1)]);
         story.attempt(0, 0).intended(0).started_ns(1).answered_ns(7_200_000_000_000, session());
         let longest = read(&written(&story)).into_iter().map(|(_, _, histogram)| histogram.max()).max();
-        assert!(longest.is_some_and(|longest| (MICROS_MAX..MICROS_MAX + MICROS_MAX / 1_000).contains(&longest)));
+        assert!(
+            longest.is_some_and(|longest| (MICROS_MAX..MICROS_MAX + MICROS_MAX / 1_000).contains(&longest))
+        );
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::approvals::ApprovalChain;
+use super::approvals::chains;
+use super::by_client::ByClient;
 use super::histogram::{MICROS_MAX, micros};
 use super::phases::{end_of_attempt, service_and_response};
 use crate::history::History;
@@ -48,7 +49,8 @@ pub fn intervals(history: &History, attempt_timeout: Duration) -> Vec<Interval> 
         }
         // The time-out of an attempt that the run's end cut short lies behind that end.
         let end = end_of_attempt(attempt, attempt_timeout);
-        let end = end.map(|end| if history.ended > 0 { end.min(history.ended.max(last_seen(attempt))) } else { end });
+        let end = end
+            .map(|end| if history.ended > 0 { end.min(history.ended.max(last_seen(attempt))) } else { end });
         let answered = attempt.stamps.answered.or(end).unwrap_or(attempt.intended);
         match attempt.outcome {
             Outcome::Session(_) => with_row(&mut rows, answered, |row| row.session += 1),
@@ -125,12 +127,13 @@ pub struct IntervalSamples {
 impl IntervalSamples {
     /// Gathers the samples of a run.
     #[must_use]
-    pub fn gather(history: &History, chains: &[ApprovalChain]) -> Self {
+    pub fn gather(history: &History) -> Self {
+        let chains = chains(history, &ByClient::new(history));
         let mut samples = Self { samples: Vec::with_capacity(history.attempts.len() * 3 + chains.len()) };
         for attempt in &history.attempts {
             samples.attempt(attempt);
         }
-        for chain in chains {
+        for chain in &chains {
             if let (Some(session), Some(value)) = (chain.session, chain.approval_to_session()) {
                 samples.push(Series::ApprovalToSession, session, value);
             }
@@ -160,7 +163,9 @@ impl IntervalSamples {
         if let Some(started) = attempt.stamps.started {
             self.push(Series::Lag, started, started.saturating_sub(attempt.intended));
         }
-        if let (Some((service, response)), Some(answered)) = (service_and_response(attempt), attempt.stamps.answered) {
+        if let (Some((service, response)), Some(answered)) =
+            (service_and_response(attempt), attempt.stamps.answered)
+        {
             self.push(Series::Service, answered, service);
             self.push(Series::Response, answered, response);
         }
@@ -203,12 +208,7 @@ mod tests {
         };
         assert_eq!(
             rows,
-            [
-                row(0, 2, 1, 0, 0, 0),
-                row(1, 2, 0, 1, 0, 0),
-                row(2, 0, 0, 0, 1, 0),
-                row(3, 0, 0, 0, 1, 1)
-            ]
+            [row(0, 2, 1, 0, 0, 0), row(1, 2, 0, 1, 0, 0), row(2, 0, 0, 0, 1, 0), row(3, 0, 0, 0, 1, 1)]
         );
     }
 
@@ -219,8 +219,7 @@ mod tests {
         let rows = intervals(&story.history, TIMEOUT);
         assert_eq!(rows.len(), SECONDS_MAX as usize);
         assert_eq!(rows.last().map(|row| (row.started, row.session)), Some((1, 1)));
-        let no_chain = [];
-        assert_eq!(IntervalSamples::gather(&story.history, &no_chain).len(), 3);
+        assert_eq!(IntervalSamples::gather(&story.history).len(), 3);
     }
 
     #[test]

@@ -237,7 +237,13 @@ impl Groups {
             without_particulars(finding.why),
         );
         if self.by_cause.len() >= GROUPS_TOLD_APART_MAX && !self.by_cause.contains_key(&key) {
-            key = (rank, cohort.to_owned(), OTHER_CLASS.to_owned(), OTHER_CLASS.to_owned(), OTHER_CLASS.to_owned());
+            key = (
+                rank,
+                cohort.to_owned(),
+                OTHER_CLASS.to_owned(),
+                OTHER_CLASS.to_owned(),
+                OTHER_CLASS.to_owned(),
+            );
         }
         let group = self.by_cause.entry(key).or_insert_with_key(|key| MismatchGroup {
             kind: finding.kind.as_str().to_owned(),
@@ -262,13 +268,14 @@ impl Groups {
 }
 
 /// The sentence with every id replaced by `<id>` and every other number by `N`, so that mismatches of one cause group
-/// together. A word is an id if it has a digit and at least 16 characters of hex digits and dashes, as UUIDs and hashes.
+/// together. A word is an id if it has a digit and at least 16 characters, all hex digits and dashes, as UUIDs and hashes
+/// have. Digits behind a letter stay: `v3`.
 #[must_use]
 pub fn without_particulars(why: &str) -> String {
     let mut text = String::with_capacity(why.len());
     let mut word = String::new();
     for c in why.chars() {
-        if c.is_alphanumeric() || (matches!(c, '-' | '.' | '_') && !word.is_empty()) {
+        if c.is_alphanumeric() || (c == '-' && !word.is_empty()) {
             word.push(c);
         } else {
             flush(&mut text, &mut word);
@@ -276,25 +283,36 @@ pub fn without_particulars(why: &str) -> String {
         }
     }
     flush(&mut text, &mut word);
+    // "3.2" has become "N.N".
+    while text.contains("N.N") {
+        text = text.replace("N.N", "N");
+    }
     text
 }
 
 fn flush(text: &mut String, word: &mut String) {
-    let id = word.chars().count() >= 16
+    let id = word.len() >= 16
         && word.chars().any(|c| c.is_ascii_digit())
         && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     if id {
         text.push_str("<id>");
-    } else if word.starts_with(|c: char| c.is_ascii_digit()) {
-        // "3.2s" and "17" alike; a full stop at the end of the sentence stays.
-        let bare = word.trim_end_matches('.');
-        text.push('N');
-        text.extend(bare.chars().skip_while(|c| c.is_ascii_digit() || *c == '.'));
-        text.extend(word.chars().skip(bare.chars().count()));
-    } else {
-        text.push_str(word);
+        word.clear();
+        return;
     }
-    word.clear();
+    let mut before = None;
+    for c in word.drain(..) {
+        let digit = c.is_ascii_digit();
+        match before {
+            Some('N') if digit => continue,
+            None | Some('-') if digit => {
+                text.push('N');
+                before = Some('N');
+                continue;
+            }
+            _ => text.push(c),
+        }
+        before = Some(if c == 'N' { 'n' } else { c });
+    }
 }
 
 #[cfg(test)]
@@ -395,7 +413,8 @@ mod tests {
         for (why, cause) in [
             ("acknowledged at 3.2 s, lost at 5.0 s.", "acknowledged at N s, lost at N s."),
             ("took 12ms.", "took Nms."),
-            ("request r-17 of phones/4711", "request r-17 of phones/N"),
+            ("request r-17 of phones/4711", "request r-N of phones/N"),
+            ("N3 and N 3", "N3 and N N"),
             ("device 0a1b2c3d4e5f60718293a4b5c6d7e8f9", "device <id>"),
             ("ends with 1006", "ends with N"),
             ("protocol v3", "protocol v3"),

@@ -38,6 +38,6 @@ pub use facts::RunFacts;
 pub use hlog::{HlogError, write_hlog};
 pub use intervals::IntervalSamples;
 pub use redact::Redactor;
-pub use result::{Recording, RunResult, record};
+pub use result::{RunResult, assemble};
 pub use schema::result_schema;
-pub use violations::{Direction, TranscriptLine, Transcripts, write_violations};
+pub use violations::{Transcripts, Violation, Violations, violations};

@@ -258,7 +258,10 @@ mod tests {
     fn a_session_and_a_refusal_give_the_figures_of_their_stamps() {
         let mut recorder = PhaseRecorder::default();
         recorder.record(&attempt(session(), 100, [150, 160, 180, 210, 250, 350, 0]), TIMEOUT);
-        recorder.record(&attempt(refusal("not-paired"), 1_000, [1_001, 1_003, 1_006, 1_010, 1_015, 1_021, 1_028]), TIMEOUT);
+        recorder.record(
+            &attempt(refusal("not-paired"), 1_000, [1_001, 1_003, 1_006, 1_010, 1_015, 1_021, 1_028]),
+            TIMEOUT,
+        );
         let phases = recorder.summary();
         let pair = |summary: LatencySummary| (summary.count, summary.p50, summary.max);
         assert_eq!(pair(phases.dial), (2, Some(2), Some(10)));

@@ -3,13 +3,16 @@
 //! Frames are evidence and may be malformed, cut or quoted inside one another, so this works on text first: a scanner
 //! that knows quoting levels, not a parser. What it leaves is parsed, if it can be, as a second line of defence.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "<redacted>";
 
 /// Keys whose values are secrets, whatever stands in them. Compared without regard to ASCII case.
-pub const SECRET_KEYS: [&str; 6] = ["token", "password", "deviceToken", "bootstrapToken", "signature", "secret"];
+pub const SECRET_KEYS: [&str; 6] =
+    ["token", "password", "deviceToken", "bootstrapToken", "signature", "secret"];
 
 /// Shortest secret that is also searched for inside longer texts; shorter ones are replaced where they are the whole
 /// value, because they would tear holes into every word.
@@ -22,37 +25,48 @@ const NESTING_MAX: usize = 8;
 /// many it knows.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// The longest first, so that a secret that contains another leaves nothing behind.
-    secrets: Vec<String>,
+    /// Every secret, also as it is written in JSON strings.
+    whole: HashSet<String>,
+    /// Those that are searched for, by their first bytes and then the longest first: a run may know the tokens of
+    /// thousands of devices, and each text is still read once.
+    by_start: HashMap<[u8; SEARCHED_BYTES_MIN], Vec<String>>,
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redactor").field("secrets", &self.secrets.len()).finish()
+        f.debug_struct("Redactor").field("forms", &self.whole.len()).finish()
     }
 }
 
 impl Redactor {
     /// A redactor that also knows these secrets; empty ones are ignored.
     pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut all = Vec::new();
-        for secret in secrets {
-            // As it stands in JSON, and in JSON inside a JSON string.
+        let mut redactor = Self::default();
+        for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
+            // As it is, as it stands in JSON, and in JSON inside a JSON string.
             let mut form = secret;
             for _ in 0..3 {
                 let quoted = Value::from(form.as_str()).to_string();
-                let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
-                let escaped_differs = inner != form;
-                all.push(std::mem::replace(&mut form, inner));
-                if !escaped_differs {
+                let escaped = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
+                let last = escaped == form;
+                redactor.know(std::mem::replace(&mut form, escaped));
+                if last {
                     break;
                 }
             }
         }
-        all.retain(|secret| !secret.is_empty());
-        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        all.dedup();
-        Self { secrets: all }
+        redactor
+    }
+
+    fn know(&mut self, secret: String) {
+        if let Some(start) = secret.as_bytes().first_chunk::<SEARCHED_BYTES_MIN>() {
+            let same_start = self.by_start.entry(*start).or_default();
+            let position = same_start.partition_point(|known| known.len() > secret.len());
+            if same_start.get(position) != Some(&secret) {
+                same_start.insert(position, secret.clone());
+            }
+        }
+        self.whole.insert(secret);
     }
 
     /// The text without secrets. JSON, JSON in strings, cut and malformed JSON, `key=value` and free text.
@@ -66,11 +80,21 @@ impl Redactor {
         self.nested_value(value, 0);
     }
 
+    /// The text without the secrets that are known, and otherwise as it was: for names and sentences of our own, in
+    /// which `token: ` is no key.
+    #[must_use]
+    pub fn known(&self, text: &str) -> String {
+        if self.whole.contains(text) {
+            return REDACTED.to_owned();
+        }
+        self.without_known(text)
+    }
+
     fn nested_text(&self, text: &str, depth: usize) -> String {
         if depth > NESTING_MAX {
             return REDACTED.to_owned();
         }
-        if self.secrets.iter().any(|secret| secret == text) {
+        if self.whole.contains(text) {
             return REDACTED.to_owned();
         }
         let scanned = self.without_known(&scan(&spelt_out(text)));
@@ -108,7 +132,7 @@ impl Redactor {
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {
-                if self.secrets.iter().any(|secret| *secret == value.to_string()) {
+                if self.whole.contains(&value.to_string()) {
                     *value = Value::from(REDACTED);
                 }
             }
@@ -116,13 +140,29 @@ impl Redactor {
     }
 
     fn without_known(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.secrets.iter().filter(|secret| secret.len() >= SEARCHED_BYTES_MIN) {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), REDACTED);
-            }
+        if self.by_start.is_empty() {
+            return text.to_owned();
         }
-        text
+        let mut clean = String::with_capacity(text.len());
+        let (mut copied, mut at) = (0, 0);
+        while let Some(rest) = text.as_bytes().get(at..)
+            && let Some(start) = rest.first_chunk::<SEARCHED_BYTES_MIN>()
+        {
+            let known = self.by_start.get(start);
+            let found =
+                known.and_then(|secrets| secrets.iter().find(|secret| rest.starts_with(secret.as_bytes())));
+            let Some(secret) = found else {
+                at += 1;
+                continue;
+            };
+            // Where a secret, which is whole UTF-8, begins and ends, characters do.
+            clean.push_str(text.get(copied..at).unwrap_or_default());
+            clean.push_str(REDACTED);
+            at += secret.len();
+            copied = at;
+        }
+        clean.push_str(text.get(copied..).unwrap_or_default());
+        clean
     }
 }
 
@@ -349,8 +389,14 @@ mod tests {
         for (given, expected) in [
             (r#"{"token":"abc"}"#, r#"{"token":"<redacted>"}"#),
             (r#"{ "token" : "abc" , "role" : "node" }"#, r#"{ "token" : "<redacted>" , "role" : "node" }"#),
-            (r#"{"auth":{"deviceToken":"abc","token":"d"}}"#, r#"{"auth":{"deviceToken":"<redacted>","token":"<redacted>"}}"#),
-            (r#"{"bootstrapToken":"a","password":"b","signature":"c"}"#, r#"{"bootstrapToken":"<redacted>","password":"<redacted>","signature":"<redacted>"}"#),
+            (
+                r#"{"auth":{"deviceToken":"abc","token":"d"}}"#,
+                r#"{"auth":{"deviceToken":"<redacted>","token":"<redacted>"}}"#,
+            ),
+            (
+                r#"{"bootstrapToken":"a","password":"b","signature":"c"}"#,
+                r#"{"bootstrapToken":"<redacted>","password":"<redacted>","signature":"<redacted>"}"#,
+            ),
             (r#"{"DeviceToken":"abc"}"#, r#"{"DeviceToken":"<redacted>"}"#),
             (r#"{"token":"a\"b","x":1}"#, r#"{"token":"<redacted>","x":1}"#),
             (r#"{"token":"a\\","x":1}"#, r#"{"token":"<redacted>","x":1}"#),
@@ -359,8 +405,14 @@ mod tests {
             (r#"{"token":{"a":["}","b"]},"x":1}"#, r#"{"token":"<redacted>","x":1}"#),
             (r#"{"token":["a",{"b":"]"}],"x":1}"#, r#"{"token":"<redacted>","x":1}"#),
             (r#"[{"token":"a"},{"token":"b"}]"#, r#"[{"token":"<redacted>"},{"token":"<redacted>"}]"#),
-            (r#"{"tokens":3,"mytoken":"kept","token_kind":"kept"}"#, r#"{"tokens":3,"mytoken":"kept","token_kind":"kept"}"#),
-            ("unauthorized: gateway token mismatch (set it)", "unauthorized: gateway token mismatch (set it)"),
+            (
+                r#"{"tokens":3,"mytoken":"kept","token_kind":"kept"}"#,
+                r#"{"tokens":3,"mytoken":"kept","token_kind":"kept"}"#,
+            ),
+            (
+                "unauthorized: gateway token mismatch (set it)",
+                "unauthorized: gateway token mismatch (set it)",
+            ),
             ("device signature invalid", "device signature invalid"),
             ("ws://h/?token=abc&x=1", "ws://h/?token=<redacted>&x=1"),
             ("password: abc, user: u", "password: <redacted>, user: u"),
@@ -416,7 +468,8 @@ mod tests {
 
     #[test]
     fn known_secrets_go_wherever_they_stand() {
-        let redactor = Redactor::new([SECRET.to_owned(), "pass \"word\"".to_owned(), "abc".to_owned(), String::new()]);
+        let redactor =
+            Redactor::new([SECRET.to_owned(), "pass \"word\"".to_owned(), "abc".to_owned(), String::new()]);
         assert_eq!(redactor.text(&format!("echo {SECRET}{SECRET}!")), "echo <redacted><redacted>!");
         assert_eq!(redactor.text(r#"{"error":"bad pass \"word\""}"#), r#"{"error":"bad <redacted>"}"#);
         let nested = json!({"a": json!({"b": "pass \"word\""}).to_string()}).to_string();
@@ -437,8 +490,16 @@ mod tests {
     }
 
     #[test]
+    fn the_tokens_of_thousands_of_devices_are_found_in_one_reading() {
+        let token = |n: usize| format!("token-of-device-{n:05}");
+        let redactor = Redactor::new((0..5_000).map(token));
+        let given: String = (0..5_000).map(|n| format!("ü{}ü", token(n))).collect();
+        assert_eq!(redactor.text(&given), "ü<redacted>ü".repeat(5_000));
+    }
+
+    #[test]
     fn debug_output_shows_no_secret() {
-        assert_eq!(format!("{:?}", Redactor::new([SECRET.to_owned()])), "Redactor { secrets: 1 }");
+        assert_eq!(format!("{:?}", Redactor::new([SECRET.to_owned()])), "Redactor { forms: 1 }");
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -448,10 +509,8 @@ mod tests {
             "[a-z\"\\\\{}: ]{0,8}".prop_map(Value::from),
             Just(Value::from(SECRET)),
         ];
-        let key = prop_oneof![
-            prop::sample::select(SECRET_KEYS.map(str::to_owned).to_vec()),
-            "[a-z\"\\\\]{0,5}"
-        ];
+        let key =
+            prop_oneof![prop::sample::select(SECRET_KEYS.map(str::to_owned).to_vec()), "[a-z\"\\\\]{0,5}"];
         leaf.prop_recursive(4, 24, 4, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -465,9 +524,9 @@ mod tests {
     /// Whether a secret stands under a secret key, in the value or in JSON inside its strings.
     fn leaks(value: &Value) -> bool {
         match value {
-            Value::Object(map) => map.iter().any(|(key, item)| {
-                (is_secret_key(key) && item.to_string().contains(SECRET)) || leaks(item)
-            }),
+            Value::Object(map) => map
+                .iter()
+                .any(|(key, item)| (is_secret_key(key) && item.to_string().contains(SECRET)) || leaks(item)),
             Value::Array(items) => items.iter().any(leaks),
             Value::String(text) => serde_json::from_str::<Value>(text).is_ok_and(|inner| leaks(&inner)),
             _ => false,

@@ -183,7 +183,8 @@ fn timeline(
             Some(EndedBy::Gateway(_)) => restart.sessions_lost += 1,
             None => {}
         }
-        let later = || by_client.attempts_of(client).map(|(_, attempt)| attempt).filter(|a| a.attempt > held_attempt);
+        let later =
+            || by_client.attempts_of(client).map(|(_, attempt)| attempt).filter(|a| a.attempt > held_attempt);
         let next = later().find_map(|a| Some((a.attempt, session_answered(a).filter(|at| *at > began)?)));
         let Some((recovering, answered)) = next else { continue };
         back.push(answered.saturating_sub(began));
@@ -328,10 +329,7 @@ mod tests {
             }
         }
         let restart = timelines(&story).remove(0);
-        assert_eq!(
-            restart.back,
-            Back { p50: Some(300_000), p90: Some(300_000), p99: None, all: None }
-        );
+        assert_eq!(restart.back, Back { p50: Some(300_000), p90: Some(300_000), p99: None, all: None });
         assert_eq!((restart.recovered, restart.sessions_lost), (9, 10));
     }
 
@@ -355,7 +353,10 @@ mod tests {
         story.history.faults[0].restart =
             Some(RestartStamps { port_closed: Some(1_002 * MS), ..RestartStamps::default() });
         let restart = timelines(&story).remove(0);
-        assert_eq!((restart.port_closed, restart.port_open, restart.first_session), (Some(2_000), None, None));
+        assert_eq!(
+            (restart.port_closed, restart.port_open, restart.first_session),
+            (Some(2_000), None, None)
+        );
         assert_eq!(restart.back, Back::default());
         assert_eq!(restart.attempts_per_recovered_client, None);
     }

@@ -3,6 +3,8 @@
 //! Every latency and duration is a whole number of microseconds unless its name says otherwise; sizes are bytes, shares
 //! are 0 to 1, and `null` means that there is no such figure. `docs/reference/result.md` describes the keys for users.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +14,11 @@ use super::cohorts::{self, CohortResult, cohorts};
 use super::exit_code::{ExitCode, RunVerdict};
 use super::facts::RunFacts;
 use super::histogram::{LatencySummary, micros};
-use super::intervals::{Interval, IntervalSamples, intervals};
+use super::intervals::{Interval, intervals};
 use super::mismatches::{ExpectedObserved, MismatchCounts, MismatchGroup, tally};
 use super::outcomes::{AttemptCounts, SumError};
 use super::phases::{PhaseRecorder, Phases};
+use super::redact::Redactor;
 use super::refusals::{Refusals, refusals};
 use super::restarts::{FaultWindow, Restart, fault_windows, restarts};
 use super::thresholds::{ThresholdResult, evaluate};
@@ -151,18 +154,9 @@ pub struct Environment {
     pub gateway_rss_max_bytes: Option<u64>,
 }
 
-/// Everything that is kept of a run's figures.
-#[derive(Debug, Clone)]
-pub struct Recording {
-    /// Content of `result.json`.
-    pub result: RunResult,
-    /// Content of `latency.hlog`, see [`super::write_hlog`].
-    pub samples: IntervalSamples,
-}
-
 /// Turns the history and the verdicts of a run into its result. Pure: same arguments, same result.
 #[must_use]
-pub fn record(plan: &Plan, history: &History, judgement: &Judgement, facts: &RunFacts) -> Recording {
+pub fn assemble(plan: &Plan, history: &History, judgement: &Judgement, facts: &RunFacts) -> RunResult {
     let by_client = ByClient::new(history);
     let chains = chains(history, &by_client);
     let mut attempts = AttemptCounts::default();
@@ -212,10 +206,46 @@ pub fn record(plan: &Plan, history: &History, judgement: &Judgement, facts: &Run
     result.validity.add_thresholds(&result.thresholds);
     result.verdict = result.judge();
     result.exit_code = ExitCode::of_run(result.verdict, result.interrupted).code();
-    Recording { result, samples: IntervalSamples::gather(history, &chains) }
+    result.redact(&facts.redactor);
+    result
 }
 
 impl RunResult {
+    /// Takes known secrets out of everything that a peer may have had a hand in.
+    fn redact(&mut self, redactor: &Redactor) {
+        let texts = self
+            .failure
+            .iter_mut()
+            .chain(std::iter::once(&mut self.target))
+            .chain(self.validity.reasons.iter_mut().map(|reason| &mut reason.text))
+            .chain(self.mismatch_groups.iter_mut().flat_map(|group| {
+                [&mut group.expected, &mut group.observed, &mut group.why, &mut group.example_why]
+            }));
+        for text in texts {
+            *text = redactor.known(text);
+        }
+        for row in self.expected_observed.values_mut() {
+            *row = clean_names(std::mem::take(row), redactor, |sum, count| *sum += count);
+        }
+        self.expected_observed =
+            clean_names(std::mem::take(&mut self.expected_observed), redactor, |row, other| {
+                for (name, count) in other {
+                    *row.entry(name).or_default() += count;
+                }
+            });
+        let refusals = &mut self.refusals;
+        for table in [&mut refusals.by_reason, &mut refusals.by_detail_code] {
+            *table = clean_names(std::mem::take(table), redactor, |sum, other| {
+                sum.expected += other.expected;
+                sum.observed += other.observed;
+            });
+        }
+        refusals.without_detail_code =
+            clean_names(std::mem::take(&mut refusals.without_detail_code), redactor, |sum, count| {
+                *sum += count;
+            });
+    }
+
     /// The verdict that the other figures give: `failed` over `violated` over `invalid` over `threshold` over `pass`.
     #[must_use]
     pub fn judge(&self) -> RunVerdict {
@@ -231,6 +261,19 @@ impl RunResult {
             RunVerdict::Pass
         }
     }
+}
+
+/// The table with clean names; rows whose names become the same are added up.
+fn clean_names<T: Default>(
+    table: BTreeMap<String, T>,
+    redactor: &Redactor,
+    add: impl Fn(&mut T, T),
+) -> BTreeMap<String, T> {
+    let mut clean = BTreeMap::new();
+    for (name, value) in table {
+        add(clean.entry(redactor.known(&name)).or_default(), value);
+    }
+    clean
 }
 
 /// What does not add up.
@@ -301,14 +344,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::test_support::{Story, busy_story, outcomes};
+    use crate::oracle::MismatchKind;
+    use crate::record::test_support::{Story, busy_story, mismatch, outcomes, refusal_with};
 
     #[test]
     fn verdicts_have_their_precedence() {
         let mut story = busy_story();
         story.facts.failed = Some("no answer".to_owned());
         story.facts.max_time_hit = true;
-        let mut result = story.record().result;
+        let mut result = story.result();
         assert_eq!((result.verdict, result.exit_code), (RunVerdict::Failed, 3));
         result.failure = None;
         assert_eq!(result.judge(), RunVerdict::Violated);
@@ -326,14 +370,14 @@ mod tests {
     fn an_interrupted_run_keeps_its_verdict_beside_its_exit_code() {
         let mut story = busy_story();
         story.facts.interrupted = true;
-        let result = story.record().result;
+        let result = story.result();
         assert_eq!((result.verdict, result.exit_code), (RunVerdict::Violated, 130));
         assert_eq!(result.ended_by, EndedBy::Interrupt);
     }
 
     #[test]
     fn a_result_is_read_as_it_was_written() {
-        let result = busy_story().record().result;
+        let result = busy_story().result();
         let text = serde_json::to_string(&result).expect("json");
         let read: RunResult = serde_json::from_str(&text).expect("a result");
         assert_eq!(read, result);
@@ -341,12 +385,33 @@ mod tests {
 
     #[test]
     fn the_promised_keys_are_there() {
-        let value = serde_json::to_value(busy_story().record().result).expect("json");
+        let value = serde_json::to_value(busy_story().result()).expect("json");
         for key in [
-            "schema_version", "verdict", "interrupted", "exit_code", "seed", "scenario", "target", "profile",
-            "started_at", "duration_us", "attempts", "mismatches", "indeterminate", "expected_observed", "refusals",
-            "cohorts", "phases", "approval_to_session", "lag", "restarts", "faults", "thresholds", "validity",
-            "environment", "intervals",
+            "schema_version",
+            "verdict",
+            "interrupted",
+            "exit_code",
+            "seed",
+            "scenario",
+            "target",
+            "profile",
+            "started_at",
+            "duration_us",
+            "attempts",
+            "mismatches",
+            "indeterminate",
+            "expected_observed",
+            "refusals",
+            "cohorts",
+            "phases",
+            "approval_to_session",
+            "lag",
+            "restarts",
+            "faults",
+            "thresholds",
+            "validity",
+            "environment",
+            "intervals",
         ] {
             assert!(value.get(key).is_some(), "{key}");
         }
@@ -355,6 +420,37 @@ mod tests {
             assert!(value["approval_to_session"].get(key).is_some(), "{key}");
         }
         assert_eq!(value["started_at"], "2026-11-23T12:00:00Z");
+    }
+
+    #[test]
+    fn a_secret_that_the_gateway_sends_back_is_not_in_the_result() {
+        const SECRET: &str = "gateway-secret-4711";
+        let mut story = Story::new(&[("phones", 1)]);
+        story.facts.redactor = Redactor::new([SECRET.to_owned()]);
+        story.facts.target = format!("ws://h/?token={SECRET}");
+        story.facts.failed = Some(format!("it said {SECRET}"));
+        for (attempt, (code, detail_code, reason)) in [
+            (SECRET, None, None),
+            ("NOT_PAIRED", Some("PAIRING_REQUIRED"), Some(SECRET)),
+            ("NOT_PAIRED", Some(SECRET), None),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let verdict =
+                mismatch(MismatchKind::WrongReason, &["session"], SECRET, &format!("it said {SECRET}"));
+            story
+                .attempt(0, attempt as u32)
+                .answered(5, refusal_with(code, detail_code, reason))
+                .verdict(verdict);
+        }
+        let result = story.result();
+        let text = serde_json::to_string(&result).expect("json");
+        assert!(!text.contains(SECRET), "{text}");
+        assert_eq!(result.expected_observed["session"]["<redacted>"], 3);
+        assert_eq!(result.refusals.by_detail_code["<redacted>"].observed, 1);
+        assert_eq!(result.failure.as_deref(), Some("it said <redacted>"));
+        assert_eq!(result.mismatch_groups[0].example_why, "it said <redacted>");
     }
 
     proptest! {
@@ -369,7 +465,7 @@ mod tests {
                 let outcome = kinds[*pick].clone();
                 story.any_attempt(*client, attempt as u32, *start, *took, outcome).expected("x");
             }
-            let result = story.record().result;
+            let result = story.result();
             let attempted = events.len() as u64;
             prop_assert_eq!(result.attempts.attempted, attempted);
             prop_assert_eq!(result.attempts.check(), Ok(()));

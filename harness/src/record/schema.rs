@@ -35,7 +35,7 @@ mod tests {
     fn results_follow_the_schema() {
         let validator = jsonschema::validator_for(&result_schema()).expect("a schema");
         for story in [busy_story(), Story::new(&[])] {
-            let value = serde_json::to_value(story.record().result).expect("json");
+            let value = serde_json::to_value(story.result()).expect("json");
             let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
             assert_eq!(errors, Vec::<String>::new());
         }
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn the_schema_refuses_what_is_no_result() {
         let validator = jsonschema::validator_for(&result_schema()).expect("a schema");
-        let mut value = serde_json::to_value(busy_story().record().result).expect("json");
+        let mut value = serde_json::to_value(busy_story().result()).expect("json");
         value["phases"]["dial"]["p50"] = "12 ms".into();
         assert!(!validator.is_valid(&value));
         value["phases"]["dial"]["p50"] = 12.into();
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn the_reference_page_names_every_key() {
         let page = std::fs::read_to_string(reference("result.md")).expect("docs/reference/result.md");
-        let value = serde_json::to_value(busy_story().record().result).expect("json");
+        let value = serde_json::to_value(busy_story().result()).expect("json");
         for key in value.as_object().expect("an object").keys() {
             assert!(page.contains(&format!("`{key}`")), "docs/reference/result.md does not name `{key}`");
         }

@@ -5,16 +5,19 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::facts::RunFacts;
-use super::result::{Recording, record};
-use crate::history::{EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, RestartStamps, SessionEnd};
+use super::result::{RunResult, assemble};
+use crate::history::{
+    EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, RestartStamps, SessionEnd,
+};
 use crate::observation::{
-    CloseSeen, Closed, DropReason, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal, Stamps,
+    CloseSeen, Closed, DropReason, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal,
+    Stamps,
 };
 use crate::oracle::{Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
 use crate::plan::{
-    AuthMode, Backoff, ClientId, Cohort, ConnectSpec, Credential, Deviation, DurationRange, Executor, FaultKind,
-    GatewayPlan, GiveUp, Nanos, NetworkPath, Notices, OperatorPlan, OracleMode, Persona, Plan, PlannedClient,
-    ReconnectPolicy, SessionScript, SignatureVersion, StopSignal, ValidityBudget,
+    AuthMode, Backoff, ClientId, Cohort, ConnectSpec, Credential, Deviation, DurationRange, Executor,
+    FaultKind, GatewayPlan, GiveUp, Nanos, NetworkPath, Notices, OperatorPlan, OracleMode, Persona, Plan,
+    PlannedClient, ReconnectPolicy, SessionScript, SignatureVersion, StopSignal, ValidityBudget,
 };
 
 /// Nanoseconds in a millisecond.
@@ -57,8 +60,8 @@ impl Story {
         }
     }
 
-    pub(crate) fn record(&self) -> Recording {
-        record(&self.plan, &self.history, &self.judgement, &self.facts)
+    pub(crate) fn result(&self) -> RunResult {
+        assemble(&self.plan, &self.history, &self.judgement, &self.facts)
     }
 
     /// An attempt that was to start, and started, at 0 and connected to nothing.
@@ -97,11 +100,23 @@ impl Story {
     }
 
     pub(crate) fn notice(&mut self, operator: u16, client: ClientId, request: &str, at: u64) {
-        self.history.notices.push(Notice { operator, client: Some(client), request_id: request.to_owned(), at: at * MS });
+        self.history.notices.push(Notice {
+            operator,
+            client: Some(client),
+            request_id: request.to_owned(),
+            at: at * MS,
+        });
     }
 
     /// An approval; without acknowledgement its end is unknown.
-    pub(crate) fn approve(&mut self, operator: u16, client: ClientId, request: &str, invoked: u64, ack: Option<u64>) {
+    pub(crate) fn approve(
+        &mut self,
+        operator: u16,
+        client: ClientId,
+        request: &str,
+        invoked: u64,
+        ack: Option<u64>,
+    ) {
         self.approve_ns(operator, client, request, invoked * MS, ack.map(|ack| ack * MS));
     }
 
@@ -114,7 +129,13 @@ impl Story {
         ack: Option<Nanos>,
     ) {
         let end = ack.map_or(OperationEnd::Unknown, |at| OperationEnd::Done { at, token: None });
-        self.operation(operator, client, OperationKind::Approve { request_id: request.to_owned() }, invoked, end);
+        self.operation(
+            operator,
+            client,
+            OperationKind::Approve { request_id: request.to_owned() },
+            invoked,
+            end,
+        );
     }
 
     pub(crate) fn operation(
@@ -129,13 +150,26 @@ impl Story {
     }
 
     /// An approval that the gateway refused.
-    pub(crate) fn operation_refused(&mut self, operator: u16, client: ClientId, request: &str, invoked: u64, at: u64) {
+    pub(crate) fn operation_refused(
+        &mut self,
+        operator: u16,
+        client: ClientId,
+        request: &str,
+        invoked: u64,
+        at: u64,
+    ) {
         let end = OperationEnd::Refused {
             at: at * MS,
             code: "INVALID_REQUEST".to_owned(),
             message: "unknown requestId".to_owned(),
         };
-        self.operation(operator, client, OperationKind::Approve { request_id: request.to_owned() }, invoked * MS, end);
+        self.operation(
+            operator,
+            client,
+            OperationKind::Approve { request_id: request.to_owned() },
+            invoked * MS,
+            end,
+        );
     }
 
     /// A session that the gateway ended without a close frame.
@@ -152,9 +186,10 @@ impl Story {
     /// A session that the gateway ended although nobody said it should.
     pub(crate) fn session_lost(&mut self, client: ClientId, attempt: u32, at: u64, why: &str) {
         self.session_ended_by_gateway(client, attempt, at);
-        self.judgement
-            .session_ends
-            .push(SessionEndFinding { session_end: self.history.session_ends.len() - 1, why: why.to_owned() });
+        self.judgement.session_ends.push(SessionEndFinding {
+            session_end: self.history.session_ends.len() - 1,
+            why: why.to_owned(),
+        });
     }
 
     /// A restart by SIGKILL called `update`; its window ends when the port is open.
@@ -208,7 +243,8 @@ impl AttemptBuilder<'_> {
     pub(crate) fn answered_ns(self, at: Nanos, outcome: Outcome) -> Self {
         let stamps = &mut self.attempt.stamps;
         let started = stamps.started;
-        (stamps.dialled, stamps.upgraded, stamps.challenged, stamps.sent) = (started, started, started, started);
+        (stamps.dialled, stamps.upgraded, stamps.challenged, stamps.sent) =
+            (started, started, started, started);
         stamps.answered = Some(at);
         if matches!(outcome, Outcome::Refused(_)) {
             stamps.ended = Some(at.saturating_add(MS));
@@ -362,23 +398,38 @@ pub(crate) fn busy_story() -> Story {
         "the client sent a token that is not the gateway's",
     ));
     for client in 0..3 {
-        story.attempt(client, 4).intended(6_000).started(6_000).answered(6_004, refusal("not-paired")).verdict(mismatch(
-            MismatchKind::FalseReject,
-            &["session"],
-            "not-paired",
-            &format!("approval of request-{client} was acknowledged at 0.3{client} s and nothing took it back"),
-        ));
+        story
+            .attempt(client, 4)
+            .intended(6_000)
+            .started(6_000)
+            .answered(6_004, refusal("not-paired"))
+            .verdict(mismatch(
+                MismatchKind::FalseReject,
+                &["session"],
+                "not-paired",
+                &format!(
+                    "approval of request-{client} was acknowledged at 0.3{client} s and nothing took it back"
+                ),
+            ));
     }
-    story.attempt(41, 1).intended(6_000).started(6_000).ended(6_500, Outcome::TimedOut { phase: Phase::Verdict }).indeterminate(
-        "the history ends before the answer",
-    );
+    story
+        .attempt(41, 1)
+        .intended(6_000)
+        .started(6_000)
+        .ended(6_500, Outcome::TimedOut { phase: Phase::Verdict })
+        .indeterminate("the history ends before the answer");
     story.attempt(42, 1).dropped(6_000, DropReason::Descriptors);
     story.history.ended = 17_000 * MS;
     story.facts.run_duration_ns = 17_000 * MS;
     story
 }
 
-pub(crate) fn threshold(text: &str, metric: &str, comparison: crate::plan::Comparison, limit: f64) -> crate::plan::Threshold {
+pub(crate) fn threshold(
+    text: &str,
+    metric: &str,
+    comparison: crate::plan::Comparison,
+    limit: f64,
+) -> crate::plan::Threshold {
     crate::plan::Threshold { metric: metric.to_owned(), comparison, limit, text: text.to_owned() }
 }
 
@@ -462,7 +513,11 @@ fn cohort(name: &str) -> Cohort {
         },
         stored: None,
         executor: Executor::Open,
-        reconnect: ReconnectPolicy { backoff: Backoff::Tight, attempts_max: None, gives_up_on_refusal: GiveUp::Never },
+        reconnect: ReconnectPolicy {
+            backoff: Backoff::Tight,
+            attempts_max: None,
+            gives_up_on_refusal: GiveUp::Never,
+        },
         session: SessionScript { hold: None, reconnects: 0 },
         expect: None,
     }

@@ -5,8 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::result::RunResult;
 use super::restarts::Restart;
+use super::result::RunResult;
 use crate::oracle::MismatchKind;
 use crate::plan::{Comparison, Threshold};
 
@@ -94,9 +94,10 @@ pub fn evaluate(thresholds: &[Threshold], result: &RunResult) -> Vec<ThresholdRe
 ///
 /// # Errors
 /// The second of the pair is [`MissingMetric`] if there is no figure.
-#[must_use]
+#[must_use = "a pair whose second is the figure"]
 pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, MissingMetric>) {
-    let count = |count: Option<u64>| (MetricUnit::Count, count.map(|n| n as f64).ok_or(MissingMetric::Unknown));
+    let count =
+        |count: Option<u64>| (MetricUnit::Count, count.map(|n| n as f64).ok_or(MissingMetric::Unknown));
     let segments: Vec<&str> = path.split('.').collect();
     match segments[..] {
         ["mismatches"] => count(Some(result.mismatches.total)),
@@ -105,7 +106,9 @@ pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, Missin
             count(kind.map(|kind| result.mismatches.get(kind)))
         }
         ["attempts", word] => count(result.attempts.get(word)),
-        ["phases", phase, figure] => latency(figure, result.phases.get(phase).map(|series| series.figure(figure))),
+        ["phases", phase, figure] => {
+            latency(figure, result.phases.get(phase).map(|series| series.figure(figure)))
+        }
         ["approval_to_session", figure] => {
             latency(figure, Some(result.approval_to_session.headline.figure(figure)))
         }
@@ -122,23 +125,31 @@ pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, Missin
             latency(figure, series.map(|series| series.figure(figure)))
         }
         ["lag", figure] => latency(figure, Some(result.lag.figure(figure))),
-        ["restart", stage] => worst(&result.restarts, |_| true, |restart| match stage {
-            "port_closed" => Some(restart.port_closed),
-            "exited" => Some(restart.exited),
-            "spawned" => Some(restart.spawned),
-            "port_open" => Some(restart.port_open),
-            "first_session" => Some(restart.first_session),
-            _ => None,
-        }),
+        ["restart", stage] => worst(
+            &result.restarts,
+            |_| true,
+            |restart| match stage {
+                "port_closed" => Some(restart.port_closed),
+                "exited" => Some(restart.exited),
+                "spawned" => Some(restart.spawned),
+                "port_open" => Some(restart.port_open),
+                "first_session" => Some(restart.first_session),
+                _ => None,
+            },
+        ),
         ["restart", "back", share] => {
             // A restart that nobody had to come back from says nothing about coming back.
-            worst(&result.restarts, |restart| restart.population > restart.left, |restart| match share {
-                "p50" => Some(restart.back.p50),
-                "p90" => Some(restart.back.p90),
-                "p99" => Some(restart.back.p99),
-                "all" => Some(restart.back.all),
-                _ => None,
-            })
+            worst(
+                &result.restarts,
+                |restart| restart.population > restart.left,
+                |restart| match share {
+                    "p50" => Some(restart.back.p50),
+                    "p90" => Some(restart.back.p90),
+                    "p99" => Some(restart.back.p99),
+                    "all" => Some(restart.back.all),
+                    _ => None,
+                },
+            )
         }
         ["dropped_share"] => {
             (MetricUnit::Share, result.validity.dropped_share.ok_or(MissingMetric::NoSamples))
@@ -206,7 +217,7 @@ mod tests {
     use crate::record::test_support::busy_story;
 
     fn result() -> RunResult {
-        busy_story().record().result
+        busy_story().result()
     }
 
     #[test]
@@ -234,12 +245,25 @@ mod tests {
             }
         }
         assert_eq!(value("approval_to_session.p99"), us(result.approval_to_session.headline.p99));
-        assert_eq!(value("approval_to_session.links.approve_to_ack.max"), us(result.approval_to_session.links.approve_to_ack.max));
+        assert_eq!(
+            value("approval_to_session.links.approve_to_ack.max"),
+            us(result.approval_to_session.links.approve_to_ack.max)
+        );
         assert_eq!(value("lag.p99"), us(result.lag.p99));
         assert_eq!(value("restart.port_open"), us(result.restarts[0].port_open));
         assert_eq!(value("restart.back.p90"), us(result.restarts[0].back.p90));
         assert_eq!(value("dropped_share"), (MetricUnit::Share, Ok(1.0 / result.attempts.attempted as f64)));
-        for path in ["", "mismatch", "mismatches.x", "attempts.x", "phases.x.p99", "phases.dial.p98", "restart.x", "restart.back.p1", "lag"] {
+        for path in [
+            "",
+            "mismatch",
+            "mismatches.x",
+            "attempts.x",
+            "phases.x.p99",
+            "phases.dial.p98",
+            "restart.x",
+            "restart.back.p1",
+            "lag",
+        ] {
             assert_eq!(value(path).1, Err(MissingMetric::Unknown), "{path}");
         }
     }
@@ -253,7 +277,8 @@ mod tests {
             back: Back { p99, ..Back::default() },
             ..Restart::default()
         };
-        result.restarts = vec![restart(Some(5), Some(9), 1), restart(Some(7), Some(8), 1), restart(Some(6), None, 0)];
+        result.restarts =
+            vec![restart(Some(5), Some(9), 1), restart(Some(7), Some(8), 1), restart(Some(6), None, 0)];
         assert_eq!(metric(&result, "restart.port_open").1, Ok(7.0));
         assert_eq!(metric(&result, "restart.back.p99").1, Ok(9.0));
         result.restarts.push(restart(None, None, 1));

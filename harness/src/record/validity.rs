@@ -82,8 +82,11 @@ pub fn validity(
     let attempted = result.attempts.attempted;
     let share = |count: u64| (attempted > 0).then(|| count as f64 / attempted as f64);
     let dropped = dropped_by_reason(history);
-    let not_started: u64 =
-        dropped.iter().filter(|(reason, _)| *reason != DropReason::RunEnded.as_str()).map(|(_, count)| count).sum();
+    let not_started: u64 = dropped
+        .iter()
+        .filter(|(reason, _)| *reason != DropReason::RunEnded.as_str())
+        .map(|(_, count)| count)
+        .sum();
     let mut validity = Validity {
         valid: true,
         reasons: Vec::new(),
@@ -94,7 +97,9 @@ pub fn validity(
         dropped,
         indeterminate_share: share(result.indeterminate),
         indeterminate_share_max: budget.indeterminate_share_max,
-        saturated: result.phases.saturated() + result.lag.saturated + result.approval_to_session.headline.saturated,
+        saturated: result.phases.saturated()
+            + result.lag.saturated
+            + result.approval_to_session.headline.saturated,
         notes: notes(result),
     };
     if attempted == 0 {
@@ -106,13 +111,14 @@ pub fn validity(
     if let Some(lag) = validity.lag_p99.filter(|lag| *lag > validity.lag_p99_max) {
         let text = format!(
             "the generator was late: p99 of its lag is {}, the budget {}",
-            millis(lag),
-            millis(validity.lag_p99_max)
+            time(lag),
+            time(validity.lag_p99_max)
         );
         validity.add(InvalidKind::Lag, text);
     }
     if let Some(share) = validity.dropped_share.filter(|share| *share > validity.dropped_share_max) {
-        let reasons: Vec<String> = validity.dropped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let reasons: Vec<String> =
+            validity.dropped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let text = format!(
             "{} of the attempts could not be started ({}), the budget is {}",
             percent(share),
@@ -121,7 +127,9 @@ pub fn validity(
         );
         validity.add(InvalidKind::Dropped, text);
     }
-    if let Some(share) = validity.indeterminate_share.filter(|share| *share > validity.indeterminate_share_max) {
+    if let Some(share) =
+        validity.indeterminate_share.filter(|share| *share > validity.indeterminate_share_max)
+    {
         let text = format!(
             "{} of the attempts could not be judged, the budget is {}",
             percent(share),
@@ -179,8 +187,12 @@ fn notes(result: &RunResult) -> Vec<String> {
     notes
 }
 
-fn millis(micros: u64) -> String {
-    format!("{:.1} ms", micros as f64 / 1_000.0)
+fn time(micros: u64) -> String {
+    if micros < 1_000_000 {
+        format!("{:.1} ms", micros as f64 / 1e3)
+    } else {
+        format!("{:.1} s", micros as f64 / 1e6)
+    }
 }
 
 fn percent(share: f64) -> String {
@@ -208,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_plain_run_is_valid() {
-        let result = plain().record().result;
+        let result = plain().result();
         assert!(result.validity.valid, "{:?}", result.validity.reasons);
         assert_eq!(result.verdict, RunVerdict::Pass);
         assert_eq!((result.validity.lag_p99, result.validity.dropped_share), (Some(1_000), Some(0.0)));
@@ -219,7 +231,7 @@ mod tests {
         let mut story = plain();
         story.attempt(0, 1).intended(100).started(900).answered(950, session()).indeterminate("gap");
         story.attempt(1, 1).dropped(100, DropReason::Descriptors).expected("dropped");
-        let result = story.record().result;
+        let result = story.result();
         assert_eq!(kinds(&result), [InvalidKind::Lag, InvalidKind::Dropped, InvalidKind::Indeterminate]);
         let texts: Vec<_> = result.validity.reasons.iter().map(|reason| reason.text.as_str()).collect();
         assert_eq!(
@@ -239,7 +251,7 @@ mod tests {
         for client in 0..5 {
             story.attempt(client, 1).dropped(1_000, DropReason::RunEnded).expected("dropped");
         }
-        let result = story.record().result;
+        let result = story.result();
         assert!(result.validity.valid);
         assert_eq!(result.validity.dropped.get("run_ended"), Some(&5));
         assert_eq!(result.validity.dropped_share, Some(0.0));
@@ -251,7 +263,7 @@ mod tests {
         story.judgement.attempts.pop();
         story.facts.attempts_booked = Some(11);
         story.facts.max_time_hit = true;
-        let result = story.record().result;
+        let result = story.result();
         assert_eq!(
             kinds(&result),
             [InvalidKind::Sums, InvalidKind::Sums, InvalidKind::Indeterminate, InvalidKind::MaxTime]
@@ -262,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_run_without_attempts_proves_nothing() {
-        let result = Story::new(&[("phones", 1)]).record().result;
+        let result = Story::new(&[("phones", 1)]).result();
         assert_eq!(kinds(&result), [InvalidKind::NothingAttempted]);
         assert_eq!(result.verdict, RunVerdict::Invalid);
     }
@@ -278,11 +290,11 @@ mod tests {
                 text: format!("{metric} < 1us"),
             });
         }
-        let result = story.record().result;
+        let result = story.result();
         assert_eq!(kinds(&result), [InvalidKind::ThresholdWithoutSamples]);
         assert_eq!(result.validity.reasons[0].text, "threshold `approval_to_session.p99 < 1us`: no samples");
         assert!(result.thresholds.iter().all(|threshold| !threshold.passed));
         story.plan.thresholds.remove(0);
-        assert_eq!(story.record().result.verdict, RunVerdict::Threshold);
+        assert_eq!(story.result().verdict, RunVerdict::Threshold);
     }
 }

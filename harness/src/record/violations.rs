@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::by_client::ByClient;
 use super::histogram::micros;
-use super::mismatches::{SESSION_HELD, client_name, session_end_class};
+use super::mismatches::{SESSION_HELD, client_name, cohort_name, session_end_class};
 use super::redact::Redactor;
 use super::restarts::signal_name;
 use crate::history::{EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, SessionEnd};
-use crate::observation::{CloseSeen, Observation, Outcome};
+use crate::observation::{CloseSeen, Direction, Observation, Outcome, TranscriptLine};
 use crate::oracle::{Judgement, MismatchKind, Verdict};
 use crate::plan::{ClientId, FaultKind, Nanos, Plan};
 
@@ -23,31 +23,24 @@ pub const EVENTS_FIRST: usize = 50;
 /// Longest text of a peer in one event, in characters.
 const PEER_TEXT_CHARS_MAX: usize = 400;
 
-/// Which way a line of a transcript went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From the gateway.
-    In,
-    /// To the gateway.
-    Out,
-    /// A remark of the client itself, for example that TCP connected.
-    Note,
-}
-
 /// One line of what a client saw and sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TranscriptLine {
+pub struct TranscriptEntry {
     /// When, µs since the run's start.
     pub at_us: u64,
-    /// Which way.
-    pub direction: Direction,
+    /// `in` from the gateway, `out` to it, `note` a remark of the harness.
+    pub direction: String,
     /// The frame or the remark.
     pub text: String,
 }
 
 /// The transcript of one attempt, if the run kept it.
 pub type Transcripts<'a> = dyn Fn(ClientId, u32) -> Option<Vec<TranscriptLine>> + 'a;
+
+/// Violations that are written with the history of their device, whatever their cause; see [`DETAILED_A_CAUSE`].
+pub const DETAILED_MAX: u64 = 1_000;
+/// Violations of each kind and cohort that are written with it even beyond that.
+pub const DETAILED_A_CAUSE: u64 = 10;
 
 /// One line of `violations.jsonl`. Times are microseconds since the run's start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,10 +61,11 @@ pub struct Violation {
     pub times: AttemptTimes,
     /// What happened to the device, in order, in words.
     pub history: Vec<HistoryLine>,
-    /// Events of the device that were left out of `history`.
-    pub history_left_out: u64,
+    /// Events of the device that were left out of `history`; `null` = all of them, because this is one of very many
+    /// violations.
+    pub history_left_out: Option<u64>,
     /// What the client saw and sent in this attempt; `null` = not kept.
-    pub transcript: Option<Vec<TranscriptLine>>,
+    pub transcript: Option<Vec<TranscriptEntry>>,
 }
 
 /// Stamps of an attempt, µs since the run's start; `null` = never reached.
@@ -104,59 +98,155 @@ pub struct HistoryLine {
     pub what: String,
 }
 
-/// Writes one line a mismatch, attempts first, then lost sessions, and gives their number. Secrets are removed from
-/// everything that came from outside.
-///
-/// # Errors
-/// If `to` refuses, or a line cannot be encoded.
-pub fn write_violations(
-    to: &mut impl Write,
-    plan: &Plan,
-    history: &History,
-    judgement: &Judgement,
-    transcripts: &Transcripts<'_>,
-    redactor: &Redactor,
-) -> io::Result<u64> {
-    let device_history = DeviceHistory::new(plan, history);
-    let mut written = 0;
-    for (attempt, verdict) in history.attempts.iter().zip(&judgement.attempts) {
-        let Verdict::Mismatch(mismatch) = verdict else { continue };
-        let mut violation = Violation {
-            kind: mismatch.kind.as_str().to_owned(),
-            expected: mismatch.expected.clone(),
-            observed: mismatch.observed.clone(),
-            why: mismatch.why.clone(),
-            times: times(attempt),
-            ..device_history.violation(attempt.client, attempt.attempt, focus(attempt))
-        };
-        violation.transcript = transcripts(attempt.client, attempt.attempt);
-        write_line(to, violation, redactor)?;
-        written += 1;
-    }
-    for finding in &judgement.session_ends {
-        let end = history.session_ends.get(finding.session_end);
-        let (client, attempt) = end.map_or((ClientId::MAX, 0), |end| (end.client, end.attempt));
-        let opened = device_history.by_client.attempts_of(client).find(|(_, seen)| seen.attempt == attempt);
-        let mut violation = Violation {
-            kind: MismatchKind::WrongClose.as_str().to_owned(),
-            expected: vec![SESSION_HELD.to_owned()],
-            observed: session_end_class(end.map(|end| &end.by)),
-            why: finding.why.clone(),
-            times: opened.map(|(_, seen)| times(seen)).unwrap_or_default(),
-            ..device_history.violation(client, attempt, end.map_or(0, |end| end.at))
-        };
-        violation.times.ended_us = end.map(|end| micros(end.at));
-        violation.transcript = transcripts(client, attempt);
-        write_line(to, violation, redactor)?;
-        written += 1;
-    }
-    Ok(written)
+/// The violations of a run, made one at a time while they are written: there may be very many.
+pub struct Violations<'a> {
+    device_history: DeviceHistory<'a>,
+    judgement: &'a Judgement,
+    transcripts: &'a Transcripts<'a>,
+    redactor: Redactor,
 }
 
-fn write_line(to: &mut impl Write, violation: Violation, redactor: &Redactor) -> io::Result<()> {
-    let clean = clean(violation, redactor);
-    serde_json::to_writer(&mut *to, &clean).map_err(io::Error::other)?;
-    to.write_all(b"\n")
+impl std::fmt::Debug for Violations<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Violations").field("redactor", &self.redactor).finish_non_exhaustive()
+    }
+}
+
+/// The violations of a run: one a mismatch, attempts first, then lost sessions. `secrets` are taken out of everything
+/// that came from outside.
+#[must_use]
+pub fn violations<'a>(
+    plan: &'a Plan,
+    history: &'a History,
+    judgement: &'a Judgement,
+    transcripts: &'a Transcripts<'a>,
+    secrets: &[String],
+) -> Violations<'a> {
+    Violations {
+        device_history: DeviceHistory::new(plan, history),
+        judgement,
+        transcripts,
+        redactor: Redactor::new(secrets.iter().cloned()),
+    }
+}
+
+impl Violations<'_> {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.judgement.session_ends.is_empty()
+            && !self.judgement.attempts.iter().any(|verdict| matches!(verdict, Verdict::Mismatch(_)))
+    }
+
+    /// What takes the secrets of this run out of texts.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Writes a line of JSON each, and gives their number.
+    ///
+    /// # Errors
+    /// If `to` refuses, or a line cannot be encoded.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<u64> {
+        let mut written = 0;
+        let mut detailed = Detailed::default();
+        self.each(&mut detailed, &mut |violation| {
+            written += 1;
+            serde_json::to_writer(&mut *to, &violation).map_err(io::Error::other)?;
+            to.write_all(b"\n")
+        })?;
+        Ok(written)
+    }
+
+    fn each(
+        &self,
+        detailed: &mut Detailed,
+        take: &mut dyn FnMut(Violation) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let history = self.device_history.history;
+        for (attempt, verdict) in history.attempts.iter().zip(&self.judgement.attempts) {
+            let Verdict::Mismatch(mismatch) = verdict else { continue };
+            let with_details =
+                detailed.next(mismatch.kind, cohort_name(self.device_history.plan, attempt.client));
+            let violation = Violation {
+                kind: mismatch.kind.as_str().to_owned(),
+                expected: mismatch.expected.clone(),
+                observed: mismatch.observed.clone(),
+                why: mismatch.why.clone(),
+                times: times(attempt),
+                ..self.about(attempt.client, attempt.attempt, focus(attempt), with_details)
+            };
+            take(clean(violation, &self.redactor))?;
+        }
+        for finding in &self.judgement.session_ends {
+            let end = history.session_ends.get(finding.session_end);
+            let (client, attempt) = end.map_or((ClientId::MAX, 0), |end| (end.client, end.attempt));
+            let opened =
+                self.device_history.by_client.attempts_of(client).find(|(_, seen)| seen.attempt == attempt);
+            let kind = MismatchKind::WrongClose;
+            let with_details = detailed.next(kind, cohort_name(self.device_history.plan, client));
+            let mut violation = Violation {
+                kind: kind.as_str().to_owned(),
+                expected: vec![SESSION_HELD.to_owned()],
+                observed: session_end_class(end.map(|end| &end.by)),
+                why: finding.why.clone(),
+                times: opened.map(|(_, seen)| times(seen)).unwrap_or_default(),
+                ..self.about(client, attempt, end.map_or(0, |end| end.at), with_details)
+            };
+            violation.times.ended_us = end.map(|end| micros(end.at));
+            take(clean(violation, &self.redactor))?;
+        }
+        Ok(())
+    }
+
+    /// A violation of this client with its history around `focus`; what it violates is left to the caller.
+    fn about(&self, client: ClientId, attempt: u32, focus: Nanos, with_details: bool) -> Violation {
+        let (history, history_left_out) =
+            if with_details { self.device_history.lines(client, focus) } else { (Vec::new(), None) };
+        let transcript = if with_details { (self.transcripts)(client, attempt) } else { None };
+        let entry = |line: TranscriptLine| TranscriptEntry {
+            at_us: micros(line.at),
+            direction: match line.direction {
+                Direction::In => "in",
+                Direction::Out => "out",
+                Direction::Note => "note",
+            }
+            .to_owned(),
+            text: line.text,
+        };
+        Violation {
+            client: client_name(self.device_history.plan, client),
+            attempt,
+            kind: String::new(),
+            expected: Vec::new(),
+            observed: String::new(),
+            why: String::new(),
+            times: AttemptTimes::default(),
+            history,
+            history_left_out,
+            transcript: transcript.map(|lines| lines.into_iter().map(entry).collect()),
+        }
+    }
+}
+
+/// Which violations are written with all details: a run in which everything is wrong must not fill the disk.
+#[derive(Default)]
+struct Detailed {
+    all: u64,
+    by_cause: HashMap<(MismatchKind, String), u64>,
+}
+
+impl Detailed {
+    fn next(&mut self, kind: MismatchKind, cohort: &str) -> bool {
+        let of_cause = self.by_cause.entry((kind, cohort.to_owned())).or_default();
+        if self.all >= DETAILED_MAX && *of_cause >= DETAILED_A_CAUSE {
+            return false;
+        }
+        self.all += 1;
+        *of_cause += 1;
+        true
+    }
 }
 
 /// The fields that hold text from outside, redacted. Names of the plan stay.
@@ -221,37 +311,23 @@ impl<'a> DeviceHistory<'a> {
         Self { plan, history, by_client: ByClient::new(history), notices, operations, session_ends }
     }
 
-    /// A violation of this client with its history around `focus`; what it violates is left to the caller.
-    fn violation(&self, client: ClientId, attempt: u32, focus: Nanos) -> Violation {
-        let (history, history_left_out) = self.lines(client, focus);
-        Violation {
-            client: client_name(self.plan, client),
-            attempt,
-            kind: String::new(),
-            expected: Vec::new(),
-            observed: String::new(),
-            why: String::new(),
-            times: AttemptTimes::default(),
-            history,
-            history_left_out,
-            transcript: None,
-        }
-    }
-
     /// Events of a device in order, and how many were left out. Only the kept ones are put into words, because a loop
     /// can have thousands.
-    fn lines(&self, client: ClientId, focus: Nanos) -> (Vec<HistoryLine>, u64) {
+    fn lines(&self, client: ClientId, focus: Nanos) -> (Vec<HistoryLine>, Option<u64>) {
         let mut events: Vec<(Nanos, Event<'_>)> = Vec::new();
         events.extend(self.by_client.attempts_of(client).map(|(_, attempt)| {
             (attempt.stamps.started.unwrap_or(attempt.intended), Event::Attempt(attempt))
         }));
         events.extend(of(&self.notices, client).map(|notice| (notice.at, Event::Notice(notice))));
-        events.extend(of(&self.operations, client).map(|operation| (operation.invoked, Event::Operation(operation))));
+        events.extend(
+            of(&self.operations, client).map(|operation| (operation.invoked, Event::Operation(operation))),
+        );
         events.extend(of(&self.session_ends, client).map(|end| (end.at, Event::SessionEnd(end))));
         // Faults that reach into the time in which the device took part.
         let first = events.iter().map(|(at, _)| *at).min().unwrap_or(focus);
         let faults = self.history.faults.iter();
-        let overlapping = faults.filter(|fault| fault.began <= focus && fault.ended.is_none_or(|ended| ended >= first));
+        let overlapping =
+            faults.filter(|fault| fault.began <= focus && fault.ended.is_none_or(|ended| ended >= first));
         events.extend(overlapping.map(|fault| (fault.began, Event::Fault(fault))));
         events.sort_by_key(|(at, _)| *at);
 
@@ -265,7 +341,8 @@ impl<'a> DeviceHistory<'a> {
             events.drain(EVENTS_FIRST..to - around);
         }
         let left_out = (all - events.len()) as u64;
-        (events.into_iter().map(|(at, event)| HistoryLine { at_us: micros(at), what: self.words(&event) }).collect(), left_out)
+        let line = |(at, event)| HistoryLine { at_us: micros(at), what: self.words(&event) };
+        (events.into_iter().map(line).collect(), Some(left_out))
     }
 
     fn words(&self, event: &Event<'_>) -> String {
@@ -278,7 +355,11 @@ impl<'a> DeviceHistory<'a> {
             Event::SessionEnd(end) => match &end.by {
                 EndedBy::Client => format!("the client left the session of attempt {}", end.attempt),
                 EndedBy::Gateway(close) => {
-                    format!("the session of attempt {} was ended by the gateway: {}", end.attempt, close_words(close))
+                    format!(
+                        "the session of attempt {} was ended by the gateway: {}",
+                        end.attempt,
+                        close_words(close)
+                    )
                 }
             },
             Event::Fault(fault) => fault_words(fault),
@@ -330,7 +411,7 @@ fn attempt_words(attempt: &Observation) -> String {
         return format!("attempt {number} was not started: {}", outcome_words(&attempt.outcome));
     };
     let mut words = format!("attempt {number}: {}", outcome_words(&attempt.outcome));
-    if let Some(last) = attempt.stamps.answered.or(attempt.stamps.last()) {
+    if let Some(last) = attempt.stamps.answered.or_else(|| attempt.stamps.last()) {
         words.push_str(&format!(", after {}", time(last.saturating_sub(started))));
     }
     words
@@ -340,7 +421,9 @@ fn attempt_words(attempt: &Observation) -> String {
 fn outcome_words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Session(grant) => match &grant.auth {
-            Some(auth) => format!("session as {} with token scopes [{}]", cut(&auth.role), cut(&auth.scopes.join(", "))),
+            Some(auth) => {
+                format!("session as {} with token scopes [{}]", cut(&auth.role), cut(&auth.scopes.join(", ")))
+            }
             None => "session without a token".to_owned(),
         },
         Outcome::Refused(refusal) => {
@@ -361,7 +444,9 @@ fn outcome_words(outcome: &Outcome) -> String {
             }
             words
         }
-        Outcome::UpgradeRefused { status, body } => format!("upgrade refused with HTTP {status} \"{}\"", cut(body)),
+        Outcome::UpgradeRefused { status, body } => {
+            format!("upgrade refused with HTTP {status} \"{}\"", cut(body))
+        }
         Outcome::Closed(closed) => {
             format!("ended while waiting for the {}: {}", closed.phase.as_str(), close_words(&closed.close))
         }
@@ -421,16 +506,17 @@ mod tests {
 
     fn lines(story: &Story, transcripts: &Transcripts<'_>) -> Vec<Violation> {
         let mut out = Vec::new();
-        let redactor = Redactor::new([SECRET.to_owned()]);
-        let written = write_violations(&mut out, &story.plan, &story.history, &story.judgement, transcripts, &redactor)
-            .expect("written");
+        let violations =
+            violations(&story.plan, &story.history, &story.judgement, transcripts, &[SECRET.to_owned()]);
+        let written = violations.write(&mut out).expect("written");
+        assert_eq!(violations.is_empty(), written == 0);
         let text = String::from_utf8(out).expect("UTF-8");
         assert!(text.is_empty() || text.ends_with('\n'));
         assert!(!text.contains(SECRET));
-        let violations: Vec<Violation> =
+        let read: Vec<Violation> =
             text.lines().map(|line| serde_json::from_str(line).expect("a violation")).collect();
-        assert_eq!(violations.len() as u64, written);
-        violations
+        assert_eq!(read.len() as u64, written);
+        read
     }
 
     fn approved_and_refused() -> Story {
@@ -441,12 +527,14 @@ mod tests {
         story.attempt(17, 1).started(1_000).answered(1_004, session());
         story.session_ended_by_gateway(17, 1, 2_001);
         story.restart(2_000, RestartStamps { port_open: Some(2_300 * MS), ..RestartStamps::default() });
-        story.attempt(17, 2).intended(2_500).started(2_501).answered(2_505, refusal_for("r2")).verdict(mismatch(
-            MismatchKind::FalseReject,
-            &["session"],
-            "not-paired",
-            "approval of request r1 was acknowledged at 0.512 s and lost by the restart at 2.000 s",
-        ));
+        story.attempt(17, 2).intended(2_500).started(2_501).answered(2_505, refusal_for("r2")).verdict(
+            mismatch(
+                MismatchKind::FalseReject,
+                &["session"],
+                "not-paired",
+                "approval of request r1 was acknowledged at 0.512 s and lost by the restart at 2.000 s",
+            ),
+        );
         // Another device's history is none of this one's.
         story.approve(0, 3, "r9", 700, Some(710));
         story
@@ -461,9 +549,18 @@ mod tests {
         assert_eq!((violation.kind.as_str(), violation.observed.as_str()), ("false_reject", "not-paired"));
         assert_eq!(violation.times.intended_us, Some(2_500_000));
         assert_eq!(violation.times.answered_us, Some(2_505_000));
-        let told: Vec<String> = violation.history.iter().map(|line| format!("{} {}", line.at_us, line.what)).collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
-        assert_eq!(violation.history_left_out, 0);
+        let told: Vec<String> =
+            violation.history.iter().map(|line| format!("{} {}", line.at_us, line.what)).collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        90000 attempt 0: refused NOT_PAIRED "pairing required", code PAIRING_REQUIRED, reason not-paired, requestId r1; close 1008 "pairing required", after 10.000 ms
+        104000 operator `owner` noticed request r1
+        500000 operator `owner` approved request r1: acknowledged after 12.000 ms
+        1000000 attempt 1: session as operator with token scopes [operator.read], after 4.000 ms
+        2000000 fault `update`: restart by SIGKILL, over after 300.000 ms
+        2001000 the session of attempt 1 was ended by the gateway: no close frame (1006)
+        2501000 attempt 2: refused NOT_PAIRED "pairing required", code PAIRING_REQUIRED, reason not-paired, requestId r2; close 1008 "pairing required", after 4.000 ms
+        "#);
+        assert_eq!(violation.history_left_out, Some(0));
     }
 
     #[test]
@@ -471,18 +568,23 @@ mod tests {
         let transcripts = |client: ClientId, attempt: u32| {
             (client == 17 && attempt == 2).then(|| {
                 vec![
-                    TranscriptLine { at_us: 1, direction: Direction::Note, text: "TCP connected".to_owned() },
                     TranscriptLine {
-                        at_us: 2,
+                        at: 1_000,
+                        direction: Direction::Note,
+                        text: "TCP connected".to_owned(),
+                    },
+                    TranscriptLine {
+                        at: 2_000,
                         direction: Direction::Out,
                         text: format!(r#"{{"auth":{{"token":"other","deviceToken":"{SECRET}"}},"x":1}}"#),
                     },
-                    TranscriptLine { at_us: 3, direction: Direction::In, text: format!("bad {SECRET}") },
+                    TranscriptLine { at: 3_000, direction: Direction::In, text: format!("bad {SECRET}") },
                 ]
             })
         };
         let violations = lines(&approved_and_refused(), &transcripts);
-        let texts: Vec<_> = violations[0].transcript.iter().flatten().map(|line| line.text.as_str()).collect();
+        let texts: Vec<_> =
+            violations[0].transcript.iter().flatten().map(|line| line.text.as_str()).collect();
         assert_eq!(
             texts,
             [
@@ -505,7 +607,11 @@ mod tests {
         ));
         let violations = lines(&story, &|_, _| None);
         assert_eq!(violations[0].why, "it said <redacted>");
-        assert!(violations[0].history[0].what.contains("token=<redacted> is bad"), "{:?}", violations[0].history);
+        assert!(
+            violations[0].history[0].what.contains("token=<redacted> is bad"),
+            "{:?}",
+            violations[0].history
+        );
     }
 
     #[test]
@@ -518,7 +624,10 @@ mod tests {
         assert_eq!(violations[0].kind, "wrong_close");
         assert_eq!(violations[0].expected, ["session held"]);
         assert_eq!(violations[0].observed, "session ended: 1006");
-        assert_eq!((violations[0].times.started_us, violations[0].times.ended_us), (Some(10_000), Some(90_000)));
+        assert_eq!(
+            (violations[0].times.started_us, violations[0].times.ended_us),
+            (Some(10_000), Some(90_000))
+        );
         assert_eq!(violations[0].history.len(), 2);
     }
 
@@ -534,10 +643,32 @@ mod tests {
         }
         let violation = lines(&story, &|_, _| None).remove(0);
         assert_eq!(violation.history.len(), EVENTS_MAX);
-        assert_eq!(violation.history_left_out, 700);
-        let has = |attempt: u32| violation.history.iter().any(|line| line.at_us == u64::from(attempt) * 10_000);
+        assert_eq!(violation.history_left_out, Some(700));
+        let has =
+            |attempt: u32| violation.history.iter().any(|line| line.at_us == u64::from(attempt) * 10_000);
         assert!(has(0) && has(49) && !has(50));
         assert!(has(600) && has(650) && has(450) && !has(700));
+    }
+
+    #[test]
+    fn a_run_in_which_everything_is_wrong_does_not_fill_the_disk() {
+        let mut story = Story::new(&[("phones", 1_200), ("tabs", 20)]);
+        for client in 0..1_220 {
+            story.attempt(client, 0).answered(10, session()).verdict(mismatch(
+                MismatchKind::FalseAccept,
+                &["not-paired"],
+                "session",
+                "",
+            ));
+        }
+        let violations = lines(&story, &|_, _| None);
+        assert_eq!(violations.len(), 1_220);
+        let detailed = |cohort: &str| {
+            violations.iter().filter(|v| v.client.starts_with(cohort) && v.history_left_out.is_some()).count()
+        };
+        assert_eq!((detailed("phones/"), detailed("tabs/")), (1_000, 10));
+        assert_eq!(violations[1_219].why, "");
+        assert_eq!(violations[1_219].observed, "session");
     }
 
     #[test]
@@ -554,6 +685,18 @@ mod tests {
             ended: Some(1_500_005),
             restart: None,
         }));
-        insta::assert_snapshot!(words.join("\n"), @"");
+        insta::assert_snapshot!(words.join("\n"), @r#"
+        session as operator with token scopes [operator.read]
+        refused NOT_PAIRED "pairing required", code PAIRING_REQUIRED, reason not-paired; close 1008 "pairing required"
+        upgrade refused with HTTP 503 "Service Unavailable"
+        ended while waiting for the verdict: close 1009 ""
+        timed out while waiting for the upgrade
+        TCP connection refused
+        unreachable: no route to host
+        not a gateway: sent HTML
+        in flight limit
+        ended while waiting for the challenge: no close frame (1006)
+        fault `freeze`: pause, over after 1.500 ms
+        "#);
     }
 }

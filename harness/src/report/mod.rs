@@ -1,0 +1,18 @@
+//! Reports on a run, each made from its [`crate::record::RunResult`] alone.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`text`] | the summary for a terminal |
+//! | [`json`] | `result.json` |
+//! | [`files`] | the folder of a run |
+//! | [`cures`] | the fix for each pairing reason |
+//! | [`units`] | figures as people read them |
+
+pub mod cures;
+pub mod files;
+pub mod json;
+mod page;
+pub mod text;
+pub mod units;
+
+pub use crate::record::exit_code;

@@ -34,7 +34,7 @@ pub fn finish(
     remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
     let result = record::assemble(plan, &loaded.history, &judgement, &facts);
     let exit = ExitCode::of_run(result.verdict, result.interrupted);
-    let summary = report::text::summary(&result, false);
+    let summary = report::text::summary_in(&result, false, Some(&options.out));
     let secrets: Vec<String> = loaded.secrets.iter().filter(|secret| !secret.is_empty()).cloned().collect();
     let transcript = |client: ClientId, attempt: u32| -> Option<Vec<TranscriptLine>> {
         loaded.transcripts.get(&(client, attempt)).cloned()
@@ -79,6 +79,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         failed: loaded.end.failed.as_ref().map(ToString::to_string),
         fail_fast_hit: loaded.end.fail_fast_hit,
         run_duration_ns: loaded.history.ended,
+        redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
     faults(scenario, places, sink);
     if all_read {
         sizes(scenario, places, sink);
+    }
+    // Whom an operator serves is known only when every name has been understood.
+    if sink.is_empty() {
         operators(scenario, places, sink);
     }
 }

@@ -333,10 +333,11 @@ fn reconnect(cohort: &Fields<'_>) -> ReconnectPolicy {
     }
     let shapes = ["official", "fixed", "tight"];
     let named = shapes.iter().any(|shape| fields.entry(shape).is_some());
-    if named && let Some((shape, entry)) = fields.one_of(&shapes, "a back-off") {
-        if let Some(backoff) = fields.sub_table(entry).and_then(|inner| backoff(shape, inner)) {
-            policy.backoff = backoff;
-        }
+    if named
+        && let Some((shape, entry)) = fields.one_of(&shapes, "a back-off")
+        && let Some(backoff) = fields.sub_table(entry).and_then(|inner| backoff(shape, inner))
+    {
+        policy.backoff = backoff;
     }
     fields.finish();
     policy

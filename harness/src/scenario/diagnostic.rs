@@ -76,7 +76,7 @@ impl Diagnostic {
 
 /// The diagnostics as text for people, in the manner of rustc: the offending text underlined, and what to do about it.
 ///
-/// Every diagnostic shows `file:line:column`. Without `color` the text holds no escape sequence.
+/// Every diagnostic about a file shows `file:line:column`. Without `color` the text holds no escape sequence.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
@@ -89,6 +89,9 @@ pub fn render(diagnostics: &[Diagnostic], color: bool) -> String {
                     .path(diagnostic.file.as_str())
                     .annotation(AnnotationKind::Primary.span(span.clone())),
             ),
+            None if diagnostic.file == COMMAND_LINE => {
+                title.element(Level::NOTE.message("on the command line"))
+            }
             None => title.element(
                 annotate_snippets::Origin::path(diagnostic.file.as_str())
                     .line(diagnostic.line)
@@ -107,6 +110,9 @@ pub fn render(diagnostics: &[Diagnostic], color: bool) -> String {
 
 /// Stands for a file where an option is to blame.
 pub(crate) const COMMAND_LINE: &str = "command line";
+
+/// Errors of a file that are shown: more are of no use to anyone, and each costs a pass over the text.
+const SHOWN_MAX: usize = 50;
 
 /// Where the errors of one file are gathered.
 pub(super) struct Sink {
@@ -162,13 +168,15 @@ impl Sink {
         self.found.borrow().is_empty()
     }
 
-    /// The errors in the order of the text.
+    /// The errors in the order of the text, at most [`SHOWN_MAX`].
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
         let source: Arc<str> = masked(&self.source, &self.secrets.into_inner()).into();
         let mut found = self.found.into_inner();
         found.sort_by_key(|one| one.span.as_ref().map(|span| (span.start, span.end)));
         found.dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        found
+        let more = found.len().saturating_sub(SHOWN_MAX);
+        found.truncate(SHOWN_MAX);
+        let mut diagnostics: Vec<Diagnostic> = found
             .into_iter()
             .map(|one| {
                 let Some(span) = one.span else {
@@ -187,7 +195,12 @@ impl Sink {
                     source: Arc::clone(&source),
                 }
             })
-            .collect()
+            .collect();
+        if more > 0 {
+            let message = format!("and {more} more errors");
+            diagnostics.push(Diagnostic::without_text("limit", &self.file, message, None));
+        }
+        diagnostics
     }
 }
 
@@ -253,6 +266,18 @@ mod tests {
           = help: did you mean `count`?
         ");
         assert!(render(&diagnostics, true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_flood_of_errors_is_cut_off() {
+        let source = "x = 1\n".repeat(200);
+        let sink = Sink::new("x.toml", &source);
+        for line in 0..200 {
+            sink.report("unknown-key", &(line * 6..line * 6 + 1), "no", None);
+        }
+        let diagnostics = sink.into_diagnostics();
+        assert_eq!(diagnostics.len(), SHOWN_MAX + 1);
+        assert_eq!(diagnostics[SHOWN_MAX].message, "and 150 more errors");
     }
 
     #[test]

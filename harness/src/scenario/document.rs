@@ -29,6 +29,8 @@ pub(super) enum Value {
     Datetime(String),
     Array(Vec<Node>),
     Table(Table),
+    /// Something that was reported already; readers pass over it in silence.
+    Broken,
 }
 
 /// Entries in the order of the file.
@@ -62,6 +64,7 @@ impl Value {
             Self::Datetime(_) => "a date",
             Self::Array(_) => "a list",
             Self::Table(_) => "a table",
+            Self::Broken => "nothing",
         }
     }
 }

@@ -185,6 +185,7 @@ fn json(node: &Node) -> Json {
         Value::Bool(truth) => Json::Bool(*truth),
         Value::Array(items) => Json::Array(items.iter().map(json).collect()),
         Value::Table(Table { entries }) => object(entries),
+        Value::Broken => Json::Null,
     }
 }
 

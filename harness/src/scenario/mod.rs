@@ -28,6 +28,8 @@ mod network;
 mod operator;
 mod quantity;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::path::Path;
@@ -41,13 +43,15 @@ pub use diagnostic::{Diagnostic, render};
 pub use gateway::PROFILES;
 pub(crate) use gateway::unknown_profile;
 pub use metric::{Unit, metrics, unit};
+pub use quantity::{Malformed, duration};
 pub(crate) use quantity::show as show_duration;
 
 use crate::plan::{
     DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Threshold, ValidityBudget,
 };
 use diagnostic::Sink;
-use document::Span;
+use sha2::{Digest as _, Sha256};
+use document::{Span, Value};
 use reader::{Fields, count, number, plain_text, positive_duration, share, text, whole, word};
 
 /// Most clients a scenario may have, in a cohort and in all.
@@ -65,6 +69,8 @@ const NO_PAUSE: DurationRange = DurationRange { min: Duration::ZERO, max: Durati
 pub struct Scenario {
     /// The file as it was named.
     pub file: String,
+    /// Lowercase hex SHA-256 of its text, so that a result can be matched with the file it came from.
+    pub sha256: String,
     /// `name`
     pub name: String,
     /// `about`
@@ -152,7 +158,9 @@ pub fn parse(file_name: &str, source: &str, sets: &[(String, String)]) -> Result
         read(Fields::new(&document, String::new(), 0..0, &sink))
     });
     match scenario {
-        Some(scenario) if sink.is_empty() => Ok(scenario),
+        Some(scenario) if sink.is_empty() => {
+            Ok(Scenario { sha256: hex::encode(Sha256::digest(source.as_bytes())), ..scenario })
+        }
         _ => Err(sink.into_diagnostics()),
     }
 }
@@ -218,7 +226,9 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
             places.cohorts.push(at);
         }
     }
-    if names.is_empty() {
+    // A `cohort` that is no table has been reported as such.
+    let no_table = fields.entry("cohort").is_none_or(|entry| matches!(entry.node.value, Value::Table(_)));
+    if names.is_empty() && no_table {
         fields.missing("cohort", "a scenario needs clients: [cohort.NAME] with persona, count and arrivals");
     }
 
@@ -244,6 +254,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
     let all_read = cohorts.len() == names.len();
     let mut scenario = Scenario {
         file: sink.file().to_owned(),
+        sha256: String::new(),
         name: name.unwrap_or_default(),
         about,
         seed: seed.unwrap_or(1),

@@ -13,9 +13,11 @@ const DURATION_FORM: &str = "write a number and a unit: \"500ms\", \"2s\", \"1.5
 
 /// Why a text is no quantity, and what would be one.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed {
-    pub(super) message: String,
-    pub(super) help: &'static str,
+pub struct Malformed {
+    /// What is wrong.
+    pub message: String,
+    /// How to put it right.
+    pub help: &'static str,
 }
 
 fn malformed<T>(message: String, help: &'static str) -> Result<T, Malformed> {
@@ -23,7 +25,10 @@ fn malformed<T>(message: String, help: &'static str) -> Result<T, Malformed> {
 }
 
 /// `500ms`, `2s`, `1.5s`, `3m`, `1m30s`, `250us`, `1h`.
-pub(super) fn duration(text: &str) -> Result<Duration, Malformed> {
+///
+/// # Errors
+/// [`Malformed`] for anything else, and beyond a day.
+pub fn duration(text: &str) -> Result<Duration, Malformed> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return malformed("an empty text is no duration".to_owned(), DURATION_FORM);

@@ -23,7 +23,12 @@ impl From<Malformed> for Problem {
 }
 
 fn wrong_kind(wanted: &str, node: &Node) -> Problem {
-    Problem { code: "type", message: format!("this is {}, wanted {wanted}", node.value.kind()), help: None }
+    let found = match &node.value {
+        // The value may have come from a variable, so that the file does not show it.
+        Value::Text(text) if text.len() <= 40 => format!("the text `{}`", text.escape_debug()),
+        other => other.kind().to_owned(),
+    };
+    Problem { code: "type", message: format!("this is {found}, wanted {wanted}"), help: None }
 }
 
 /// A table under its name, with the keys that were asked for so far.
@@ -61,6 +66,9 @@ impl<'a> Fields<'a> {
         take: impl Fn(&'a Node) -> Result<T, Problem>,
     ) -> Option<T> {
         let entry = self.entry(key)?;
+        if matches!(entry.node.value, Value::Broken) {
+            return None;
+        }
         match take(&entry.node) {
             Ok(value) => Some(value),
             Err(problem) => {
@@ -105,6 +113,7 @@ impl<'a> Fields<'a> {
             if self.name.is_empty() { entry.key.clone() } else { format!("{}.{}", self.name, entry.key) };
         match &entry.node.value {
             Value::Table(table) => Some(Fields::new(table, name, entry.at.clone(), self.sink)),
+            Value::Broken => None,
             other => {
                 let message = format!("`{name}` is {}, wanted a table", other.kind());
                 self.sink.report("type", &entry.node.span, message, None);

@@ -77,7 +77,8 @@ fn replace(node: &mut Node, variables: &[Variable], sink: &Sink) {
             if let Some(value) = whole(text, variables) {
                 node.value = value.clone();
             } else {
-                *text = written_out(text, &node.span, variables, sink);
+                node.value =
+                    written_out(text, &node.span, variables, sink).map_or(Value::Broken, Value::Text);
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| replace(item, variables, sink)),
@@ -94,8 +95,10 @@ fn whole<'a>(text: &str, variables: &'a [Variable]) -> Option<&'a Value> {
     variables.iter().find(|variable| variable.name == name).map(|variable| &variable.value)
 }
 
-fn written_out(text: &str, span: &Span, variables: &[Variable], sink: &Sink) -> String {
+/// `None` if a variable in it was reported.
+fn written_out(text: &str, span: &Span, variables: &[Variable], sink: &Sink) -> Option<String> {
     let mut out = String::with_capacity(text.len());
+    let mut broken = false;
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
         let (before, from) = rest.split_at(at);
@@ -108,11 +111,15 @@ fn written_out(text: &str, span: &Span, variables: &[Variable], sink: &Sink) -> 
             rest = after;
         } else if let Some((name, after)) = named(from) {
             match variables.iter().find(|variable| variable.name == name) {
-                Some(variable) => out.push_str(&text_of(variable, span, sink)),
+                Some(variable) => match text_of(variable, span, sink) {
+                    Some(value) => out.push_str(&value),
+                    None => broken = true,
+                },
                 None => {
                     let known: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
                     let help = format!("{}; write `{{{{` for a brace", known_variables(name, &known));
                     sink.report("variable", span, format!("`{{{name}}}` names no variable"), Some(help));
+                    broken = true;
                 }
             }
             rest = after;
@@ -124,7 +131,7 @@ fn written_out(text: &str, span: &Span, variables: &[Variable], sink: &Sink) -> 
         }
     }
     out.push_str(rest);
-    out
+    (!broken).then_some(out)
 }
 
 /// `{name}` at the start of the text: the name and what follows.
@@ -137,22 +144,18 @@ fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-fn text_of(variable: &Variable, span: &Span, sink: &Sink) -> String {
+fn text_of(variable: &Variable, span: &Span, sink: &Sink) -> Option<String> {
     match &variable.value {
-        Value::Text(text) | Value::Datetime(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Array(_) | Value::Table(_) => {
+        Value::Text(text) | Value::Datetime(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Array(_) | Value::Table(_) | Value::Broken => {
             let message =
                 format!("`{}` is {} and cannot stand inside a text", variable.name, variable.value.kind());
-            sink.report(
-                "type",
-                span,
-                message,
-                Some(format!("use \"{{{}}}\" as the whole value", variable.name)),
-            );
-            String::new()
+            let help = format!("use \"{{{}}}\" as the whole value", variable.name);
+            sink.report("type", span, message, Some(help));
+            None
         }
     }
 }

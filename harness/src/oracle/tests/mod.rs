@@ -1,1 +1,8 @@
-//! Tests.
+//! Tests of the oracle as a whole: plans and histories made by hand, and the search against brute force.
+
+mod brute_force;
+mod fixture;
+mod histories;
+mod mismatches;
+mod silence;
+mod static_rows;

@@ -1,0 +1,154 @@
+//! What the gateway's store costs by size: reading it at start, and one durable change.
+//!
+//! A change is a temporary file, fsync, rename and fsync of the folder, so its time is the disk's as much as ours.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use gateway_under_test::config::{AuthConfig, Secret};
+use gateway_under_test::policy::locality::TrustedProxies;
+use gateway_under_test::policy::{DeviceEntry, Fresh, Rules, TokenEntry};
+use gateway_under_test::profile;
+use gateway_under_test::store::Core;
+use gateway_under_test::store::files::Files;
+use protocol::pairing::RotateParams;
+
+const NOW_MS: u64 = 1_795_414_435_593;
+const ROLE: &str = "operator";
+
+/// A state folder of this bench, removed when it ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{name}-{}", std::process::id()));
+        if let Err(error) = fs::create_dir_all(&path) {
+            unreachable!("{}: {error}", path.display());
+        }
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder left behind lies in the target directory and hurts nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Numbered(Cell<u64>);
+
+impl Fresh for Numbered {
+    fn request_id(&mut self) -> String {
+        self.0.set(self.0.get() + 1);
+        format!("00000000-0000-4000-8000-{:012x}", self.0.get())
+    }
+
+    fn token(&mut self) -> String {
+        self.0.set(self.0.get() + 1);
+        format!("{:043}", self.0.get())
+    }
+}
+
+fn rules() -> Arc<Rules> {
+    Arc::new(Rules {
+        profile: &profile::ARTICLE,
+        auth: AuthConfig::Token(Secret::new("secret-token-1")),
+        trusted_proxies: TrustedProxies::default(),
+        allow_real_ip_fallback: false,
+        allowed_origins: Vec::new(),
+        pending_ttl_ms: 300_000,
+        defect: None,
+    })
+}
+
+fn core(folder: &Folder) -> Core {
+    let files = Files::of(&folder.0);
+    match files
+        .create_folder()
+        .and_then(|()| Core::load(files, rules(), Box::new(|| NOW_MS), Box::new(Numbered(Cell::new(0)))))
+    {
+        Ok(core) => core,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+fn device_id(number: u32) -> String {
+    protocol::device_id(&[number.to_le_bytes(); 8].concat().try_into().unwrap_or([0; 32]))
+}
+
+fn entry(number: u32) -> DeviceEntry {
+    let scopes = vec!["operator.read".to_owned(), "operator.write".to_owned()];
+    let token = TokenEntry {
+        token: format!("{number:043}"),
+        role: ROLE.to_owned(),
+        scopes: scopes.clone(),
+        created_at_ms: NOW_MS,
+        rotated_at_ms: None,
+        revoked_at_ms: None,
+        last_used_at_ms: None,
+        more: Default::default(),
+    };
+    DeviceEntry {
+        device_id: device_id(number),
+        public_key: format!("{number:043}"),
+        display_name: None,
+        platform: Some("linux".to_owned()),
+        device_family: None,
+        client_id: Some("cli".to_owned()),
+        client_mode: Some("cli".to_owned()),
+        role: Some(ROLE.to_owned()),
+        roles: Some(vec![ROLE.to_owned()]),
+        scopes: Some(scopes.clone()),
+        approved_scopes: Some(scopes),
+        remote_ip: Some("203.0.113.7".to_owned()),
+        tokens: BTreeMap::from([(ROLE.to_owned(), token)]),
+        created_at_ms: NOW_MS,
+        approved_at_ms: NOW_MS,
+        more: Default::default(),
+    }
+}
+
+/// A store of so many devices, written once.
+fn filled(folder: &Folder, devices: u32) -> Core {
+    let mut core = core(folder);
+    for number in 0..devices {
+        core.seed(entry(number));
+    }
+    match core.commit() {
+        Ok(commit) => assert!(commit.paired, "the devices were written"),
+        Err(error) => unreachable!("{error}"),
+    }
+    core
+}
+
+fn by_size(c: &mut Criterion) {
+    for devices in [100_u32, 1_000, 10_000] {
+        let folder = Folder::new(&devices.to_string());
+        let mut core = filled(&folder, devices);
+        assert_eq!(self::core(&folder).state().devices(), usize::try_from(devices).unwrap_or_default());
+
+        let mut group = c.benchmark_group("store_load");
+        group.throughput(Throughput::Elements(u64::from(devices)));
+        group.bench_function(BenchmarkId::from_parameter(devices), |b| b.iter(|| self::core(&folder)));
+        group.finish();
+
+        let mut group = c.benchmark_group("store_commit");
+        let rotate = RotateParams { device_id: device_id(0), role: ROLE.to_owned(), scopes: None };
+        group.bench_function(BenchmarkId::from_parameter(devices), |b| {
+            b.iter(|| {
+                let rotated = core.rotate(&rotate).is_ok();
+                assert!(rotated && core.commit().is_ok_and(|commit| commit.paired), "the change was written");
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(store, by_size);
+criterion_main!(store);

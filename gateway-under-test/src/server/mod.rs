@@ -1,0 +1,460 @@
+//! The running gateway: listener, HTTP, one task a connection, methods, events, drain.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `listener` | the listening socket |
+//! | `http` | plain requests and the upgrade |
+//! | `socket` | WebSocket between two buffers |
+//! | `handshake` | upgrade to session or refusal |
+//! | `hello` | the payload of an accepted `connect` |
+//! | `session` | a session's loop |
+//! | `rpc` | methods |
+//! | `sessions` | open sessions and broadcasts |
+//! | [`log`], [`metrics`] | what the gateway says of itself |
+//!
+//! One worker thread serves all connections (`--threads`), as OpenClaw's event loop does; the store and the log have a
+//! thread each. Signature checks are the largest cost there (about 35 µs each), so that one thread can bear some
+//! thousand handshakes a second and leaves the other cores to whoever makes the load.
+
+mod handshake;
+mod hello;
+mod http;
+mod listener;
+pub mod log;
+pub mod metrics;
+mod rpc;
+mod session;
+mod sessions;
+mod socket;
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::pairing::event;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::log::Log;
+use self::metrics::{Gauges, Metrics};
+use self::sessions::Sessions;
+use crate::clock::{OsFresh, Stopwatch, wall_ms};
+use crate::config::{self, Config, ConfigError};
+use crate::defect::Defect;
+use crate::policy::locality::TrustedProxies;
+use crate::policy::{PairingEvent, Rules};
+use crate::profile::Profile;
+use crate::state_dir::{Hold, HoldError};
+use crate::store::files::Files;
+use crate::store::{Core, LoadError, Observer, Store, StoreError};
+
+/// How long a peer may take to answer a close frame; also how long a stop waits for sessions.
+const LINGER: Duration = Duration::from_millis(900);
+/// The same, at the smallest time scale: a close frame must have a chance to get out on a busy machine.
+const LINGER_MIN: Duration = Duration::from_millis(200);
+
+/// What to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The behaviour.
+    pub profile: &'static Profile,
+    /// Where configuration and store are.
+    pub state_dir: PathBuf,
+    /// Address to listen on.
+    pub bind: IpAddr,
+    /// Port to listen on; 0 = a free one, `None` = that of the configuration, else OpenClaw's 18789.
+    pub port: Option<u16>,
+    /// Deliberate fault.
+    pub defect: Option<Defect>,
+    /// Factor on every duration (not on times on the wire).
+    pub time_scale: f64,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// OpenClaw's own port.
+pub const DEFAULT_PORT: u16 = 18789;
+
+/// Why a gateway did not start or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// `openclaw.json` cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It names no credential, or a mode that is not supported.
+    #[error("{path}: {message}")]
+    Auth {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The state directory is taken.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The port cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The last write of the store failed.
+    #[error("the store was not written: {0}")]
+    Flush(#[from] StoreError),
+    /// Threads, signals, standard output.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl ServeError {
+    /// Exit code: 78 (`EX_CONFIG`) for files that somebody has to repair, else 1.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Auth { .. } | Self::Load(LoadError::Parse { .. }) => 78,
+            Self::Hold(_) | Self::Load(_) | Self::Listen { .. } | Self::Flush(_) | Self::System { .. } => 1,
+        }
+    }
+}
+
+/// Durations, scaled.
+#[derive(Debug, Clone, Copy)]
+struct Durations {
+    handshake: Duration,
+    tick: Duration,
+    linger: Duration,
+}
+
+/// Everything connections share.
+#[derive(Debug)]
+struct Gateway {
+    rules: Arc<Rules>,
+    store: Store,
+    sessions: Arc<Sessions>,
+    metrics: Arc<Metrics>,
+    log: Arc<Log>,
+    durations: Durations,
+    draining: watch::Sender<bool>,
+    config_path: PathBuf,
+    state_dir: PathBuf,
+    started: Stopwatch,
+}
+
+impl Gateway {
+    fn uptime_ms(&self) -> u64 {
+        self.started.elapsed_ms()
+    }
+
+    fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// A future that ends when the gateway begins to stop.
+    fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut draining = self.draining.subscribe();
+        async move {
+            // An error means that the gateway is gone altogether.
+            let _ = draining.wait_for(|draining| *draining).await;
+        }
+    }
+
+    fn gauges(&self) -> Gauges {
+        let snapshot = self.store.snapshot();
+        Gauges {
+            sessions: self.sessions.len(),
+            devices: snapshot.devices(),
+            pending: snapshot.pending(),
+            log_dropped: self.log.dropped(),
+        }
+    }
+}
+
+/// What the store tells us.
+struct StoreObserver {
+    sessions: Arc<Sessions>,
+    metrics: Arc<Metrics>,
+    log: Arc<Log>,
+}
+
+impl Observer for StoreObserver {
+    fn events(&self, events: Vec<PairingEvent>) {
+        self.sessions.pairing(events);
+    }
+
+    fn committed(&self, batch: usize, seconds: f64) {
+        self.metrics.committed(batch, seconds);
+    }
+
+    fn failed(&self, error: &StoreError) {
+        self.metrics.commit_failed();
+        self.log.line(&format!("[gateway] device store: {error}"));
+    }
+}
+
+/// The rules of a configuration.
+///
+/// # Errors
+/// [`ServeError::Auth`] when it names no usable credential.
+pub fn rules(options: &Options, config: &Config) -> Result<Rules, ServeError> {
+    let auth = config
+        .auth
+        .clone()
+        .map_err(|message| ServeError::Auth { path: config::path(&options.state_dir), message })?;
+    Ok(Rules {
+        profile: options.profile,
+        auth,
+        trusted_proxies: TrustedProxies::parse(options.profile, &config.trusted_proxies),
+        allow_real_ip_fallback: config.allow_real_ip_fallback,
+        allowed_origins: config.allowed_origins.clone(),
+        pending_ttl_ms: u64::try_from(scaled(options.profile.pending_ttl_ms, options.time_scale).as_millis())
+            .unwrap_or(u64::MAX),
+        defect: options.defect,
+    })
+}
+
+fn scaled(ms: u64, scale: f64) -> Duration {
+    Duration::try_from_secs_f64(Duration::from_millis(ms).as_secs_f64() * scale).unwrap_or(Duration::MAX)
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServeError`]; nothing was served unless it is [`ServeError::Flush`].
+pub fn serve(options: &Options) -> Result<(), ServeError> {
+    let system = |what: &'static str| move |source| ServeError::System { what, source };
+    let config = Config::load(&options.state_dir)?;
+    let rules = Arc::new(rules(options, &config)?);
+    let shared = options.defect == Some(Defect::SharedStateDir);
+    let mut hold = Hold::take(&options.state_dir, shared)?;
+    let files = Files::of(&options.state_dir);
+    let core = Core::load(files.clone(), Arc::clone(&rules), Box::new(wall_ms), Box::new(OsFresh))?;
+    files.create_folder()?;
+    if !shared {
+        files.remove_leftovers();
+    }
+    raise_open_files();
+    let log = Arc::new(Log::start().map_err(system("cannot start the log's thread"))?);
+    if !config.ignored.is_empty() {
+        log.line(&format!(
+            "[gateway] warning: {} has keys that this gateway ignores: {}",
+            config::path(&options.state_dir).display(),
+            log::clean(Some(&config.ignored.join(", "))),
+        ));
+    }
+    if let Some(defect) = options.defect {
+        log.line(&format!("[gateway] warning: deliberate defect `{}` is on", defect.name()));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.threads.max(1))
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the runtime"))?;
+    let result = runtime.block_on(async {
+        // `block_on` runs on this thread; connections run on the workers.
+        let served = run(options, &config, rules, core, Arc::clone(&log), &mut hold);
+        served.await
+    });
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    log.close();
+    result
+}
+
+/// Takes as many open files as the hard limit allows: every client is one.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // A refusal leaves what there is; running out is logged where it happens.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+async fn run(
+    options: &Options,
+    config: &Config,
+    rules: Arc<Rules>,
+    core: Core,
+    log: Arc<Log>,
+    hold: &mut Hold,
+) -> Result<(), ServeError> {
+    let system = |what: &'static str| move |source| ServeError::System { what, source };
+    // Before anything is printed: a signal that comes right after must not kill.
+    let on = |kind| signal(kind).map_err(system("cannot listen for signals"));
+    let signals = Signals {
+        terminate: on(SignalKind::terminate())?,
+        interrupt: on(SignalKind::interrupt())?,
+        hangup: on(SignalKind::hangup())?,
+    };
+    let port = options.port.or(config.port).unwrap_or(DEFAULT_PORT);
+    let (listener, address) = listener::bind(options.bind, port)
+        .map_err(|source| ServeError::Listen { address: SocketAddr::new(options.bind, port), source })?;
+    let profile = options.profile;
+    let sessions = Arc::new(Sessions::new(profile.max_buffered_bytes));
+    let metrics = Arc::new(Metrics::new(wall_ms()));
+    let observer = StoreObserver {
+        sessions: Arc::clone(&sessions),
+        metrics: Arc::clone(&metrics),
+        log: Arc::clone(&log),
+    };
+    let store = Store::start(core, Arc::clone(&rules), observer)
+        .map_err(system("cannot start the store's thread"))?;
+    let durations = Durations {
+        handshake: scaled(profile.handshake_timeout_ms, options.time_scale),
+        tick: scaled(profile.tick_interval_ms, options.time_scale).max(Duration::from_millis(1)),
+        linger: LINGER.mul_f64(options.time_scale.clamp(0.0, 1.0)).max(LINGER_MIN),
+    };
+    let gateway = Arc::new(Gateway {
+        rules,
+        store,
+        sessions,
+        metrics,
+        log,
+        durations,
+        draining: watch::Sender::new(false),
+        config_path: config::path(&options.state_dir),
+        state_dir: options.state_dir.clone(),
+        started: Stopwatch::start(),
+    });
+    hold.announce(address)?;
+    say_listening(address).map_err(system("cannot write to standard output"))?;
+    let snapshot = gateway.store.snapshot();
+    gateway.log.line(&format!(
+        "[gateway] listening on ws://{address} profile={} devices={} pending={}",
+        profile.name,
+        snapshot.devices(),
+        snapshot.pending(),
+    ));
+    drop(snapshot);
+    accept(&gateway, &listener, signals).await
+}
+
+fn say_listening(address: SocketAddr) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening on ws://{address}")?;
+    stdout.flush()
+}
+
+/// Accepts until a signal says stop, then drains.
+async fn accept(
+    gateway: &Arc<Gateway>,
+    listener: &TcpListener,
+    mut signals: Signals,
+) -> Result<(), ServeError> {
+    let mut tasks = JoinSet::new();
+    let mut tick = tokio::time::interval(gateway.durations.tick);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => {
+                let gateway = Arc::clone(gateway);
+                tasks.spawn(async move { reload(&gateway).await });
+            }
+            _ = tick.tick() => gateway.sessions.broadcast(event::TICK, &json!({"ts": wall_ms()}), false),
+            accepted = listener.accept() => admit(gateway, &mut tasks, accepted).await,
+            Some(_) = tasks.join_next() => {}
+        }
+    }
+    gateway.log.line("[gateway] signal received, stopping");
+    gateway.draining.send_replace(true);
+    // New connections are still answered, with 503, until the last session is gone.
+    let drained = tokio::time::timeout(gateway.durations.linger, async {
+        let empty = gateway.sessions.wait_empty();
+        tokio::pin!(empty);
+        loop {
+            tokio::select! {
+                () = &mut empty => return,
+                accepted = listener.accept() => admit(gateway, &mut tasks, accepted).await,
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+    })
+    .await;
+    if drained.is_err() {
+        gateway.log.line(&format!(
+            "[gateway] {} sessions did not answer the close frame in time",
+            gateway.sessions.len()
+        ));
+    }
+    tasks.shutdown().await;
+    gateway.store.close().await?;
+    gateway.log.line("[gateway] stopped");
+    Ok(())
+}
+
+async fn admit(
+    gateway: &Arc<Gateway>,
+    tasks: &mut JoinSet<()>,
+    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+) {
+    match accepted {
+        Ok((stream, peer)) => {
+            let gateway = Arc::clone(gateway);
+            tasks.spawn(async move {
+                let _ = stream.set_nodelay(true);
+                if let Some(upgraded) = http::serve(&gateway, stream, peer.ip()).await {
+                    handshake::run(&gateway, upgraded).await;
+                }
+            });
+        }
+        Err(error) => {
+            // Out of files or memory: asking again at once would only burn the processor.
+            gateway.log.line(&format!("[gateway] cannot accept: {error}"));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn reload(gateway: &Gateway) {
+    let result = gateway.store.reload().await;
+    gateway.metrics.reloaded(result.is_ok());
+    match result {
+        Ok(()) => {
+            let snapshot = gateway.store.snapshot();
+            gateway.log.line(&format!(
+                "[gateway] device store reloaded devices={} pending={}",
+                snapshot.devices(),
+                snapshot.pending(),
+            ));
+        }
+        Err(error) => {
+            gateway.log.line(&format!("[gateway] error: device store not reloaded, memory kept: {error}"));
+        }
+    }
+}
+
+/// Where a state directory's gateway listens: what it said of itself, else what the configuration says.
+#[must_use]
+pub fn address_of(state_dir: &Path, config: &Config) -> SocketAddr {
+    match crate::state_dir::running(state_dir) {
+        Some(running) if !running.address.ip().is_unspecified() => running.address,
+        Some(running) => SocketAddr::new(loopback(running.address.ip()), running.address.port()),
+        None => SocketAddr::new([127, 0, 0, 1].into(), config.port.unwrap_or(DEFAULT_PORT)),
+    }
+}
+
+fn loopback(unspecified: IpAddr) -> IpAddr {
+    if unspecified.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() }
+}

@@ -1,0 +1,385 @@
+//! The search against brute force: all orders of up to seven operations.
+//!
+//! Both use the same model of one operation; what is compared is the search itself. Histories come from a run of the
+//! model with a random order inside random intervals, so that most are allowed, and some are spoilt afterwards.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use crate::oracle::alphabet::{Alphabet, Listed, ROLES_MAX};
+use crate::oracle::search::{Finding, Question, Search};
+use crate::oracle::state::{
+    Act, Claim, Connect, End, Entry, Fit, Ident, Mark, Metadata, Model, Op, Out, Seen, State, Token,
+};
+use crate::plan::Nanos;
+
+/// The token of the stored entry.
+const STORED: u64 = 1;
+
+/// Whether some order explains everything: `left` = operations that have not taken effect.
+fn explains(model: &Model, ops: &[Op], left: &mut Vec<usize>, state: State) -> bool {
+    if left.iter().all(|at| ops[*at].optional) {
+        return true;
+    }
+    for position in 0..left.len() {
+        let op = &ops[left[position]];
+        // Whatever ended before this one began has to come first, or never.
+        let too_early = left.iter().any(|at| !ops[*at].optional && ops[*at].until < op.from);
+        if too_early {
+            continue;
+        }
+        let mut next = Vec::new();
+        model.apply(&state, op, Fit::Exact, &mut next);
+        if next.is_empty() {
+            continue;
+        }
+        let taken = left.remove(position);
+        // An optional one that ended before this one begins can take effect no more.
+        let mut rest: Vec<usize> = left.clone();
+        rest.retain(|at| !(ops[*at].optional && ops[*at].until < ops[taken].from));
+        let found = next.iter().any(|(state, _)| explains(model, ops, &mut rest.clone(), *state));
+        left.insert(position, taken);
+        if found {
+            return true;
+        }
+    }
+    false
+}
+
+fn brute(model: &Model, start: State, ops: &[Op]) -> bool {
+    explains(model, ops, &mut (0..ops.len()).collect(), start)
+}
+
+fn fast(model: &Model, start: State, ops: &[Op]) -> bool {
+    let answer = Search::default().run(&Question { model: *model, start, ops, peeks: &[] });
+    assert!(!answer.findings.contains(&Finding::GaveUp));
+    answer.findings.iter().all(|finding| *finding == Finding::Fits)
+}
+
+/// What a random operation does, before the run gives it an answer.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Connect { with_token: bool },
+    Approve,
+    Reject,
+    Remove,
+    Rotate { wide: bool },
+    Revoke,
+    Load { lossy: bool },
+}
+
+#[derive(Debug, Clone)]
+struct Planned {
+    wish: Wish,
+    /// The moment it takes effect, and how far its interval reaches to either side.
+    moment: Nanos,
+    before: Nanos,
+    after: Nanos,
+    answered: bool,
+    happens: bool,
+}
+
+fn planned() -> impl Strategy<Value = Planned> {
+    let wish = prop_oneof![
+        5 => any::<bool>().prop_map(|with_token| Wish::Connect { with_token }),
+        3 => Just(Wish::Approve),
+        1 => Just(Wish::Reject),
+        1 => Just(Wish::Remove),
+        1 => any::<bool>().prop_map(|wide| Wish::Rotate { wide }),
+        1 => Just(Wish::Revoke),
+        2 => any::<bool>().prop_map(|lossy| Wish::Load { lossy }),
+    ];
+    (wish, 10..200_u64, 0..40_u64, 0..40_u64, 0..5_u8, any::<bool>()).prop_map(
+        |(wish, moment, before, after, answered, happens)| Planned {
+            wish,
+            moment: moment * 10,
+            before,
+            after,
+            answered: answered > 0,
+            happens,
+        },
+    )
+}
+
+#[derive(Debug, Clone)]
+struct World {
+    model: Model,
+    start: State,
+    ops: Vec<Op>,
+}
+
+/// Runs the wishes in the order of their moments and records what a client would have seen.
+fn run(planned: &[Planned], local: bool, entry: u8, ttl: Nanos) -> World {
+    let alphabet = Alphabet::new(["operator"], ["read", "write"]).unwrap();
+    let (read, both) = (alphabet.set(["read"]), alphabet.set(["read", "write"]));
+    let claim = Claim { role: 0, is_node: false, scopes: read, local };
+    let model = Model { claim, ttl, tolerance: 30 };
+    let metadata = match entry {
+        1 => Metadata::Legacy { repairable: false },
+        2 => Metadata::Differs,
+        _ => Metadata::Agrees,
+    };
+    let mut stored = Entry {
+        roles: crate::oracle::alphabet::RoleSet::default().with(0),
+        scopes: if entry == 3 { alphabet.set(["write"]) } else { read },
+        metadata,
+        tokens: [None; ROLES_MAX],
+    };
+    let scopes = stored.scopes;
+    stored.set_token(0, Token { secret: Ident::Seen(STORED), scopes, revoked: false });
+    let start = State { entry: (entry > 0).then_some(stored), pending: None };
+
+    let mut order: Vec<&Planned> = planned.iter().collect();
+    order.sort_by_key(|planned| planned.moment);
+    let mut state = start;
+    let mut ops = Vec::new();
+    let mut fresh = 100_u64;
+    for planned in order {
+        // Nobody answers a request before there is one.
+        let before = if matches!(planned.wish, Wish::Approve | Wish::Reject) { 0 } else { planned.before };
+        let (from, until) = (planned.moment - before, planned.moment + planned.after);
+        // A real gateway knows its ids at once; whatever it makes now was first seen when this operation ended.
+        let exact = Op {
+            act: Act::Load { lossy: false },
+            from: planned.moment,
+            until: planned.moment,
+            optional: false,
+        };
+        let token = state.entry.and_then(|entry| entry.token(0)).map(|token| token.secret);
+        let pending = state.pending.map(|pending| pending.id);
+        let id_mark = match pending {
+            Some(Ident::Seen(value)) => Mark { value, first: from },
+            _ => Mark { value: 99, first: from },
+        };
+        let presented = match (planned.wish, token) {
+            // A client presents what it was given.
+            (Wish::Connect { with_token: true }, Some(Ident::Seen(value))) if is_known(&ops, value) => {
+                Some(value)
+            }
+            _ => None,
+        };
+        let act = match planned.wish {
+            Wish::Connect { .. } => {
+                Act::Connect(Connect { presented, may_be_stale: false, seen: Seen::Open })
+            }
+            Wish::Approve => Act::Approve { id: id_mark, end: End::Open },
+            Wish::Reject => Act::Reject { id: id_mark, end: End::Open },
+            Wish::Remove => Act::Remove { end: End::Open },
+            Wish::Rotate { wide } => {
+                Act::Rotate { role: 0, scopes: wide.then_some(both), token: None, end: End::Open }
+            }
+            Wish::Revoke => Act::Revoke { role: 0, end: End::Open },
+            Wish::Load { lossy } => Act::Load { lossy },
+        };
+        let mut next = Vec::new();
+        model.apply(&state, &Op { act, ..exact }, Fit::Exact, &mut next);
+        // The first branch is as good as any: it is one that the model allows.
+        let happened = next.first().copied().filter(|_| planned.answered || planned.happens);
+        if let Some((mut after, out)) = happened {
+            name_fresh(&mut after, &mut fresh);
+            let seen = seen(out, &after, until);
+            state = after;
+            ops.push(recorded(act, Some((seen, &after)), planned, from, until));
+        } else {
+            ops.push(recorded(act, None, planned, from, until));
+        }
+    }
+    mark_first_sightings(&mut ops);
+    World { model, start, ops }
+}
+
+fn mark(op: &mut Op) -> Option<&mut Mark> {
+    match &mut op.act {
+        Act::Connect(Connect { seen: Seen::Pairing { id: Some(mark), .. }, .. })
+        | Act::Connect(Connect { seen: Seen::Session { token: Some(mark), .. }, .. })
+        | Act::Rotate { token: Some(mark), .. }
+        | Act::Approve { id: mark, .. }
+        | Act::Reject { id: mark, .. } => Some(mark),
+        _ => None,
+    }
+}
+
+fn is_known(ops: &[Op], value: u64) -> bool {
+    value == STORED || ops.to_vec().iter_mut().filter_map(mark).any(|mark| mark.value == value)
+}
+
+/// Each mark says when the value was first seen in the whole history.
+fn mark_first_sightings(ops: &mut [Op]) {
+    let mut first: HashMap<u64, Nanos> = HashMap::from([(STORED, 0)]);
+    for mark in ops.iter_mut().filter_map(mark) {
+        let earliest = first.entry(mark.value).or_insert(mark.first);
+        *earliest = mark.first.min(*earliest);
+    }
+    for mark in ops.iter_mut().filter_map(mark) {
+        mark.first = first[&mark.value];
+    }
+}
+
+/// Gives values to what the model left open.
+fn name_fresh(state: &mut State, fresh: &mut u64) {
+    let mut name = |ident: &mut Ident| {
+        if matches!(ident, Ident::Unseen { .. }) {
+            *fresh += 1;
+            *ident = Ident::Seen(*fresh);
+        }
+    };
+    if let Some(pending) = state.pending.as_mut() {
+        name(&mut pending.id);
+    }
+    for token in state.entry.iter_mut().flat_map(|entry| entry.tokens.iter_mut()).flatten() {
+        name(&mut token.secret);
+    }
+}
+
+fn seen(out: Out, after: &State, until: Nanos) -> Seen {
+    let mark = |ident: Ident| match ident {
+        Ident::Seen(value) => Some(Mark { value, first: until }),
+        Ident::Unseen { .. } => None,
+    };
+    match out {
+        Out::Session { scopes, .. } => Seen::Session {
+            role_fits: true,
+            scopes: Listed::Sorted(scopes),
+            token: after.entry.and_then(|entry| entry.token(0)).and_then(|token| mark(token.secret)),
+        },
+        Out::Pairing { reason, .. } => {
+            Seen::Pairing { reason, id: after.pending.and_then(|pending| mark(pending.id)) }
+        }
+        Out::TokenRefused => Seen::TokenRefused,
+        Out::Stale => Seen::Stale,
+        Out::Done => Seen::Open,
+    }
+}
+
+fn recorded(act: Act, happened: Option<(Seen, &State)>, planned: &Planned, from: Nanos, until: Nanos) -> Op {
+    let end = match (planned.answered, happened) {
+        (false, _) => End::Open,
+        (true, Some(_)) => End::Done,
+        (true, None) => End::UnknownId,
+    };
+    let optional = !planned.answered && !matches!(act, Act::Load { .. });
+    let act = match act {
+        Act::Connect(connect) => Act::Connect(Connect {
+            seen: happened.filter(|_| planned.answered).map_or(Seen::Open, |(seen, _)| seen),
+            ..connect
+        }),
+        Act::Approve { id, .. } => Act::Approve { id, end },
+        Act::Reject { id, .. } => Act::Reject { id, end },
+        Act::Remove { .. } => Act::Remove { end },
+        Act::Rotate { role, scopes, .. } => {
+            let token = happened.and_then(|(_, state)| state.entry).and_then(|entry| entry.token(role));
+            let token = match token.map(|token| token.secret) {
+                Some(Ident::Seen(value)) if planned.answered => Some(Mark { value, first: until }),
+                _ => None,
+            };
+            Act::Rotate { role, scopes, token, end }
+        }
+        Act::Revoke { role, .. } => Act::Revoke { role, end },
+        Act::Load { lossy } => Act::Load { lossy },
+    };
+    Op { act, from, until, optional }
+}
+
+/// Spoils one answer.
+fn spoil(ops: &mut [Op], which: usize, how: u8) {
+    let count = ops.len();
+    let Some(op) = ops.get_mut(which % count.max(1)) else { return };
+    let far = Mark { value: 7_777, first: op.until };
+    let old = Mark { value: STORED, first: 0 };
+    match &mut op.act {
+        Act::Connect(connect) => {
+            connect.seen = match (how, connect.seen) {
+                (0, Seen::Session { .. }) => {
+                    Seen::Pairing { reason: protocol::PairingReason::NotPaired, id: Some(far) }
+                }
+                (0, _) => Seen::Session {
+                    role_fits: true,
+                    scopes: Listed::Sorted(Alphabet::new([], ["read", "write"]).unwrap().set(["read"])),
+                    token: Some(far),
+                },
+                (1, Seen::Session { role_fits, scopes, .. }) => {
+                    Seen::Session { role_fits, scopes, token: Some(old) }
+                }
+                (1, Seen::Pairing { reason, .. }) => Seen::Pairing { reason, id: Some(far) },
+                (2, _) => Seen::TokenRefused,
+                (_, seen) => seen,
+            };
+            op.optional = false;
+        }
+        Act::Approve { end, .. }
+        | Act::Reject { end, .. }
+        | Act::Remove { end }
+        | Act::Revoke { end, .. } => {
+            *end = if *end == End::Done { End::UnknownId } else { End::Done };
+            op.optional = false;
+        }
+        Act::Rotate { token, .. } => *token = Some(old),
+        Act::Load { .. } => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn histories_of_the_model_are_explained(
+        planned in prop::collection::vec(planned(), 1..=7),
+        local: bool,
+        entry in 0..4_u8,
+        ttl in prop_oneof![Just(400_u64), Just(1_000_000)],
+    ) {
+        let world = run(&planned, local, entry, ttl);
+        prop_assert!(brute(&world.model, world.start, &world.ops), "brute force: {:#?}", world.ops);
+        prop_assert!(fast(&world.model, world.start, &world.ops), "search: {:#?}", world.ops);
+    }
+
+    #[test]
+    fn spoilt_histories_are_judged_as_by_brute_force(
+        planned in prop::collection::vec(planned(), 1..=7),
+        local: bool,
+        entry in 0..4_u8,
+        ttl in prop_oneof![Just(400_u64), Just(1_000_000)],
+        which in 0..7_usize,
+        how in 0..3_u8,
+    ) {
+        let mut world = run(&planned, local, entry, ttl);
+        spoil(&mut world.ops, which, how);
+        prop_assert_eq!(
+            fast(&world.model, world.start, &world.ops),
+            brute(&world.model, world.start, &world.ops),
+            "{:#?}", world.ops
+        );
+    }
+}
+
+/// The comparison means something: a good part of the spoilt histories really is forbidden.
+#[test]
+fn spoiling_spoils() {
+    let connect = |moment| Planned {
+        wish: Wish::Connect { with_token: false },
+        moment,
+        before: 5,
+        after: 5,
+        answered: true,
+        happens: true,
+    };
+    let approve = Planned { wish: Wish::Approve, ..connect(200) };
+    let planned = [connect(100), approve, connect(300)];
+    let mut world = run(&planned, false, 0, 1_000_000);
+    assert!(brute(&world.model, world.start, &world.ops));
+    assert!(matches!(world.ops[2].act, Act::Connect(Connect { seen: Seen::Session { .. }, .. })));
+    for (which, how) in [(0, 0), (0, 2), (1, 0), (2, 0), (2, 1), (2, 2)] {
+        let mut spoilt = world.clone();
+        spoil(&mut spoilt.ops, which, how);
+        assert!(!brute(&spoilt.model, spoilt.start, &spoilt.ops), "{which} {how}");
+        assert!(!fast(&spoilt.model, spoilt.start, &spoilt.ops), "{which} {how}");
+    }
+    // With overlapping intervals the last connect may come before the approval.
+    for op in &mut world.ops {
+        op.from = 50;
+        op.until = 400;
+    }
+    spoil(&mut world.ops, 2, 1);
+    assert!(!brute(&world.model, world.start, &world.ops));
+}

@@ -1,0 +1,235 @@
+//! The folder of a run: `result.json`, `summary.txt`, `latency.hlog`, and, if there is something to say,
+//! `violations.jsonl` and `gateway.log`.
+//!
+//! Each file is written under another name and then renamed, so that a reader never sees half a file.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::json;
+use crate::history::History;
+use crate::plan::Plan;
+use crate::record::{HlogError, IntervalSamples, RunFacts, RunResult, Violations, write_hlog};
+
+/// Name of the result.
+pub const RESULT: &str = "result.json";
+/// Name of the summary for people.
+pub const SUMMARY: &str = "summary.txt";
+/// Name of the interval log.
+pub const LATENCY: &str = "latency.hlog";
+/// Name of the list of violations.
+pub const VIOLATIONS: &str = "violations.jsonl";
+/// Name of what the gateway said.
+pub const GATEWAY_LOG: &str = "gateway.log";
+
+/// The folder of a run cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// There is something in it: a run never writes over another one.
+    #[error("{} is not empty: a run writes into a new or empty folder", .folder.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// It is a file.
+    #[error("{} is not a folder", .path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot write {}: {source}", .path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What goes into the folder of a run.
+#[derive(Debug)]
+pub struct RunFiles<'a> {
+    /// The plan; nothing of it is written yet.
+    pub plan: &'a Plan,
+    /// The history, for the interval log.
+    pub history: &'a History,
+    /// The result.
+    pub result: &'a RunResult,
+    /// Facts of the run, for the interval log's wall-clock time.
+    pub facts: &'a RunFacts,
+    /// The summary without colour.
+    pub summary: &'a str,
+    /// The violations; their redactor also cleans the summary and the gateway's log.
+    pub violations: &'a Violations<'a>,
+    /// What the gateway wrote to its output, if it is the run's own.
+    pub gateway_log: Option<&'a [u8]>,
+}
+
+/// Whether a run may write here: the folder does not exist, or is empty. Creates nothing.
+///
+/// # Errors
+/// [`FilesError`] if it may not, or cannot be looked at.
+pub fn check_folder(folder: &Path) -> Result<(), FilesError> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(FilesError::NotEmpty { folder: folder.to_owned() }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(FilesError::NotAFolder { path: folder.to_owned() })
+        }
+        Err(source) => Err(FilesError::Io { path: folder.to_owned(), source }),
+    }
+}
+
+/// Creates the folder and writes the files of a run, `result.json` last: where it is, everything is.
+///
+/// # Errors
+/// [`FilesError`] if the folder is not new or empty, or the system refuses; what was written until then stays.
+pub fn write(folder: &Path, files: &RunFiles<'_>) -> Result<(), FilesError> {
+    check_folder(folder)?;
+    fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
+    let redactor = files.violations.redactor();
+    let samples = IntervalSamples::gather(files.history);
+    whole_file(folder, LATENCY, |file| {
+        write_hlog(file, &samples, files.facts.started_at).map_err(|error| match error {
+            HlogError::Io(error) => error,
+            HlogError::Encode(text) => io::Error::other(text),
+        })
+    })?;
+    if !files.violations.is_empty() {
+        whole_file(folder, VIOLATIONS, |file| files.violations.write(file).map(drop))?;
+    }
+    if let Some(log) = files.gateway_log.filter(|log| !log.is_empty()) {
+        let clean = redactor.text(&String::from_utf8_lossy(log));
+        whole_file(folder, GATEWAY_LOG, |file| file.write_all(clean.as_bytes()))?;
+    }
+    whole_file(folder, SUMMARY, |file| file.write_all(files.summary.as_bytes()))?;
+    whole_file(folder, RESULT, |file| {
+        let text = json::text(files.result).map_err(io::Error::other)?;
+        file.write_all(text.as_bytes())
+    })
+}
+
+/// Writes a file under another name, brings it to the disk and gives it its name.
+fn whole_file(
+    folder: &Path,
+    name: &str,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), FilesError> {
+    let path = folder.join(name);
+    let partial = folder.join(format!(".{name}.partial"));
+    let written = (|| {
+        let mut file = BufWriter::new(File::create_new(&partial)?);
+        content(&mut file)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(&partial, &path)
+    })();
+    written.map_err(|source| {
+        // Nothing is lost if this fails too: the file has not got its name.
+        let _ = fs::remove_file(&partial);
+        FilesError::Io { path, source }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::test_support::{Story, busy_story, session};
+    use crate::record::violations;
+    use crate::report::text;
+
+    const SECRET: &str = "gateway-secret-4711";
+
+    fn write_story(folder: &Path, story: &Story, log: Option<&[u8]>) -> Result<RunResult, FilesError> {
+        let result = story.result();
+        let secrets = [SECRET.to_owned()];
+        let violations = violations(&story.plan, &story.history, &story.judgement, &|_, _| None, &secrets);
+        write(
+            folder,
+            &RunFiles {
+                plan: &story.plan,
+                history: &story.history,
+                result: &result,
+                facts: &story.facts,
+                summary: &text::summary(&result, false),
+                violations: &violations,
+                gateway_log: log,
+            },
+        )?;
+        Ok(result)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_run_leaves_its_files_and_nothing_half_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = folder.path().join("runs").join("one");
+        let log = format!("listening\ntoken={SECRET}\n");
+        let result = write_story(&run, &busy_story(), Some(log.as_bytes())).expect("written");
+        assert_eq!(names(&run), [GATEWAY_LOG, LATENCY, RESULT, SUMMARY, VIOLATIONS]);
+        let text = fs::read_to_string(run.join(RESULT)).expect("a file");
+        assert_eq!(serde_json::from_str::<RunResult>(&text).expect("a result"), result);
+        let violations = fs::read_to_string(run.join(VIOLATIONS)).expect("a file");
+        assert_eq!(violations.lines().count() as u64, result.mismatches.total);
+        assert_eq!(
+            fs::read_to_string(run.join(GATEWAY_LOG)).expect("a file"),
+            "listening\ntoken=<redacted>\n"
+        );
+    }
+
+    #[test]
+    fn without_mismatches_there_is_no_list_of_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut story = Story::new(&[("phones", 1)]);
+        story.attempt(0, 0).started(1).answered(5, session());
+        write_story(folder.path(), &story, Some(b"")).expect("an empty folder will do");
+        assert_eq!(names(folder.path()), [LATENCY, RESULT, SUMMARY]);
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_story(folder.path(), &busy_story(), None).expect("written");
+        let before = names(folder.path());
+        assert!(matches!(check_folder(folder.path()), Err(FilesError::NotEmpty { .. })));
+        assert!(matches!(write_story(folder.path(), &busy_story(), None), Err(FilesError::NotEmpty { .. })));
+        assert_eq!(names(folder.path()), before);
+        let file = folder.path().join(RESULT);
+        assert!(matches!(check_folder(&file), Err(FilesError::NotAFolder { .. })));
+    }
+
+    #[test]
+    fn looking_at_a_folder_creates_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = folder.path().join("new");
+        check_folder(&run).expect("may be used");
+        assert!(!run.exists());
+    }
+
+    #[test]
+    fn a_file_that_fails_half_way_is_not_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let failed = whole_file(folder.path(), "x", |file| {
+            file.write_all(b"half")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        assert_eq!(
+            failed.expect_err("failed").to_string(),
+            format!("cannot write {}: the disk is full", folder.path().join("x").display())
+        );
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+}
