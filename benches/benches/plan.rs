@@ -12,7 +12,7 @@ fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("scenario");
     group.throughput(Throughput::Bytes(SMOKE.len() as u64));
     group.bench_function("parse_smoke", |b| {
-        b.iter(|| scenario::parse("smoke.toml", black_box(SMOKE), &[]).is_ok())
+        b.iter(|| scenario::parse("smoke.toml", black_box(SMOKE), &[]).is_ok());
     });
     group.finish();
 }

@@ -56,14 +56,14 @@ fn reach(name: &str, follow: Follow) -> BTreeSet<&'static str> {
     let mut reached = BTreeSet::new();
     let mut next = VecDeque::from([&member(name).id]);
     while let Some(id) = next.pop_front() {
-        for dependency in &nodes.get(id).unwrap().deps {
+        for dependency in &nodes.get(id).expect("every package is a node").deps {
             let shipped = dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development);
             if (shipped || follow == Follow::All) && reached.insert(&dependency.pkg) {
                 next.push_back(&dependency.pkg);
             }
         }
     }
-    reached.into_iter().map(|id| *names.get(id).unwrap()).collect()
+    reached.into_iter().map(|id| *names.get(id).expect("every package has a name")).collect()
 }
 
 #[test]

@@ -302,8 +302,8 @@ mod tests {
         let list = PairList { pending: vec![request("r1", "Box\u{1b}[2J")], paired: vec![paired] };
         insta::assert_snapshot!(list_text(&list, 61_000), @r"
         Pending (1)
-        Request  Device  Name             Roles     Scopes         IP           Age   Flags
-        r1       d1      Box\u{1b}[2J     operator  operator.read  203.0.113.7  60 s
+        Request  Device  Name          Roles     Scopes         IP           Age   Flags
+        r1       d1      Box\u{1b}[2J  operator  operator.read  203.0.113.7  60 s
 
         Paired (1)
         Device  Name  Roles          Scopes          Tokens                   IP

@@ -203,3 +203,82 @@ fn clamp_whole(params: &mut Value, pointer: &str, max: u64) {
         *number = Value::from(whole.min(max));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AuthConfig, Secret};
+    use crate::policy::locality::{TrustedProxies, locate};
+    use crate::profile::ARTICLE;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    /// What is wrong with a request, in the order of the table, with the cause each is refused for.
+    const FAULTS: [(&str, &str); 9] = [
+        ("an unknown key", "invalid-params"),
+        ("protocol 4 only", "protocol-mismatch"),
+        ("an unknown role", "invalid-role"),
+        ("a foreign origin", "origin-not-allowed"),
+        ("another device's id", "device-id-mismatch"),
+        ("a stale signature", "device-signature-stale"),
+        ("a blank nonce", "device-nonce-missing"),
+        ("another nonce", "device-nonce-mismatch"),
+        ("a bad signature", "device-signature"),
+    ];
+
+    fn cause(faults: &[bool; 9], token: &str) -> Option<&'static str> {
+        let [key, protocol, role, origin, id, stale, blank, nonce, _] = *faults;
+        let public = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
+        let device_id = protocol::device_id(&public);
+        let mut params = json!({
+            "minProtocol": if protocol { 4 } else { 3 }, "maxProtocol": 4,
+            "client": {"id": "webchat", "version": "1", "platform": "linux", "mode": "webchat"},
+            "role": if role { "admin" } else { "operator" },
+            "device": {
+                "id": if id { device_id.to_uppercase() } else { device_id },
+                "publicKey": base64url(&public), "signature": "AAAA",
+                "signedAt": if stale { 1 } else { NOW },
+                "nonce": if blank { " " } else if nonce { "other" } else { "nonce" },
+            },
+            "auth": {"token": token},
+        });
+        if key {
+            params["bogus"] = json!(1);
+        }
+        let http = HttpFacts {
+            host: Some("localhost".to_owned()),
+            origin: Some(if origin { "https://evil.example" } else { "http://localhost:1" }.to_owned()),
+            ..HttpFacts::from_peer([127, 0, 0, 1].into())
+        };
+        let rules = Rules {
+            profile: &ARTICLE,
+            auth: AuthConfig::Token(Secret::new("shared")),
+            trusted_proxies: TrustedProxies::default(),
+            allow_real_ip_fallback: false,
+            allowed_origins: Vec::new(),
+            pending_ttl_ms: 300_000,
+            defect: None,
+        };
+        let locality = locate(&ARTICLE, &rules.trusted_proxies, false, &http);
+        screen(&rules, &http, locality, params, "nonce", NOW).err().map(|refusal| refusal.cause)
+    }
+
+    fn base64url(key: &[u8; 32]) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key)
+    }
+
+    proptest! {
+        /// Whatever else is wrong, a credential included, the first row that applies decides.
+        #[test]
+        fn the_first_row_that_applies_decides(mut faults: [bool; 9], token in "shared|wrong") {
+            // The proof is never a good one here; good ones are in `device_proof`.
+            faults[8] = true;
+            let first = faults.iter().position(|fault| *fault).unwrap();
+            let (fault, expected) = FAULTS[first];
+            prop_assert_eq!(cause(&faults, &token), Some(expected), "{}", fault);
+        }
+    }
+}

@@ -576,3 +576,7 @@ pub fn revoke(
     };
     Ok((result, Effects { entry: Change::Put(Box::new(entry)), ..Effects::default() }))
 }
+
+#[cfg(test)]
+#[path = "pairing_tests.rs"]
+mod tests;

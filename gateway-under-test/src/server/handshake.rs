@@ -134,12 +134,16 @@ async fn decide(
     facts: &Facts<'_>,
     nonce: &str,
 ) -> Result<Grant, Failure> {
-    let message = match socket.next().await {
-        Incoming::Message(message) => message,
-        Incoming::Close(frame) => return Err(Failure::ClosedByClient(frame.map_or(1005, |(code, _)| code))),
-        Incoming::Ended => return Err(Failure::Ended),
-        Incoming::TooBig => return Err(Refusal::too_big().into()),
-        Incoming::Broken(code) => return Err(Refusal::silent(code, "", "not-websocket").into()),
+    let message = loop {
+        match socket.next().await {
+            Incoming::Message(message) => break message,
+            // A challenge is too short to make a backlog.
+            Incoming::CaughtUp => {}
+            Incoming::Close(frame) => return Err(Failure::ClosedByClient(frame.map_or(1005, |(code, _)| code))),
+            Incoming::Ended => return Err(Failure::Ended),
+            Incoming::TooBig => return Err(Refusal::too_big().into()),
+            Incoming::Broken(code) => return Err(Refusal::silent(code, "", "not-websocket").into()),
+        }
     };
     let request = match Frame::decode(&message) {
         Ok(Frame::Request(request)) => request,

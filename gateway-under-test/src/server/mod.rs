@@ -49,7 +49,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
 use crate::policy::locality::TrustedProxies;
 use crate::policy::{PairingEvent, Rules};
-use crate::profile::Profile;
+use crate::profile::{Profile, StoreRead};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::files::Files;
 use crate::store::{Core, LoadError, Observer, Store, StoreError};
@@ -368,10 +368,12 @@ async fn accept(
             biased;
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            _ = signals.hangup.recv() => {
-                let gateway = Arc::clone(gateway);
-                tasks.spawn(async move { reload(&gateway).await });
-            }
+            _ = signals.hangup.recv() => match gateway.rules.profile.store_read {
+                StoreRead::StartAndReload => {
+                    let gateway = Arc::clone(gateway);
+                    tasks.spawn(async move { reload(&gateway).await });
+                }
+            },
             _ = tick.tick() => gateway.sessions.broadcast(event::TICK, &json!({"ts": wall_ms()}), false),
             accepted = listener.accept() => admit(gateway, &mut tasks, accepted).await,
             Some(_) = tasks.join_next() => {}
@@ -409,6 +411,8 @@ async fn admit(
     tasks: &mut JoinSet<()>,
     accepted: std::io::Result<(TcpStream, SocketAddr)>,
 ) {
+    // Finished tasks are let go even while connections come without a pause.
+    while tasks.try_join_next().is_some() {}
     match accepted {
         Ok((stream, peer)) => {
             let gateway = Arc::clone(gateway);

@@ -96,8 +96,8 @@ fn parse<T: DeserializeOwned>(
     shape: Params,
     params: Option<&RawValue>,
 ) -> Result<T, Box<ErrorShape>> {
-    // Absent parameters are an empty object to OpenClaw's handlers.
-    let text = params.map_or("{}", RawValue::get);
+    // Absent parameters, and null, are an empty object to OpenClaw's handlers.
+    let text = params.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}");
     let wrong = |text: String| invalid(format!("invalid {name} params: {text}"));
     let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     schema::validate(gateway.rules.profile, shape, &value).map_err(wrong)?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use protocol::Close;
 use protocol::close::{code, reason};
 use protocol::pairing::{Shutdown, event};
@@ -10,6 +12,9 @@ use super::Gateway;
 use super::rpc::{self, Caller};
 use super::sessions::Inlet;
 use super::socket::{Incoming, Socket};
+
+/// Requests of one session in progress at once; further ones wait in the socket.
+const SERVING_MAX: usize = 256;
 
 /// Who the session belongs to.
 #[derive(Debug)]
@@ -24,6 +29,9 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
     tokio::pin!(draining);
     let outlet = inlet.outlet();
     let linger = gateway.durations.linger;
+    // Requests of one session are served side by side, as Node does: approvals that arrive together then share a commit
+    // instead of waiting for one another's.
+    let mut serving = FuturesUnordered::new();
     loop {
         tokio::select! {
             // Order matters: a session that must go is not served first.
@@ -45,22 +53,25 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
                 return code::POLICY;
             }
             Some(text) = inlet.next(), if !socket.is_backlogged() => socket.send(text),
-            incoming = socket.next() => match incoming {
-                Incoming::Message(message) => {
-                    let caller = Caller { role: &who.role, scopes: &who.scopes };
-                    let response = rpc::serve(gateway, caller, &message).await;
-                    // Events of what was just done go out before its answer.
-                    while let Some(text) = inlet.try_next() {
-                        socket.send(text);
-                    }
-                    if let Some(text) = response {
-                        socket.send(text);
-                    }
+            Some(response) = serving.next() => {
+                // Events of what was just done go out before its answer.
+                while let Some(text) = inlet.try_next() {
+                    socket.send(text);
                 }
+                if let Some(text) = response {
+                    socket.send(text);
+                }
+            }
+            incoming = socket.next(), if serving.len() < SERVING_MAX => match incoming {
+                Incoming::Message(message) => serving.push(async move {
+                    let caller = Caller { role: &who.role, scopes: &who.scopes };
+                    rpc::serve(gateway, caller, &message).await
+                }),
                 Incoming::Close(frame) => {
                     socket.finish(linger).await;
                     return frame.map_or(1005, |(code, _)| code);
                 }
+                Incoming::CaughtUp => {}
                 Incoming::Ended => return code::ABNORMAL,
                 Incoming::TooBig => {
                     socket.close(&Close::cut(code::TOO_BIG, ""), linger).await;

@@ -78,6 +78,8 @@ pub(super) enum Incoming {
     TooBig,
     /// Something that is not WebSocket; the code says what RFC 6455 calls it.
     Broken(u16),
+    /// Nothing came, but the socket is no longer backlogged: queues that were left alone may be emptied into it again.
+    CaughtUp,
 }
 
 /// One end of a WebSocket.
@@ -126,7 +128,8 @@ impl Socket {
     pub(super) async fn next(&mut self) -> Incoming {
         loop {
             let mut interest = None;
-            if !self.is_backlogged() {
+            let was_backlogged = self.is_backlogged();
+            if !was_backlogged {
                 if self.failed {
                     return Incoming::Broken(1002);
                 }
@@ -167,6 +170,9 @@ impl Socket {
             if self.transfer(interest).await.is_err() {
                 self.failed = true;
                 return Incoming::Ended;
+            }
+            if was_backlogged && !self.is_backlogged() {
+                return Incoming::CaughtUp;
             }
         }
     }
@@ -222,7 +228,7 @@ impl Socket {
             self.flush().await?;
             while !self.failed {
                 match self.next().await {
-                    Incoming::Message(_) | Incoming::TooBig | Incoming::Broken(_) => {}
+                    Incoming::Message(_) | Incoming::TooBig | Incoming::Broken(_) | Incoming::CaughtUp => {}
                     Incoming::Close(_) | Incoming::Ended => return self.flush().await,
                 }
             }
@@ -240,9 +246,10 @@ impl Socket {
 
     /// Reads to the end without looking.
     async fn discard(&mut self) -> io::Result<()> {
-        let mut buffer = [0_u8; READ_BYTES];
         loop {
             self.stream.readable().await?;
+            // Not held over an await: it would be part of every connection's task.
+            let mut buffer = [0_u8; READ_BYTES];
             match self.stream.try_read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}

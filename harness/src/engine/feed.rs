@@ -1,12 +1,14 @@
 //! What reactors, operators and the nemesis share with the run: where records go, and when to stop.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
 use crate::history::Record;
 use crate::observation::Outcome;
+use crate::plan::Nanos;
 
 /// Where records go. Cloned freely; never blocks. The channel is not bounded: every record is kept in the history anyway,
 /// so a bound would only move the memory.
@@ -14,6 +16,27 @@ use crate::observation::Outcome;
 pub struct Feed {
     records: mpsc::UnboundedSender<Record>,
     progress: Arc<Progress>,
+    open: Arc<OpenRecords>,
+}
+
+/// When operations and faults began that have no record yet, each with a number to tell them apart.
+#[derive(Debug, Default)]
+struct OpenRecords {
+    began: Mutex<BTreeSet<(Nanos, u64)>>,
+    next: AtomicU64,
+}
+
+/// Says that an operation or a fault is under way; dropped when its record has been handed over.
+#[derive(Debug)]
+pub struct Underway {
+    open: Arc<OpenRecords>,
+    key: (Nanos, u64),
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.open.began.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 impl Feed {
@@ -21,7 +44,7 @@ impl Feed {
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Record>) {
         let (records, receiver) = mpsc::unbounded_channel();
-        (Self { records, progress: Arc::new(Progress::default()) }, receiver)
+        (Self { records, progress: Arc::default(), open: Arc::default() }, receiver)
     }
 
     /// Counts a record and hands it over. A run that has stopped listening loses it on purpose.
@@ -30,6 +53,21 @@ impl Feed {
             self.progress.count(&attempt.outcome);
         }
         let _ = self.records.send(record);
+    }
+
+    /// Notes that something began at `at` whose record comes later. To be called before the gateway can notice it.
+    #[must_use]
+    pub fn begin(&self, at: Nanos) -> Underway {
+        let key = (at, self.open.next.fetch_add(1, Ordering::Relaxed));
+        self.open.began.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        Underway { open: Arc::clone(&self.open), key }
+    }
+
+    /// Until when the records that were handed over tell everything: the start of the oldest thing under way.
+    #[must_use]
+    pub fn complete_until(&self) -> Nanos {
+        let began = self.open.began.lock().unwrap_or_else(PoisonError::into_inner);
+        began.first().map_or(Nanos::MAX, |(at, _)| *at)
     }
 
     /// Counters for a progress display.
@@ -77,4 +115,24 @@ pub enum StopPhase {
     Leaving,
     /// Cut everything now.
     Cut,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_tell_everything_until_the_oldest_thing_under_way() {
+        let (feed, _records) = Feed::new();
+        assert_eq!(feed.complete_until(), Nanos::MAX);
+        let (late, early) = (feed.begin(7), feed.begin(3));
+        let twin = feed.begin(3);
+        assert_eq!(feed.complete_until(), 3);
+        drop(early);
+        assert_eq!(feed.complete_until(), 3, "its twin goes on");
+        drop(twin);
+        assert_eq!(feed.complete_until(), 7);
+        drop(late);
+        assert_eq!(feed.complete_until(), Nanos::MAX);
+    }
 }

@@ -14,5 +14,5 @@ pub mod feed;
 pub mod reactor;
 pub mod script;
 
-pub use feed::{Feed, Progress, StopPhase};
+pub use feed::{Feed, Progress, StopPhase, Underway};
 pub use reactor::{Reactor, ReactorOutput};

@@ -38,10 +38,12 @@ pub async fn run(
             status = process.wait() => return Err(process.died(status?)),
             () = tokio::time::sleep_until(clock.instant(fault.at)) => {}
         }
+        let began = clock.now();
+        let _underway = feed.begin(began);
         let mut record = Fault {
             name: fault.name.clone(),
             kind: fault.kind,
-            began: clock.now(),
+            began,
             ended: None,
             restart: None,
         };

@@ -13,7 +13,7 @@ use super::decision::{Decision, decide};
 use super::session::{Lost, NoSession, OperatorIdentity, OperatorSession};
 use crate::client::DeviceKey;
 use crate::clock::{Clock, nanos};
-use crate::engine::Feed;
+use crate::engine::{Feed, Underway};
 use crate::history::{Notice, Operation, OperationEnd, OperationKind, Record};
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Nanos, Notices, OperatorPlan, Plan};
@@ -53,7 +53,7 @@ pub struct Desk {
     requests_by_client: HashMap<ClientId, u32>,
     due: BTreeSet<(Nanos, String)>,
     decisions: HashMap<String, (ClientId, bool)>,
-    in_flight: HashMap<String, Operation>,
+    in_flight: HashMap<String, (Operation, Underway)>,
     listing: Option<String>,
 }
 
@@ -169,7 +169,7 @@ impl Desk {
     fn lose_session(&mut self) {
         self.session = None;
         self.listing = None;
-        for (_, operation) in self.in_flight.drain() {
+        for (_, (operation, _underway)) in self.in_flight.drain() {
             if let OperationKind::Approve { request_id } | OperationKind::Reject { request_id } = &operation.kind {
                 self.seen.remove(request_id);
             }
@@ -233,22 +233,23 @@ impl Desk {
         } else {
             (method::REJECT, OperationKind::Reject { request_id: request_id.clone() })
         };
-        let mut operation = Operation {
+        let invoked = self.context.clock.now();
+        let underway = self.context.feed.begin(invoked);
+        let operation = Operation {
             operator: self.position,
             client: Some(client),
             kind,
-            invoked: self.context.clock.now(),
+            invoked,
             end: OperationEnd::Unknown,
         };
         let session = self.session.as_mut().ok_or(Lost)?;
         match session.request(name, &RequestIdParams { request_id: request_id.clone() }).await {
             Ok(id) => {
-                self.in_flight.insert(id, operation);
+                self.in_flight.insert(id, (operation, underway));
                 Ok(())
             }
             Err(lost) => {
-                // Part of it may have been sent.
-                operation.end = OperationEnd::Unknown;
+                // Part of it may have been sent: its end stays unknown.
                 self.seen.remove(&request_id);
                 self.context.feed.push(Record::Operation(operation));
                 Err(lost)
@@ -276,7 +277,7 @@ impl Desk {
                     for pending in list.map(|list| list.pending).unwrap_or_default() {
                         self.notice(&pending, now);
                     }
-                } else if let Some(mut operation) = self.in_flight.remove(&*response.id) {
+                } else if let Some((mut operation, _underway)) = self.in_flight.remove(&*response.id) {
                     operation.end = match response.error {
                         None if response.ok => OperationEnd::Done { at: now, token: None },
                         error => OperationEnd::Refused {

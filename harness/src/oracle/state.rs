@@ -257,7 +257,7 @@ impl Model {
                 }
             }
             Act::Rotate { role, scopes, token, end } => {
-                rotate(state, op, role, scopes, token, end, fit, next)
+                rotate(state, op, role, scopes, token, end, fit, next);
             }
             Act::Revoke { role, end } => revoke(state, role, end, next),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, addresses, schedule};
 use crate::scenario::{
-    COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, show_duration, unknown_profile,
+    COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, unknown_profile,
 };
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
@@ -48,16 +48,8 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     }
     gateway.defect.clone_from(&overrides.defect);
     let max_time = overrides.max_time.unwrap_or(scenario.max_time);
-    if let Some(duration) = scenario.duration
-        && max_time < duration
-    {
-        let message = format!(
-            "--max-time {} ends the run before the scenario's duration {}",
-            show_duration(max_time),
-            show_duration(duration)
-        );
-        refuse(message, Some(format!("at least {}", show_duration(duration))));
-    } else if max_time.is_zero() {
+    // Shorter than the scenario's duration is the user's choice here: the run is cut there, kept and marked invalid.
+    if max_time.is_zero() {
         refuse("--max-time 0 leaves no time to run".to_owned(), None);
     }
     let time_scale = overrides.time_scale.unwrap_or(scenario.time_scale);

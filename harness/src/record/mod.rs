@@ -9,7 +9,7 @@
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
 //! | [`result`], [`schema`] | the whole, and its JSON Schema |
-//! | [`violations`], [`redact`] | mismatches with their device's history, without secrets |
+//! | [`mod@violations`], [`redact`] | mismatches with their device's history, without secrets |
 
 pub mod approvals;
 pub mod by_client;

@@ -202,6 +202,9 @@ pub fn assemble(plan: &Plan, history: &History, judgement: &Judgement, facts: &R
     };
     let sums = sums(history, judgement, facts, &result, &by_client);
     result.validity = validity(&result, history, &plan.validity, facts.max_time_hit, &sums);
+    if result.ended_by == EndedBy::Scenario {
+        result.validity.add_missing_faults(plan, history);
+    }
     result.thresholds = evaluate(&plan.thresholds, &result);
     result.validity.add_thresholds(&result.thresholds);
     result.verdict = result.judge();

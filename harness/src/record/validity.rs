@@ -11,7 +11,7 @@ use super::result::RunResult;
 use super::thresholds::MissingMetric;
 use crate::history::History;
 use crate::observation::{DropReason, Outcome};
-use crate::plan::ValidityBudget;
+use crate::plan::{Plan, ValidityBudget};
 
 /// The generator's own error, against the scenario's budget.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +66,8 @@ pub enum InvalidKind {
     Indeterminate,
     /// The run's wall-clock limit ended it.
     MaxTime,
+    /// A planned fault never happened, because every client had ended before.
+    FaultMissing,
     /// A threshold's metric has no samples, or does not exist.
     ThresholdWithoutSamples,
 }
@@ -150,6 +152,20 @@ impl Validity {
             if let Some(missing @ (MissingMetric::NoSamples | MissingMetric::Unknown)) = threshold.note {
                 let text = format!("threshold `{}`: {}", threshold.rule, missing.words());
                 self.add(InvalidKind::ThresholdWithoutSamples, text);
+            }
+        }
+    }
+
+    /// Adds the planned faults that never happened in a run that came to its own end: what it was to show, it did not.
+    pub fn add_missing_faults(&mut self, plan: &Plan, history: &History) {
+        for fault in &plan.faults {
+            if !history.faults.iter().any(|happened| happened.name == fault.name) {
+                let text = format!(
+                    "fault `{}`, planned at {}, did not happen: every client had ended before",
+                    fault.name,
+                    time(micros(fault.at))
+                );
+                self.add(InvalidKind::FaultMissing, text);
             }
         }
     }

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use super::json;
 use crate::history::History;
-use crate::plan::Plan;
 use crate::record::{HlogError, IntervalSamples, RunFacts, RunResult, Violations, write_hlog};
 
 /// Name of the result.
@@ -51,8 +50,6 @@ pub enum FilesError {
 /// What goes into the folder of a run.
 #[derive(Debug)]
 pub struct RunFiles<'a> {
-    /// The plan; nothing of it is written yet.
-    pub plan: &'a Plan,
     /// The history, for the interval log.
     pub history: &'a History,
     /// The result.
@@ -152,7 +149,6 @@ mod tests {
         write(
             folder,
             &RunFiles {
-                plan: &story.plan,
                 history: &story.history,
                 result: &result,
                 facts: &story.facts,

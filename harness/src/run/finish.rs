@@ -3,7 +3,7 @@
 use super::gateway::Up;
 use super::load::Loaded;
 use super::{RunError, RunOptions, RunOutcome, RunTarget, resources};
-use crate::observation::TranscriptLine;
+use crate::observation::{Observation, TranscriptLine};
 use crate::oracle::{Judgement, Oracle, Verdict};
 use crate::plan::{ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
 use crate::record::exit_code::ExitCode;
@@ -44,7 +44,6 @@ pub fn finish(
     report::files::write(
         &options.out,
         &RunFiles {
-            plan,
             history: &loaded.history,
             result: &result,
             facts: &facts,
@@ -73,14 +72,31 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         own_rss_max_bytes: resources::own().rss_max_bytes,
         gateway_cpu: loaded.gateway_usage.map(|usage| usage.cpu),
         gateway_rss_max: loaded.gateway_usage.map(|usage| usage.rss_max_bytes),
-        attempts_booked: None,
+        attempts_booked: Some(loaded.attempts_booked),
         interrupted: loaded.end.interrupted,
         max_time_hit: loaded.end.max_time_hit,
-        failed: loaded.end.failed.as_ref().map(ToString::to_string),
+        failed: loaded.end.failed.as_ref().map(ToString::to_string).or_else(|| no_gateway(options, loaded)),
         fail_fast_hit: loaded.end.fail_fast_hit,
         run_duration_ns: loaded.history.ended,
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
+}
+
+/// Why a foreign target is no gateway, when not one attempt was challenged.
+fn no_gateway(options: &RunOptions, loaded: &Loaded) -> Option<String> {
+    let RunTarget::Foreign(foreign) = &options.target else { return None };
+    let started: Vec<&Observation> =
+        loaded.history.attempts.iter().filter(|attempt| attempt.stamps.started.is_some()).collect();
+    if started.iter().any(|attempt| attempt.stamps.challenged.is_some()) {
+        return None;
+    }
+    let example = started.first()?;
+    Some(format!(
+        "no gateway answered at {}: of {} attempts none was challenged; the first one: {}",
+        foreign.url,
+        started.len(),
+        crate::operator::session::describe(&example.outcome)
+    ))
 }
 
 /// A foreign gateway whose configuration the scenario does not declare may have any secret, proxies and origins: what

@@ -18,12 +18,12 @@ use crate::engine::reactor::Assignment;
 use crate::engine::{Feed, Reactor, ReactorOutput, StopPhase};
 use crate::history::History;
 use crate::nemesis;
-use crate::observation::TranscriptLine;
+use crate::observation::{Observation, TranscriptLine};
 use crate::operator::Desk;
 use crate::operator::desk::{self, DeskContext};
 use crate::oracle::{Oracle, Verdict};
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, OracleMode, Plan};
+use crate::plan::{ClientId, Nanos, OracleMode, Plan};
 use crate::target::{GatewayProcess, TargetError};
 
 /// How long attempts in progress may go on after an interrupt before they are cut.
@@ -43,6 +43,8 @@ pub struct Loaded {
     pub transcripts: HashMap<(ClientId, u32), Vec<TranscriptLine>>,
     /// Secrets to be removed from everything that is written.
     pub secrets: HashSet<String>,
+    /// Attempts that the engine counted, to be compared with the history.
+    pub attempts_booked: u64,
     /// Reactors that took part.
     pub reactors: usize,
     /// How it ended.
@@ -174,9 +176,14 @@ pub async fn load(
                 }
                 _ = judging.tick(), if options.fail_fast && !end.fail_fast_hit => {
                     if history.attempts.len() > judged {
+                        // In this order: what was handed over before the look is in the history after it.
+                        let complete_until = feed.complete_until();
+                        while let Ok(record) = records.try_recv() {
+                            history.push(record);
+                        }
                         judged = history.attempts.len();
                         history.ended = clock.now();
-                        if has_mismatch(&oracle, &history) {
+                        if has_mismatch(&oracle, &history, complete_until) {
                             end.fail_fast_hit = true;
                             stop.send_replace(StopPhase::Leaving);
                         }
@@ -206,6 +213,7 @@ pub async fn load(
         clock,
         transcripts: output.transcripts,
         secrets: output.secrets,
+        attempts_booked: progress.attempted.load(Ordering::Relaxed),
         reactors: count,
         end,
         own_cpu: resources::own().cpu.saturating_sub(own_before.cpu),
@@ -282,10 +290,22 @@ async fn tend(
     }
 }
 
-fn has_mismatch(oracle: &Oracle<'_>, history: &History) -> bool {
+/// Whether the history has a mismatch already. What ended after `complete_until` cannot be judged yet: the operation or
+/// fault that explains it may have no record.
+fn has_mismatch(oracle: &Oracle<'_>, history: &History, complete_until: Nanos) -> bool {
     let judgement = oracle.judge(history);
-    !judgement.session_ends.is_empty()
-        || judgement.attempts.iter().any(|verdict| matches!(verdict, Verdict::Mismatch(_)))
+    let ended_early = |attempt: &Observation| attempt.stamps.last().is_some_and(|last| last < complete_until);
+    let session_lost = judgement
+        .session_ends
+        .iter()
+        .filter_map(|finding| history.session_ends.get(finding.session_end))
+        .any(|end| end.at < complete_until);
+    session_lost
+        || history
+            .attempts
+            .iter()
+            .zip(&judgement.attempts)
+            .any(|(attempt, verdict)| matches!(verdict, Verdict::Mismatch(_)) && ended_early(attempt))
 }
 
 fn advance(phase: &mut StopPhase, to: StopPhase) -> bool {

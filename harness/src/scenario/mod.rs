@@ -43,16 +43,16 @@ pub use diagnostic::{Diagnostic, render};
 pub use gateway::PROFILES;
 pub(crate) use gateway::unknown_profile;
 pub use metric::{Unit, metrics, unit};
-pub use quantity::{Malformed, duration};
 pub(crate) use quantity::show as show_duration;
+pub use quantity::{Malformed, duration};
 
 use crate::plan::{
     DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Threshold, ValidityBudget,
 };
 use diagnostic::Sink;
-use sha2::{Digest as _, Sha256};
 use document::{Span, Value};
 use reader::{Fields, count, number, plain_text, positive_duration, share, text, whole, word};
+use sha2::{Digest as _, Sha256};
 
 /// Most clients a scenario may have, in a cohort and in all.
 pub const COUNT_MAX: u32 = 1_000_000;

@@ -10,47 +10,47 @@ use serde_json::Value;
 const WITHIN: Duration = Duration::from_secs(300);
 
 /// The binary under test.
-pub fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_pairstorm"))
 }
 
 /// Root of the repository, where the shipped scenarios are.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
 }
 
 /// A shipped scenario.
-pub fn scenario(name: &str) -> String {
+pub(crate) fn scenario(name: &str) -> String {
     root().join("scenarios").join(name).display().to_string()
 }
 
 /// A finished command.
-pub struct Finished {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Finished {
     /// Everything it said, for assertion messages.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         format!("exit code {:?}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr)
     }
 
     /// Stdout as `result.json`.
-    pub fn result(&self) -> Value {
+    pub(crate) fn result(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.said()))
     }
 }
 
 /// Runs `pairstorm` in `folder` to its end.
-pub fn pairstorm(folder: &Path, arguments: &[&str]) -> Finished {
+pub(crate) fn pairstorm(folder: &Path, arguments: &[&str]) -> Finished {
     let child = start(folder, arguments);
     finish(child)
 }
 
 /// Starts `pairstorm` in `folder`.
-pub fn start(folder: &Path, arguments: &[&str]) -> Child {
+pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Child {
     Command::new(binary())
         .args(arguments)
         .current_dir(folder)
@@ -62,7 +62,7 @@ pub fn start(folder: &Path, arguments: &[&str]) -> Child {
 }
 
 /// Waits for a command, and kills it when it hangs.
-pub fn finish(child: Child) -> Finished {
+pub(crate) fn finish(child: Child) -> Finished {
     let id = child.id();
     let (done, watching) = std::sync::mpsc::channel::<()>();
     let watchdog = std::thread::Builder::new()
@@ -86,19 +86,19 @@ pub fn finish(child: Child) -> Finished {
 }
 
 /// A scratch folder.
-pub fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
 /// Writes a file into a folder and gives its path.
-pub fn write(folder: &Path, name: &str, text: &str) -> String {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, text).expect("a file");
     path.display().to_string()
 }
 
 /// Processes whose command line mentions `needle`.
-pub fn processes_with(needle: &str) -> Vec<String> {
+pub(crate) fn processes_with(needle: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("procfs").flatten() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();

@@ -1,14 +1,13 @@
 //! The main job: a scenario against the in-repo gateway, started and stopped by the harness.
 
-mod common;
 
 use std::path::Path;
 
-use common::{pairstorm, root, scenario, scratch};
+use crate::common::{pairstorm, root, scenario, scratch};
 use serde_json::Value;
 
 /// A run of the smoke scenario, scaled down for an unoptimised build, with a state folder of its own.
-fn smoke(folder: &Path, more: &[&str]) -> common::Finished {
+fn smoke(folder: &Path, more: &[&str]) -> crate::common::Finished {
     let smoke = scenario("smoke.toml");
     let mut arguments = vec!["run", smoke.as_str(), "--clients", "300", "--json", "--out", "run"];
     arguments.extend(more);

@@ -1,11 +1,10 @@
 //! Bad input: a clear message with a position where there is one, the right exit code, nothing left behind.
 
-mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use common::{pairstorm, scenario, scratch, write};
+use crate::common::{pairstorm, scenario, scratch, write};
 
 const GOOD: &str = r#"
 name = "small"
@@ -147,7 +146,7 @@ fn a_target_that_is_no_gateway() {
 }
 
 /// Runs the expectations-only scenario against a server that answers every connection with `answer` and ends it.
-fn against_server(answer: &'static [u8]) -> (serde_json::Value, common::Finished) {
+fn against_server(answer: &'static [u8]) -> (serde_json::Value, crate::common::Finished) {
     let folder = scratch();
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = server.local_addr().expect("an address").port();
@@ -164,7 +163,7 @@ fn against_server(answer: &'static [u8]) -> (serde_json::Value, common::Finished
     against(folder.path(), port)
 }
 
-fn against(folder: &std::path::Path, port: u16) -> (serde_json::Value, common::Finished) {
+fn against(folder: &std::path::Path, port: u16) -> (serde_json::Value, crate::common::Finished) {
     let expectations = scenario("expectations-only.toml");
     let target = format!("ws://127.0.0.1:{port}/");
     let arguments =

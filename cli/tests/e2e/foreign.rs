@@ -1,12 +1,11 @@
 //! Somebody else's gateway: loaded only with leave, and left as it was.
 
-mod common;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{binary, finish, scenario, scratch, write};
+use crate::common::{binary, finish, scenario, scratch, write};
 use serde_json::Value;
 
 /// A gateway that the run did not start.
@@ -43,7 +42,7 @@ impl Drop for Gateway {
     }
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> common::Finished {
+fn run(folder: &Path, arguments: &[&str]) -> crate::common::Finished {
     let child = Command::new(binary())
         .args(arguments)
         .current_dir(folder)

@@ -1,11 +1,10 @@
 //! The checks can fail: each deliberate fault of the gateway is caught, by the check meant for it.
 
-mod common;
 
-use common::{pairstorm, scenario, scratch};
+use crate::common::{pairstorm, scenario, scratch};
 
 /// Runs the smoke scenario with a defect and gives the number of mismatches of `kind`.
-fn caught(defect: &str, kind: &str) -> (u64, common::Finished) {
+fn caught(defect: &str, kind: &str) -> (u64, crate::common::Finished) {
     let folder = scratch();
     let smoke = scenario("smoke.toml");
     let arguments = ["run", &smoke, "--clients", "300", "--defect", defect, "--json", "--out", "run"];

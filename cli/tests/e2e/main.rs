@@ -1,0 +1,19 @@
+//! End-to-end tests: the real `pairstorm` binary, the real gateway as another process, real sockets on free ports.
+//!
+//! One test binary, so that the workspace is linked once for all of them.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected must stop; clippy exempts test functions, not their helpers"
+)]
+
+mod bad_input;
+mod common;
+mod defects;
+mod foreign;
+mod main_job;
+mod process;

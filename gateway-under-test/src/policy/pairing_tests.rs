@@ -1,0 +1,434 @@
+//! Tables and properties of pairing, on one device and a counter for names.
+
+use protocol::connect::AuthParams;
+use serde_json::json;
+
+use super::*;
+use crate::config::{AuthConfig, Secret};
+use crate::profile::ARTICLE;
+use proptest::prelude::*;
+
+const NOW: u64 = 1_800_000_000_000;
+
+#[derive(Default)]
+struct Counter(u32);
+
+impl Fresh for Counter {
+    fn request_id(&mut self) -> String {
+        self.0 += 1;
+        format!("request-{}", self.0)
+    }
+
+    fn token(&mut self) -> String {
+        self.0 += 1;
+        format!("token-{}", self.0)
+    }
+}
+
+fn rules(defect: Option<Defect>) -> Rules {
+    Rules {
+        profile: &ARTICLE,
+        auth: AuthConfig::Token(Secret::new("shared")),
+        trusted_proxies: Default::default(),
+        allow_real_ip_fallback: false,
+        allowed_origins: Vec::new(),
+        pending_ttl_ms: 300_000,
+        defect,
+    }
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A remote operator with the shared token.
+fn attempt(scopes: &[&str]) -> DeviceAttempt {
+    DeviceAttempt {
+        device_id: "device".to_owned(),
+        public_key: "key".to_owned(),
+        role: "operator".to_owned(),
+        scopes: strings(scopes),
+        client: serde_json::from_value(
+            json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}),
+        )
+        .unwrap(),
+        auth: AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() },
+        local: false,
+        client_ip: Some([203, 0, 113, 7].into()),
+    }
+}
+
+/// One device's part of a store.
+struct World {
+    rules: Rules,
+    entry: Option<DeviceEntry>,
+    pending: Option<PendingRequest>,
+    repairable: bool,
+    events: Vec<PairingEvent>,
+    now_ms: u64,
+    fresh: Counter,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(defect: Option<Defect>) -> Self {
+        Self {
+            rules: rules(defect),
+            entry: None,
+            pending: None,
+            repairable: false,
+            events: Vec::new(),
+            now_ms: NOW,
+            fresh: Counter::default(),
+        }
+    }
+
+    /// A device that an operator approved for these scopes.
+    fn approved(scopes: &[&str]) -> Self {
+        let mut world = Self::new();
+        world.refused(&attempt(scopes));
+        world.approve();
+        world.events.clear();
+        world
+    }
+
+    fn view(&self) -> DeviceView<'_> {
+        DeviceView { entry: self.entry.as_ref(), repairable: self.repairable, pending: self.pending.as_ref() }
+    }
+
+    fn apply(&mut self, effects: Effects) {
+        match effects.entry {
+            Change::Keep => {}
+            Change::Put(entry) => self.entry = Some(*entry),
+            Change::Drop => self.entry = None,
+        }
+        match effects.pending {
+            Change::Keep => {}
+            Change::Put(request) => self.pending = Some(*request),
+            Change::Drop => self.pending = None,
+        }
+        if effects.touch == Some(Touch::AskedAgain) {
+            self.pending.as_mut().unwrap().ts = self.now_ms;
+        }
+        self.events.extend(effects.events);
+    }
+
+    fn connect(&mut self, attempt: &DeviceAttempt) -> Result<Accepted, Refusal> {
+        let view = DeviceView {
+            entry: self.entry.as_ref(),
+            repairable: self.repairable,
+            pending: self.pending.as_ref(),
+        };
+        let admission = admit(&self.rules, attempt, &view, self.now_ms, &mut self.fresh);
+        self.apply(admission.effects);
+        admission.outcome
+    }
+
+    /// Reason and request id of a connect that must be refused for pairing.
+    fn refused(&mut self, attempt: &DeviceAttempt) -> (PairingReason, String) {
+        let refusal = self.connect(attempt).unwrap_err();
+        (refusal.pairing.unwrap(), refusal.request_id().unwrap().to_owned())
+    }
+
+    fn approve(&mut self) -> ApproveResult {
+        let id = self.pending.as_ref().unwrap().request_id.clone();
+        let view = DeviceView {
+            entry: self.entry.as_ref(),
+            repairable: self.repairable,
+            pending: self.pending.as_ref(),
+        };
+        let (result, effects) = approve(&self.rules, &view, &id, self.now_ms, &mut self.fresh).unwrap();
+        self.apply(effects);
+        result
+    }
+
+    fn entry(&mut self) -> &mut DeviceEntry {
+        self.entry.as_mut().unwrap()
+    }
+}
+
+#[test]
+fn the_first_reason_that_applies_is_given() {
+    let everything_differs = DeviceAttempt { role: "node".to_owned(), ..attempt(&["operator.admin"]) };
+    let mut world = World::new();
+    assert_eq!(world.refused(&everything_differs).0, PairingReason::NotPaired);
+
+    let mut world = World::approved(&["operator.read"]);
+    world.entry().platform = Some("darwin".to_owned());
+    assert_eq!(world.refused(&everything_differs).0, PairingReason::MetadataUpgrade);
+    world.entry().platform = Some(" LINUX ".to_owned());
+    assert_eq!(world.refused(&everything_differs).0, PairingReason::RoleUpgrade);
+    world.entry().roles = None;
+    world.entry().role = Some("node".to_owned());
+    assert_eq!(world.refused(&everything_differs).0, PairingReason::ScopeUpgrade);
+    world.entry().scopes = Some(strings(&["operator.admin"]));
+    assert!(world.connect(&everything_differs).is_ok());
+    world.entry().public_key = "another".to_owned();
+    assert_eq!(world.refused(&everything_differs).0, PairingReason::NotPaired);
+}
+
+#[test]
+fn metadata_is_compared_only_where_stored() {
+    let mut world = World::approved(&[]);
+    let mut asks = attempt(&[]);
+    asks.client.device_family = Some("Mac".to_owned());
+    assert!(world.connect(&asks).is_ok(), "a family that is not stored is not compared");
+    world.entry().device_family = Some("mac".to_owned());
+    assert!(world.connect(&asks).is_ok(), "case does not matter");
+    asks.client.device_family = None;
+    assert_eq!(world.refused(&asks).0, PairingReason::MetadataUpgrade, "stored, but not claimed");
+}
+
+#[test]
+fn a_legacy_entry_waits_for_a_load() {
+    let mut world = World::approved(&["operator.read"]);
+    world.entry().platform = None;
+    let (reason, waiting) = world.refused(&attempt(&["operator.read"]));
+    assert_eq!(reason, PairingReason::MetadataUpgrade);
+    world.repairable = true;
+    // The repair goes on with the next checks: here it is refused for its scopes, under a new request.
+    let (reason, next) = world.refused(&attempt(&["operator.write"]));
+    assert_eq!(reason, PairingReason::ScopeUpgrade);
+    assert_ne!(waiting, next);
+    assert_eq!(world.entry().platform.as_deref(), Some("linux"));
+    assert!(world.connect(&attempt(&["operator.read"])).is_ok());
+}
+
+#[test]
+fn a_waiting_request_grows_and_expires() {
+    let mut world = World::new();
+    let (_, id) = world.refused(&attempt(&["operator.read"]));
+    world.now_ms += 200_000;
+    let node = DeviceAttempt { role: "node".to_owned(), ..attempt(&["operator.write", "operator.read"]) };
+    assert_eq!(world.refused(&node).1, id);
+    let request = world.pending.clone().unwrap();
+    assert_eq!(request.roles, ["operator", "node"]);
+    assert_eq!(request.scopes, ["operator.read", "operator.write"]);
+    assert_eq!((request.role.as_deref(), request.ts), (Some("node"), world.now_ms));
+    assert_eq!(world.events.len(), 1, "only the first ask is broadcast");
+    // A plain repeat changes nothing but the time.
+    let view = world.view();
+    let again = admit(&world.rules, &node, &view, world.now_ms + 5, &mut Counter::default());
+    assert!(!again.effects.is_durable());
+    assert_eq!(again.effects.touch, Some(Touch::AskedAgain));
+
+    world.now_ms += 299_999;
+    assert_eq!(world.refused(&node).1, id);
+    world.now_ms += 300_000;
+    let gone = approve(&world.rules, &world.view(), &id, world.now_ms, &mut Counter::default());
+    assert_eq!(gone.unwrap_err().message, "unknown requestId");
+    assert_ne!(world.refused(&node).1, id);
+}
+
+#[test]
+fn another_key_replaces_the_request() {
+    let mut world = World::new();
+    let (_, id) = world.refused(&attempt(&[]));
+    let other = DeviceAttempt { public_key: "other".to_owned(), ..attempt(&[]) };
+    assert_ne!(world.refused(&other).1, id);
+    assert_eq!(world.pending.unwrap().public_key, "other");
+}
+
+#[test]
+fn approval_unites_and_voids_older_tokens() {
+    let mut world = World::approved(&["operator.write"]);
+    let first = world.entry().tokens["operator"].token.clone();
+    world.entry().tokens.insert("x".to_owned(), world_token("x"));
+    let node = DeviceAttempt { role: "node".to_owned(), ..attempt(&["operator.read"]) };
+    world.refused(&node);
+    world.approve();
+    let entry = world.entry().clone();
+    assert_eq!(entry.roles.as_deref(), Some(strings(&["operator", "node"]).as_slice()));
+    assert_eq!(entry.scopes(), ["operator.write", "operator.read"]);
+    assert_eq!(entry.approved_scopes.as_deref(), Some(entry.scopes()));
+    assert_eq!(entry.tokens["operator"].token, first, "its role was not asked");
+    assert_eq!(entry.tokens["node"].scopes, [""; 0]);
+    world.refused(&attempt(&["operator.admin"]));
+    world.approve();
+    let token = world.entry().tokens["operator"].clone();
+    assert_ne!(token.token, first);
+    assert_eq!(token.scopes, ["operator.admin", "operator.read", "operator.write"]);
+    assert_eq!((token.created_at_ms, token.rotated_at_ms), (NOW, Some(NOW)));
+}
+
+fn world_token(role: &str) -> TokenEntry {
+    issue(role, &[], None, NOW, &mut Counter(900))
+}
+
+#[test]
+fn a_revoked_device_with_the_secret_gets_a_new_token() {
+    let mut world = World::approved(&["operator.read", "operator.write"]);
+    let old = world.entry().tokens["operator"].token.clone();
+    let params = RevokeParams { device_id: "device".to_owned(), role: "operator".to_owned() };
+    let (_, effects) = revoke(&world.view(), &params, NOW).unwrap();
+    world.apply(effects);
+    let mut by_token = attempt(&["operator.read"]);
+    by_token.auth = AuthParams { device_token: Some(old.clone()), ..AuthParams::default() };
+    assert_eq!(world.connect(&by_token).unwrap_err().cause, "unauthorized");
+    let accepted = world.connect(&attempt(&["operator.read"])).unwrap();
+    assert_ne!(accepted.auth.device_token, Some(old));
+    assert_eq!(accepted.auth.scopes, ["operator.read"], "not united with the revoked one's");
+}
+
+#[test]
+fn defects_are_where_they_belong() {
+    let mut world = World::with(Some(Defect::AcceptUnpaired));
+    assert!(world.connect(&attempt(&["operator.admin"])).is_ok());
+    let mut world = World::with(Some(Defect::WrongReason));
+    let refusal = world.connect(&attempt(&[])).unwrap_err();
+    assert_eq!(refusal.error.unwrap().details.unwrap().reason.as_deref(), Some("scope-upgrade"));
+    assert_eq!(refusal.pairing, Some(PairingReason::NotPaired), "the log tells the truth");
+}
+
+/// Something that may happen to a device.
+#[derive(Debug, Clone)]
+enum Step {
+    Connect {
+        role: &'static str,
+        scopes: Vec<&'static str>,
+        local: bool,
+        shared: bool,
+        platform: &'static str,
+    },
+    Approve,
+    Reject,
+    Remove,
+    Rotate {
+        role: &'static str,
+        scopes: Option<Vec<&'static str>>,
+    },
+    Revoke {
+        role: &'static str,
+    },
+    Wait(u64),
+}
+
+fn some_step() -> impl Strategy<Value = Step> {
+    let role = || proptest::sample::select(vec!["operator", "node"]);
+    let scopes =
+        || proptest::sample::subsequence(vec!["operator.admin", "operator.read", "operator.write"], 0..=3);
+    let platform = proptest::sample::select(vec!["linux", "linux", "linux", "darwin"]);
+    prop_oneof![
+        6 => (role(), scopes(), any::<bool>(), proptest::bool::weighted(0.8), platform)
+            .prop_map(|(role, scopes, local, shared, platform)| Step::Connect { role, scopes, local, shared, platform }),
+        2 => Just(Step::Approve),
+        1 => Just(Step::Reject),
+        1 => Just(Step::Remove),
+        1 => (role(), proptest::option::of(scopes())).prop_map(|(role, scopes)| Step::Rotate { role, scopes }),
+        1 => role().prop_map(|role| Step::Revoke { role }),
+        1 => (0_u64..400_000).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Whatever happens before: who gets in was let in, and a refusal leaves what it says.
+    #[test]
+    fn nobody_gets_in_unapproved(steps in proptest::collection::vec(some_step(), 1..40)) {
+        let mut world = World::new();
+        for step in steps {
+            let pending = world.pending.clone();
+            match step {
+                Step::Connect { role, scopes, local, shared, platform } => {
+                    let mut asks = attempt(&scopes);
+                    asks.role = role.to_owned();
+                    asks.local = local;
+                    asks.client.platform = platform.to_owned();
+                    if !shared {
+                        let token = world.entry.as_ref().and_then(|entry| entry.tokens.get(role));
+                        asks.auth = AuthParams {
+                            device_token: Some(token.map_or_else(|| "none".to_owned(), |token| token.token.clone())),
+                            ..AuthParams::default()
+                        };
+                    }
+                    let before = world.entry.clone();
+                    match world.connect(&asks) {
+                        Ok(accepted) => {
+                            let entry = world.entry.as_ref().unwrap();
+                            prop_assert!(entry.has_role(role));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, entry.scopes(), &asks.scopes));
+                            let token = &entry.tokens[role];
+                            prop_assert!(!token.is_revoked());
+                            prop_assert_eq!(accepted.auth.device_token.as_ref(), Some(&token.token));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, &accepted.auth.scopes, &asks.scopes));
+                            match before {
+                                None => prop_assert!(local && shared, "an unknown remote device got in"),
+                                Some(before) => prop_assert!(before.has_role(role) && before.scopes() == entry.scopes()),
+                            }
+                        }
+                        Err(refusal) if refusal.pairing.is_some() => {
+                            // A device token covers its scopes, but binds neither platform nor approved role.
+                            let reason = refusal.pairing.unwrap();
+                            let upgrade = [PairingReason::MetadataUpgrade, PairingReason::RoleUpgrade].contains(&reason);
+                            prop_assert!(shared || upgrade, "{reason} with a device token");
+                            let request = world.pending.as_ref().unwrap();
+                            prop_assert_eq!(refusal.request_id(), Some(request.request_id.as_str()));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, &request.scopes, &asks.scopes));
+                            prop_assert_eq!(request.ts, world.now_ms);
+                            prop_assert_eq!(request.is_repair, world.entry.is_some());
+                            prop_assert_eq!(&world.entry, &before);
+                            if let Some(old) = pending.filter(|old| is_waiting(&world.rules, old, world.now_ms)) {
+                                prop_assert_eq!(&old.request_id, &request.request_id);
+                                prop_assert!(scopes::covers(ARTICLE.coverage, &request.scopes, &old.scopes));
+                            }
+                        }
+                        Err(_) => {
+                            prop_assert!(!shared);
+                            prop_assert_eq!(&world.entry, &before);
+                            prop_assert_eq!(&world.pending, &pending);
+                        }
+                    }
+                }
+                Step::Approve | Step::Reject => {
+                    let id = pending.as_ref().map_or("nothing", |request| &request.request_id).to_owned();
+                    let approving = matches!(step, Step::Approve);
+                    let view = DeviceView { entry: world.entry.as_ref(), repairable: false, pending: world.pending.as_ref() };
+                    let effects = if approving {
+                        approve(&world.rules, &view, &id, world.now_ms, &mut world.fresh).map(|(_, effects)| effects)
+                    } else {
+                        reject(&world.rules, &view, &id, world.now_ms).map(|(_, effects)| effects)
+                    };
+                    let waits = pending.filter(|request| is_waiting(&world.rules, request, world.now_ms));
+                    prop_assert_eq!(effects.is_ok(), waits.is_some());
+                    if let Ok(effects) = effects {
+                        world.apply(effects);
+                        prop_assert!(world.pending.is_none());
+                        if approving {
+                            let held = world.entry.as_ref().unwrap().scopes();
+                            prop_assert!(scopes::covers(ARTICLE.coverage, held, &waits.unwrap().scopes));
+                        }
+                    }
+                }
+                Step::Remove => {
+                    if let Ok((_, effects)) = remove(&world.view(), "device") {
+                        world.apply(effects);
+                        prop_assert!(world.entry.is_none() && world.pending.is_none());
+                    }
+                }
+                Step::Rotate { role, scopes } => {
+                    let params = RotateParams {
+                        device_id: "device".to_owned(),
+                        role: role.to_owned(),
+                        scopes: scopes.map(|scopes| strings(&scopes)),
+                    };
+                    let view = DeviceView { entry: world.entry.as_ref(), repairable: false, pending: None };
+                    if let Ok((result, effects)) = rotate(&world.rules, &view, &params, world.now_ms, &mut world.fresh) {
+                        world.apply(effects);
+                        let held = world.entry.as_ref().unwrap().scopes();
+                        prop_assert!(scopes::covers(ARTICLE.coverage, held, &result.scopes));
+                    }
+                }
+                Step::Revoke { role } => {
+                    let params = RevokeParams { device_id: "device".to_owned(), role: role.to_owned() };
+                    if let Ok((_, effects)) = revoke(&world.view(), &params, world.now_ms) {
+                        world.apply(effects);
+                        prop_assert!(world.entry.as_ref().unwrap().tokens[role].is_revoked());
+                    }
+                }
+                Step::Wait(ms) => world.now_ms += ms,
+            }
+        }
+    }
+}

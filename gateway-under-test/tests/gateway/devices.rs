@@ -1,0 +1,105 @@
+//! The `devices` command against a running gateway.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::{Device, PROXY, State, TOKEN, Way, pairing};
+
+#[track_caller]
+fn said(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn failed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn an_operator_works_with_the_command() {
+    let state = State::new();
+    let gateway = state.start();
+    let way = Way::remote("203.0.113.7");
+    let device = Device::new(1);
+    assert!(failed(&state.devices(&["approve", "--latest"])).contains("No pending device pairing requests"));
+
+    // One waits: --latest approves it.
+    let (_, request_id) = pairing(&gateway.refused(&way, &device));
+    assert!(said(&state.devices(&["list"])).contains(&request_id));
+    let approved = said(&state.devices(&["approve", "--latest"]));
+    assert_eq!(approved, format!("Approved {} ({request_id})\n", device.id()));
+    gateway.session(&way, &device);
+
+    // Several wait: nothing is approved, all are named.
+    let waiting: Vec<String> =
+        [2, 3].map(|seed| pairing(&gateway.refused(&way, &Device::new(seed))).1).to_vec();
+    for args in [&["approve", "--latest"][..], &["approve"][..]] {
+        let text = failed(&state.devices(args));
+        assert!(text.contains("2 requests wait; nothing was approved"), "{text}");
+        assert!(waiting.iter().all(|id| text.contains(id)), "{text}");
+    }
+    assert_eq!(
+        said(&state.devices(&["reject", &waiting[0]])),
+        format!("Rejected {} ({})\n", Device::new(2).id(), waiting[0])
+    );
+    said(&state.devices(&["approve", &waiting[1]]));
+    assert!(failed(&state.devices(&["approve", &waiting[1]])).contains("unknown requestId"));
+
+    let list: Value = serde_json::from_str(&said(&state.devices(&["list", "--json"]))).unwrap();
+    assert_eq!(list["pending"], json!([]));
+    assert_eq!(list["paired"].as_array().unwrap().len(), 3, "two devices and the command's own");
+
+    let rotated: Value = serde_json::from_str(&said(&state.devices(&[
+        "rotate",
+        "--device",
+        &device.id(),
+        "--role",
+        "operator",
+        "--scope",
+        "operator.read",
+        "--scope",
+        "operator.write",
+    ])))
+    .unwrap();
+    let wide = device.clone().scopes(&["operator.write"]).auth(json!({"deviceToken": rotated["token"]}));
+    gateway.session(&way, &wide);
+    let revoked: Value = serde_json::from_str(&said(&state.devices(&[
+        "revoke",
+        "--device",
+        &device.id(),
+        "--role",
+        "operator",
+    ])))
+    .unwrap();
+    assert_eq!(revoked["deviceId"], device.id());
+    let (error, _) = gateway.refused(&way, &wide);
+    assert_eq!(error["details"]["code"], "AUTH_DEVICE_TOKEN_MISMATCH");
+    assert_eq!(said(&state.devices(&["remove", &device.id()])), format!("Removed {}\n", device.id()));
+    assert!(failed(&state.devices(&["remove", &device.id()])).contains("unknown deviceId"));
+}
+
+#[test]
+fn it_says_why_it_cannot() {
+    let state = State::new();
+    let gateway = state.start();
+    let address = gateway.address;
+    let text = failed(&state.devices(&["--token", "wrong", "list"]));
+    assert!(text.contains("unauthorized: gateway token mismatch"), "{text}");
+    // Another state directory, given address and token.
+    let elsewhere = State::with_gateway_config(&json!({}));
+    let url = format!("ws://{address}");
+    said(&elsewhere.devices(&["list", "--url", &url, "--token", TOKEN]));
+    gateway.kill();
+    let text = failed(&state.devices(&["list"]));
+    assert!(text.contains(&format!("no gateway answers at ws://{address}")), "{text}");
+    // Trusting the loopback address makes the command remote, as the reference observed.
+    let state = State::with_gateway_config(
+        &json!({"auth": {"token": TOKEN}, "trustedProxies": ["127.0.0.1", PROXY]}),
+    );
+    let _gateway = state.start();
+    let text = failed(&state.devices(&["list"]));
+    assert!(text.contains("gateway connect failed: pairing required (not-paired)"), "{text}");
+}
