@@ -149,18 +149,22 @@ fn drive(options: RunOptions, display: &mut Display) -> anyhow::Result<Result<Ru
     }))
 }
 
-/// Resolves at the first SIGINT or SIGTERM. Never, when the system refuses handlers: then a signal ends the process, and
-/// the kernel the gateway with it.
-async fn interrupted() {
+/// Resolves at the first SIGINT or SIGTERM. The handlers are in place when this returns, not when it is first polled: a
+/// signal while the gateway starts must not end the process and leave a state directory behind. Where the system refuses
+/// handlers a signal ends the process, and the kernel the gateway with it.
+fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+    let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match handlers {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            _ => std::future::pending().await,
         }
-        _ => std::future::pending().await,
     }
 }
 

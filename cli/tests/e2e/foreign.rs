@@ -8,6 +8,45 @@ use std::process::{Child, Command, Stdio};
 use crate::common::{binary, finish, scenario, scratch, write};
 use serde_json::Value;
 
+/// Local and remote clients and an owner; nothing that needs the gateway's process or store.
+const SCENARIO: &str = r#"
+name = "visit"
+about = "Twenty clients visit a gateway that somebody else runs."
+duration = "6s"
+
+[gateway.config.gateway]
+trustedProxies = ["127.2.0.1"]
+
+[path.proxy]
+from = "127.2.0.1"
+forwarded_for = "each client its own"
+
+[cohort.local]
+persona = "cli"
+count = 8
+arrivals.constant.rate = "10/s"
+
+[cohort.remote]
+persona = "ios"
+count = 12
+path = "proxy"
+arrivals.constant.rate = "10/s"
+reconnect.fixed.pause = "200ms"
+session.hold = "until-end"
+
+[cohort.never-approved]
+persona = "android"
+count = 3
+path = "proxy"
+arrivals.constant.rate = "10/s"
+reconnect.attempts_max = 1
+
+[operator.owner]
+serves = ["remote"]
+notices = "event"
+think = "20ms"
+"#;
+
 /// A gateway that the run did not start.
 struct Gateway {
     child: Child,
@@ -64,9 +103,9 @@ fn devices(state: &Path, name: &str) -> usize {
 fn with_leave_it_is_loaded_judged_and_left_as_it_was() {
     let (folder, state) = (scratch(), scratch());
     let gateway = Gateway::start(state.path());
-    let first_contact = scenario("first-contact.toml");
+    let visit = write(folder.path(), "visit.toml", SCENARIO);
     let arguments = [
-        "run", &first_contact, "--target", &gateway.url, "--allow-store-writes", "--token-env", "OWNERS_TOKEN",
+        "run", &visit, "--target", &gateway.url, "--allow-store-writes", "--token-env", "OWNERS_TOKEN",
         "--json", "--out", "run",
     ];
     let finished = run(folder.path(), &arguments);

@@ -139,7 +139,9 @@ async fn decide(
             Incoming::Message(message) => break message,
             // A challenge is too short to make a backlog.
             Incoming::CaughtUp => {}
-            Incoming::Close(frame) => return Err(Failure::ClosedByClient(frame.map_or(1005, |(code, _)| code))),
+            Incoming::Close(frame) => {
+                return Err(Failure::ClosedByClient(frame.map_or(1005, |(code, _)| code)));
+            }
             Incoming::Ended => return Err(Failure::Ended),
             Incoming::TooBig => return Err(Refusal::too_big().into()),
             Incoming::Broken(code) => return Err(Refusal::silent(code, "", "not-websocket").into()),

@@ -19,6 +19,8 @@ use crate::store::StoreError;
 pub(super) struct Caller<'a> {
     pub(super) role: &'a str,
     pub(super) scopes: &'a [String],
+    /// Held while a listing is made: of large stores, one at a time is enough memory for a session.
+    pub(super) listing: &'a tokio::sync::Mutex<()>,
 }
 
 /// Serves one message of a session; `None` when it gets no answer.
@@ -64,6 +66,7 @@ async fn call(
         authority::STATUS => reply(&status(gateway)),
         method::LIST => {
             parse::<Value>(gateway, name, Params::Empty, params)?;
+            let _one_at_a_time = caller.listing.lock().await;
             reply(&store.list().await.map_err(|error| failed(gateway, &error))?)
         }
         method::APPROVE => {

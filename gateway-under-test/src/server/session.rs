@@ -29,6 +29,10 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
     tokio::pin!(draining);
     let outlet = inlet.outlet();
     let linger = gateway.durations.linger;
+    // A session's own: one that does not read its listing must not keep it from the others. Before `serving`, whose
+    // requests borrow it.
+    let listing = tokio::sync::Mutex::new(());
+    let listing = &listing;
     // Requests of one session are served side by side, as Node does: approvals that arrive together then share a commit
     // instead of waiting for one another's.
     let mut serving = FuturesUnordered::new();
@@ -53,7 +57,8 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
                 return code::POLICY;
             }
             Some(text) = inlet.next(), if !socket.is_backlogged() => socket.send(text),
-            Some(response) = serving.next() => {
+            // Answers are only finished while the peer takes them, so that it cannot make a heap of them.
+            Some(response) = serving.next(), if !socket.is_backlogged() => {
                 // Events of what was just done go out before its answer.
                 while let Some(text) = inlet.try_next() {
                     socket.send(text);
@@ -62,9 +67,10 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
                     socket.send(text);
                 }
             }
-            incoming = socket.next(), if serving.len() < SERVING_MAX => match incoming {
+            // While backlogged it sends and does not read, and that must go on however many requests wait.
+            incoming = socket.next(), if serving.len() < SERVING_MAX || socket.is_backlogged() => match incoming {
                 Incoming::Message(message) => serving.push(async move {
-                    let caller = Caller { role: &who.role, scopes: &who.scopes };
+                    let caller = Caller { role: &who.role, scopes: &who.scopes, listing };
                     rpc::serve(gateway, caller, &message).await
                 }),
                 Incoming::Close(frame) => {

@@ -179,6 +179,13 @@ impl Gateway {
         (answer["error"].clone(), connection.close_frame())
     }
 
+    /// Largest resident size so far, kilobytes.
+    pub(crate) fn peak_memory_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// A local operator that holds every scope, paired by itself.
     pub(crate) fn operator(&self) -> Connection {
         self.session(&Way::local(), &Device::new(250).scopes(&protocol::scope::ALL))

@@ -144,3 +144,56 @@ fn a_client_that_never_reads_does_not_stop_the_others() {
     let mut other = Connection::open(gateway.address, &Way::local()).unwrap();
     assert_eq!(other.hello(&Device::new(1))["ok"], true);
 }
+
+/// A state directory with so many paired devices; a listing of one has about 400 bytes.
+fn crowded(devices: u32) -> State {
+    let state = State::new();
+    let paired: serde_json::Map<String, Value> = (0..devices)
+        .map(|number| {
+            let id = format!("{number:064x}");
+            let entry = json!({
+                "deviceId": id, "publicKey": "k".repeat(43), "platform": "linux", "role": "operator",
+                "roles": ["operator"], "scopes": ["operator.read"], "tokens": {}, "createdAtMs": 1, "approvedAtMs": 1,
+            });
+            (id, entry)
+        })
+        .collect();
+    state.write("devices/paired.json", &Value::from(paired).to_string());
+    state
+}
+
+#[test]
+fn events_still_come_after_a_listing_larger_than_the_backlog() {
+    let state = crowded(1_000);
+    let gateway = state.start();
+    let mut operator = gateway.operator();
+    for seed in 1..=3 {
+        let list = operator.call("device.pair.list", json!({}));
+        assert!(list.to_string().len() > 64 * 1024);
+        let _ = gateway.refused(&Way::remote("203.0.113.7"), &Device::new(seed));
+        assert_eq!(operator.event("device.pair.requested")["deviceId"], Device::new(seed).id());
+    }
+}
+
+#[test]
+fn many_large_listings_at_once_do_not_fill_the_memory() {
+    let state = crowded(5_000);
+    let gateway = state.start();
+    let mut operator = gateway.operator();
+    let asked: Vec<String> = (0..64).map(|number| format!("list-{number}")).collect();
+    for id in &asked {
+        operator.send(json!({"type": "req", "id": id, "method": "device.pair.list"}).to_string());
+    }
+    // Every one is answered, whatever is read when.
+    let mut answered: Vec<String> = asked
+        .iter()
+        .map(|_| match operator.read() {
+            crate::support::Got::Json(answer) => answer["id"].as_str().unwrap().to_owned(),
+            other => panic!("no answer but {other:?}"),
+        })
+        .collect();
+    answered.sort_by_key(|id| asked.iter().position(|other| other == id));
+    assert_eq!(answered, asked);
+    // 64 listings are some 130 MB of text, and more before they are text; a few at a time are far less.
+    assert!(gateway.peak_memory_kb() < 100_000, "{} kB", gateway.peak_memory_kb());
+}

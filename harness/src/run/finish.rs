@@ -2,7 +2,7 @@
 
 use super::gateway::Up;
 use super::load::Loaded;
-use super::{RunError, RunOptions, RunOutcome, RunTarget, resources};
+use super::{RunOptions, RunOutcome, RunTarget, resources};
 use crate::observation::{Observation, TranscriptLine};
 use crate::oracle::{Judgement, Oracle, Verdict};
 use crate::plan::{ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
@@ -11,10 +11,7 @@ use crate::record::facts::RunFacts;
 use crate::report::files::RunFiles;
 use crate::{record, report};
 
-/// Turns a load into verdicts, figures and files.
-///
-/// # Errors
-/// [`RunError::Files`] when the run's folder cannot be written.
+/// Turns a load into verdicts, figures and files. Files that cannot be written are a remark and a failed run.
 pub fn finish(
     plan: &Plan,
     options: &RunOptions,
@@ -22,7 +19,7 @@ pub fn finish(
     loaded: Loaded,
     mut remarks: Vec<String>,
     gateway_log: Option<Vec<u8>>,
-) -> Result<RunOutcome, RunError> {
+) -> RunOutcome {
     let mut judgement = Oracle::new(plan, &target.identities).judge(&loaded.history);
     if let RunTarget::Foreign(foreign) = &options.target
         && !foreign.declared
@@ -41,7 +38,7 @@ pub fn finish(
     };
     let violations =
         record::violations::violations(plan, &loaded.history, &judgement, &transcript, &secrets);
-    report::files::write(
+    let written = report::files::write(
         &options.out,
         &RunFiles {
             history: &loaded.history,
@@ -51,8 +48,16 @@ pub fn finish(
             violations: &violations,
             gateway_log: gateway_log.as_deref(),
         },
-    )?;
-    Ok(RunOutcome { result, summary, folder: Some(options.out.clone()), exit, remarks })
+    );
+    // A full disk must not cost the figures as well: they are still printed.
+    let (folder, exit) = match written {
+        Ok(()) => (Some(options.out.clone()), exit),
+        Err(error) => {
+            remarks.push(format!("the run's files are missing: {error}"));
+            (None, ExitCode::Failed)
+        }
+    };
+    RunOutcome { result, summary, folder, exit, remarks }
 }
 
 fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> RunFacts {

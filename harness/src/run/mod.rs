@@ -91,7 +91,7 @@ pub enum RunError {
     /// A reactor failed.
     #[error(transparent)]
     Reactor(#[from] crate::engine::reactor::ReactorError),
-    /// The run's files could not be written.
+    /// The run's folder is taken, or cannot be looked at.
     #[error(transparent)]
     Files(#[from] crate::report::files::FilesError),
     /// A foreign gateway could not be inspected.
@@ -144,5 +144,5 @@ pub async fn run(
     observer.stage("stopping the gateway");
     let log = target.down(&mut remarks).await;
     observer.stage("judging");
-    finish::finish(&plan, &options, &target, loaded?, remarks, log)
+    Ok(finish::finish(&plan, &options, &target, loaded?, remarks, log))
 }
