@@ -16,7 +16,8 @@ impl Display {
     /// A display; `quiet` draws nothing anywhere.
     pub(crate) fn new(quiet: bool) -> Self {
         let drawn = !quiet && std::io::stderr().is_terminal();
-        let target = if drawn { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target =
+            if drawn { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
             bar.set_style(style);

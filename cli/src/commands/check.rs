@@ -35,7 +35,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
             Ok(plan) => printer::out(&format!("{}: ok, {} clients\n", file.display(), plan.clients.len())),
             Err(diagnostics) => {
                 wrong += 1;
-                    let text = scenario::render(&diagnostics, printer::stderr_has_colour());
+                let text = scenario::render(&diagnostics, printer::stderr_has_colour());
                 printer::note(text.trim_end());
             }
         }

@@ -80,13 +80,10 @@ fn own_gateway() -> Result<GatewayCommand, Refusal> {
     Ok(GatewayCommand { program, prefix: vec!["gateway".into()] })
 }
 
-fn foreign(
-    arguments: &RunArguments,
-    url: &str,
-    plan: &Plan,
-) -> Result<ForeignTarget, Refusal> {
+fn foreign(arguments: &RunArguments, url: &str, plan: &Plan) -> Result<ForeignTarget, Refusal> {
     let address = TargetAddress::parse(url, &arguments.allow_remote_target).map_err(|error| {
-        let exit = if matches!(error, TargetError::Resolve { .. }) { ExitCode::Failed } else { ExitCode::Usage };
+        let exit =
+            if matches!(error, TargetError::Resolve { .. }) { ExitCode::Failed } else { ExitCode::Usage };
         Refusal { message: error.to_string(), exit }
     })?;
     if arguments.scenario.time_scale.is_some_and(|scale| (scale - 1.0).abs() > f64::EPSILON) {
@@ -102,9 +99,10 @@ fn foreign(
         )));
     }
     let secret = match (&arguments.token_env, &arguments.token_file) {
-        (Some(variable), _) => Some(std::env::var(variable).map_err(|error| {
-            Refusal::usage(format!("--token-env {variable}: {error}"))
-        })?),
+        (Some(variable), _) => Some(
+            std::env::var(variable)
+                .map_err(|error| Refusal::usage(format!("--token-env {variable}: {error}")))?,
+        ),
         (None, Some(file)) => Some(
             std::fs::read_to_string(file)
                 .map_err(|error| Refusal::usage(format!("--token-file {}: {error}", file.display())))?

@@ -1,6 +1,5 @@
 //! Bad input: a clear message with a position where there is one, the right exit code, nothing left behind.
 
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
@@ -56,8 +55,10 @@ fn a_negative_count() {
 
 #[test]
 fn an_impossible_schedule() {
-    let text = GOOD.replace("oracle = \"profile\"", "oracle = \"profile\"\nduration = \"1s\"").replace("count = 1", "count = 100");
-    refused(&text, 5, "duration");
+    let text = GOOD
+        .replace("oracle = \"profile\"", "oracle = \"profile\"\nduration = \"1s\"")
+        .replace("count = 1", "count = 100");
+    refused(&text, 10, "duration");
 }
 
 #[test]
@@ -166,8 +167,7 @@ fn against_server(answer: &'static [u8]) -> (serde_json::Value, crate::common::F
 fn against(folder: &std::path::Path, port: u16) -> (serde_json::Value, crate::common::Finished) {
     let expectations = scenario("expectations-only.toml");
     let target = format!("ws://127.0.0.1:{port}/");
-    let arguments =
-        ["run", &expectations, "--clients", "10", "--target", &target, "--json", "--out", "run"];
+    let arguments = ["run", &expectations, "--clients", "10", "--target", &target, "--json", "--out", "run"];
     let finished = pairstorm(folder, &arguments);
     (finished.result(), finished)
 }
@@ -188,7 +188,9 @@ fn a_run_folder_that_is_taken() {
 #[test]
 fn arguments_that_make_no_sense() {
     let folder = scratch();
-    for arguments in [&["run"][..], &["fly"], &["run", "x.toml", "--set", "novalue"], &["run", "x.toml", "--seed", "-1"]] {
+    for arguments in
+        [&["run"][..], &["fly"], &["run", "x.toml", "--set", "novalue"], &["run", "x.toml", "--seed", "-1"]]
+    {
         let finished = pairstorm(folder.path(), arguments);
         assert_eq!(finished.code, Some(64), "{arguments:?}: {}", finished.said());
     }

@@ -1,6 +1,5 @@
 //! The checks can fail: each deliberate fault of the gateway is caught, by the check meant for it.
 
-
 use crate::common::{pairstorm, scenario, scratch};
 
 /// Runs the smoke scenario with a defect and gives the number of mismatches of `kind`.
@@ -42,7 +41,16 @@ fn fail_fast_stops_early_and_says_so() {
     let folder = scratch();
     let smoke = scenario("smoke.toml");
     let arguments = [
-        "run", &smoke, "--clients", "300", "--defect", "accept-unpaired", "--fail-fast", "--json", "--out", "run",
+        "run",
+        &smoke,
+        "--clients",
+        "300",
+        "--defect",
+        "accept-unpaired",
+        "--fail-fast",
+        "--json",
+        "--out",
+        "run",
     ];
     let finished = pairstorm(folder.path(), &arguments);
     assert_eq!(finished.code, Some(1), "{}", finished.said());

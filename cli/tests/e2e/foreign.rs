@@ -1,6 +1,5 @@
 //! Somebody else's gateway: loaded only with leave, and left as it was.
 
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -55,7 +54,8 @@ struct Gateway {
 
 impl Gateway {
     fn start(state: &Path) -> Self {
-        let config = r#"{"gateway":{"auth":{"mode":"token","token":"owners-token"},"trustedProxies":["127.2.0.1"]}}"#;
+        let config =
+            r#"{"gateway":{"auth":{"mode":"token","token":"owners-token"},"trustedProxies":["127.2.0.1"]}}"#;
         write(state, "openclaw.json", config);
         let mut child = Command::new(binary())
             .args(["gateway", "--profile", "article", "--port", "0", "--state-dir"])
@@ -105,14 +105,26 @@ fn with_leave_it_is_loaded_judged_and_left_as_it_was() {
     let gateway = Gateway::start(state.path());
     let visit = write(folder.path(), "visit.toml", SCENARIO);
     let arguments = [
-        "run", &visit, "--target", &gateway.url, "--allow-store-writes", "--token-env", "OWNERS_TOKEN",
-        "--json", "--out", "run",
+        "run",
+        &visit,
+        "--target",
+        &gateway.url,
+        "--allow-store-writes",
+        "--token-env",
+        "OWNERS_TOKEN",
+        "--json",
+        "--out",
+        "run",
     ];
     let finished = run(folder.path(), &arguments);
     assert_eq!(finished.code, Some(0), "{}", finished.said());
     let result = finished.result();
     assert!(result["attempts"]["session"].as_u64() > Some(10), "{}", finished.said());
-    assert!(finished.stderr.contains("everything that the run left on the gateway was removed"), "{}", finished.said());
+    assert!(
+        finished.stderr.contains("everything that the run left on the gateway was removed"),
+        "{}",
+        finished.said()
+    );
     assert_eq!((devices(state.path(), "paired.json"), devices(state.path(), "pending.json")), (0, 0));
     for entry in std::fs::read_dir(folder.path().join("run")).expect("a folder").flatten() {
         let content = std::fs::read(entry.path()).expect("a file");
@@ -126,7 +138,17 @@ fn expectations_ask_for_nothing_but_the_handshake() {
     let (folder, state) = (scratch(), scratch());
     let gateway = Gateway::start(state.path());
     let expectations = scenario("expectations-only.toml");
-    let arguments = ["run", &expectations, "--target", &gateway.url, "--token-env", "OWNERS_TOKEN", "--json", "--out", "run"];
+    let arguments = [
+        "run",
+        &expectations,
+        "--target",
+        &gateway.url,
+        "--token-env",
+        "OWNERS_TOKEN",
+        "--json",
+        "--out",
+        "run",
+    ];
     let finished = run(folder.path(), &arguments);
     assert_eq!(finished.code, Some(0), "{}", finished.said());
 }

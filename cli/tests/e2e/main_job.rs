@@ -1,6 +1,5 @@
 //! The main job: a scenario against the in-repo gateway, started and stopped by the harness.
 
-
 use std::path::Path;
 
 use crate::common::{pairstorm, root, scenario, scratch};
@@ -27,7 +26,8 @@ fn the_smoke_scenario_passes_and_leaves_nothing_behind() {
     assert_eq!(result["mismatches"]["total"], 0, "{}", finished.said());
     let attempts = result["attempts"].as_object().expect("an object");
     let attempted = attempts["attempted"].as_u64().expect("a count");
-    let sum: u64 = attempts.iter().filter(|(word, _)| *word != "attempted").filter_map(|(_, n)| n.as_u64()).sum();
+    let sum: u64 =
+        attempts.iter().filter(|(word, _)| *word != "attempted").filter_map(|(_, n)| n.as_u64()).sum();
     assert_eq!(attempted, sum, "the outcomes add up");
     assert!(attempted >= 300, "every client made an attempt: {attempted}");
     assert!(attempts["session"].as_u64() > Some(50) && attempts["refused"].as_u64() > Some(50));
@@ -59,10 +59,12 @@ fn the_result_matches_its_published_schema() {
     let first_contact = scenario("first-contact.toml");
     let finished = pairstorm(folder.path(), &["run", &first_contact, "--json", "--out", "run"]);
     assert_eq!(finished.code, Some(0), "{}", finished.said());
-    let schema = std::fs::read_to_string(root().join("docs/reference/result.schema.json")).expect("the schema");
+    let schema =
+        std::fs::read_to_string(root().join("docs/reference/result.schema.json")).expect("the schema");
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
-    let errors: Vec<String> = validator.iter_errors(&finished.result()).map(|error| error.to_string()).collect();
+    let errors: Vec<String> =
+        validator.iter_errors(&finished.result()).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
 }
 

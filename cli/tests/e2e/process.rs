@@ -1,6 +1,5 @@
 //! Signals and processes: partial results are kept, and no gateway outlives its run.
 
-
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

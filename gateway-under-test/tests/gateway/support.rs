@@ -422,6 +422,17 @@ impl Connection {
         }
     }
 
+    /// The next text message, as it came.
+    pub(crate) fn read_text(&mut self) -> String {
+        loop {
+            match self.socket.read().unwrap() {
+                Message::Text(text) => return text.as_str().to_owned(),
+                Message::Close(frame) => panic!("closed: {frame:?}"),
+                _ => {}
+            }
+        }
+    }
+
     pub(crate) fn send(&mut self, message: impl Into<Message>) {
         self.socket.send(message.into()).unwrap();
     }

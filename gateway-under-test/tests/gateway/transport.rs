@@ -177,23 +177,25 @@ fn events_still_come_after_a_listing_larger_than_the_backlog() {
 
 #[test]
 fn many_large_listings_at_once_do_not_fill_the_memory() {
-    let state = crowded(5_000);
+    let state = crowded(2_500);
     let gateway = state.start();
     let mut operator = gateway.operator();
-    let asked: Vec<String> = (0..64).map(|number| format!("list-{number}")).collect();
+    // 64 listings of a megabyte.
+    let asked: Vec<String> = (0..64).map(|number| format!("list-{number:02}")).collect();
     for id in &asked {
         operator.send(json!({"type": "req", "id": id, "method": "device.pair.list"}).to_string());
     }
-    // Every one is answered, whatever is read when.
-    let mut answered: Vec<String> = asked
-        .iter()
-        .map(|_| match operator.read() {
-            crate::support::Got::Json(answer) => answer["id"].as_str().unwrap().to_owned(),
-            other => panic!("no answer but {other:?}"),
-        })
-        .collect();
-    answered.sort_by_key(|id| asked.iter().position(|other| other == id));
+    // Every one is answered. Not parsed, which would take longer than making them; a slow machine may see ticks between.
+    let mut answered = Vec::new();
+    while answered.len() < asked.len() {
+        let text = operator.read_text();
+        if let Some(rest) = text.strip_prefix("{\"type\":\"res\",\"id\":\"") {
+            answered.push(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    answered.sort();
     assert_eq!(answered, asked);
-    // 64 listings are some 130 MB of text, and more before they are text; a few at a time are far less.
-    assert!(gateway.peak_memory_kb() < 100_000, "{} kB", gateway.peak_memory_kb());
+    // Measured: 35 MB one at a time, 145 MB all at once.
+    eprintln!("HWM {}", gateway.peak_memory_kb());
+    assert!(gateway.peak_memory_kb() < 75_000, "{} kB", gateway.peak_memory_kb());
 }

@@ -112,9 +112,7 @@ impl Sender<'_> {
             | Deviation::WrongNonce
             | Deviation::BlankNonce
             | Deviation::ClockSkew(_)
-            | Deviation::Protocol { .. } => {
-                FirstMessage::Text(request(METHOD, &self.params(nonce, wall_ms)))
-            }
+            | Deviation::Protocol { .. } => FirstMessage::Text(request(METHOD, &self.params(nonce, wall_ms))),
         }
     }
 

@@ -229,9 +229,7 @@ mod tests {
     use super::*;
     use crate::client::{Credentials, DeviceKey};
     use crate::plan::persona;
-    use crate::plan::{
-        ConnectSpec, Credential, Deviation, NetworkPath, Persona, SignatureVersion,
-    };
+    use crate::plan::{ConnectSpec, Credential, Deviation, NetworkPath, Persona, SignatureVersion};
 
     const CHALLENGE: &[u8] =
         br#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n-1","ts":1795414744648}}"#;
@@ -313,7 +311,12 @@ mod tests {
 
     #[test]
     fn what_speaks_otherwise_is_no_gateway() {
-        for messages in [&[&b"hello"[..]][..], &[HELLO], &[CHALLENGE, b"{}"], &[CHALLENGE, br#"{"type":"res","id":"1","ok":true}"#]] {
+        for messages in [
+            &[&b"hello"[..]][..],
+            &[HELLO],
+            &[CHALLENGE, b"{}"],
+            &[CHALLENGE, br#"{"type":"res","id":"1","ok":true}"#],
+        ] {
             let (step, _, _, _) = drive(Deviation::None, messages);
             assert!(matches!(step, Step::Done(Outcome::NotAGateway { .. })), "{step:?}");
         }

@@ -25,11 +25,7 @@ impl DeviceKey {
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError)?;
         let raw: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| KeyError)?;
-        Ok(Self {
-            device_id: protocol::device_id(&raw),
-            public_key: URL_SAFE_NO_PAD.encode(raw),
-            pair,
-        })
+        Ok(Self { device_id: protocol::device_id(&raw), public_key: URL_SAFE_NO_PAD.encode(raw), pair })
     }
 
     /// `device.id`: lowercase hex.

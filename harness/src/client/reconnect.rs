@@ -105,7 +105,8 @@ mod tests {
     fn a_client_gives_up_on_what_waiting_cannot_cure() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let policy = policy(Backoff::Tight);
-        let mut after = |outcome: &Outcome, failures| after_failure(&policy, outcome, failures, 1.0, &mut rng);
+        let mut after =
+            |outcome: &Outcome, failures| after_failure(&policy, outcome, failures, 1.0, &mut rng);
         assert_eq!(after(&refusal("AUTH_TOKEN_MISMATCH"), 1), Next::GiveUp);
         assert_eq!(after(&refusal("PAIRING_REQUIRED"), 1), Next::Retry(Duration::ZERO));
         assert_eq!(after(&refusal("PAIRING_REQUIRED"), 3), Next::GiveUp);

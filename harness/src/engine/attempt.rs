@@ -203,9 +203,7 @@ pub async fn finish_closing(socket: &mut Socket) {
 #[must_use]
 pub fn close_seen(frame: Option<&CloseFrame>) -> CloseSeen {
     match frame {
-        Some(frame) => {
-            CloseSeen::Frame { code: frame.code.into(), reason: frame.reason.as_str().to_owned() }
-        }
+        Some(frame) => CloseSeen::Frame { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
         None => CloseSeen::Frame { code: 1005, reason: String::new() },
     }
 }
@@ -237,4 +235,3 @@ fn note(transcript: &mut Vec<TranscriptLine>, at: Nanos, direction: Direction, t
     let text = if end < text.len() { format!("{shown}… ({} bytes)", text.len()) } else { shown.to_owned() };
     transcript.push(TranscriptLine { at, direction, text });
 }
-

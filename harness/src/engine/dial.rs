@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::Error as WsError;
 
 use crate::client::upgrade::UpgradeHeaders;
 use crate::observation::{CloseSeen, Closed, DropReason, Outcome, Phase};
@@ -59,9 +59,7 @@ fn failure(error: &std::io::Error) -> Outcome {
         Some(Errno::MFILE | Errno::NFILE) => Outcome::Dropped(DropReason::Descriptors),
         Some(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE) => Outcome::Dropped(DropReason::Ports),
         Some(Errno::TIMEDOUT) => Outcome::TimedOut { phase: Phase::Dial },
-        Some(Errno::CONNRESET) => {
-            Outcome::Closed(Closed { close: CloseSeen::Abrupt, phase: Phase::Dial })
-        }
+        Some(Errno::CONNRESET) => Outcome::Closed(Closed { close: CloseSeen::Abrupt, phase: Phase::Dial }),
         _ => Outcome::Unreachable { error: error.to_string() },
     }
 }
@@ -85,8 +83,9 @@ pub async fn upgrade(
 }
 
 fn request(target: &TargetAddress, headers: &UpgradeHeaders) -> Result<Request<()>, String> {
-    let uri: Uri =
-        format!("ws://{}{}", target.host, target.path).parse().map_err(|error| format!("bad URL: {error}"))?;
+    let uri: Uri = format!("ws://{}{}", target.host, target.path)
+        .parse()
+        .map_err(|error| format!("bad URL: {error}"))?;
     let mut request = uri.into_client_request().map_err(|error| format!("bad request: {error}"))?;
     let map = request.headers_mut();
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| format!("`{text}` is no header value"));
@@ -110,9 +109,7 @@ fn upgrade_failure(error: WsError) -> Outcome {
             Outcome::Unreachable { .. } | Outcome::ConnectionRefused => {
                 Outcome::Closed(Closed { close: CloseSeen::Abrupt, phase: Phase::Upgrade })
             }
-            Outcome::Closed(_) => {
-                Outcome::Closed(Closed { close: CloseSeen::Abrupt, phase: Phase::Upgrade })
-            }
+            Outcome::Closed(_) => Outcome::Closed(Closed { close: CloseSeen::Abrupt, phase: Phase::Upgrade }),
             other => other,
         },
         WsError::Protocol(ProtocolError::HandshakeIncomplete) | WsError::ConnectionClosed => {

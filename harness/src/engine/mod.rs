@@ -5,14 +5,18 @@
 //! | [`dial`] | TCP connection from the planned source address, and the upgrade |
 //! | [`attempt`] | drives one [`crate::client::Handshake`] to its outcome |
 //! | [`script`] | one client: attempts, sessions, pauses, until its script ends |
+//! | [`assignment`] | what a reactor is given, and what it gives back |
 //! | [`reactor`] | starts clients when they are due, on a thread of its own |
 //! | [`feed`] | hands records to the run |
 
+pub mod assignment;
 pub mod attempt;
 pub mod dial;
 pub mod feed;
 pub mod reactor;
 pub mod script;
+mod shared;
 
+pub use assignment::{Assignment, ReactorOutput};
 pub use feed::{Feed, Progress, StopPhase, Underway};
-pub use reactor::{Reactor, ReactorOutput};
+pub use reactor::Reactor;

@@ -1,64 +1,26 @@
 //! A reactor: one thread, one single-threaded runtime, a share of the clients.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, LocalSet};
 
-use super::feed::{Feed, StopPhase};
+use super::assignment::{Assignment, ReactorOutput};
+use super::feed::StopPhase;
 use super::script::Client;
+use super::shared::Shared;
 use crate::client::reconnect;
-use crate::clock::{Clock, nanos};
+use crate::clock::nanos;
 use crate::history::Record;
-use crate::observation::{DropReason, Observation, Outcome, Stamps, TranscriptLine};
-use crate::plan::identity::Identities;
-use crate::plan::{ClientId, CohortId, Executor, Nanos, Plan, stream};
-use crate::target::TargetAddress;
-
-/// Attempts of one client whose transcripts are kept; older ones are forgotten, so that a client in a tight loop cannot
-/// fill the memory.
-const TRANSCRIPTS_PER_CLIENT: usize = 16;
-
-/// What every reactor is given.
-#[derive(Clone)]
-pub struct Assignment {
-    /// The plan.
-    pub plan: Arc<Plan>,
-    /// Identities of its clients.
-    pub identities: Identities,
-    /// Where the load goes.
-    pub target: TargetAddress,
-    /// The gateway's shared secret.
-    pub secret: String,
-    /// The run's clock.
-    pub clock: Clock,
-    /// Where records go.
-    pub feed: Feed,
-    /// When to stop.
-    pub stop: watch::Receiver<StopPhase>,
-    /// Number of reactors.
-    pub reactors: usize,
-    /// Dropped when the reactor's thread ends.
-    pub alive: mpsc::Sender<()>,
-}
+use crate::observation::{DropReason, Observation, Outcome, Stamps};
+use crate::plan::{ClientId, CohortId, Executor, Nanos, stream};
 
 /// A running reactor.
 #[derive(Debug)]
 pub struct Reactor {
     thread: JoinHandle<std::io::Result<ReactorOutput>>,
-}
-
-/// What a reactor kept to itself until it was done.
-#[derive(Debug, Default)]
-pub struct ReactorOutput {
-    /// What passed in the kept attempts.
-    pub transcripts: HashMap<(ClientId, u32), Vec<TranscriptLine>>,
-    /// Secrets that the gateway issued, for redaction.
-    pub secrets: HashSet<String>,
 }
 
 /// Why a reactor has no output.
@@ -100,86 +62,12 @@ impl Reactor {
     }
 }
 
-/// What the clients of one reactor share. Not shared with other reactors.
-pub(super) struct Shared {
-    pub(super) plan: Arc<Plan>,
-    pub(super) identities: Identities,
-    pub(super) target: TargetAddress,
-    pub(super) secret: String,
-    pub(super) clock: Clock,
-    pub(super) feed: Feed,
-    pub(super) stop: watch::Receiver<StopPhase>,
-    in_flight: Rc<Cell<usize>>,
-    in_flight_max: usize,
-    kept: RefCell<HashMap<ClientId, VecDeque<KeptAttempt>>>,
-    secrets: RefCell<HashSet<String>>,
-}
-
-/// An attempt's number and what passed in it.
-type KeptAttempt = (u32, Vec<TranscriptLine>);
-
-/// A place among the attempts in progress, given back when dropped.
-pub(super) struct Place(Rc<Cell<usize>>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
-    }
-}
-
-impl Shared {
-    /// Takes a place among the attempts in progress, if there is one.
-    pub(super) fn enter(&self) -> Option<Place> {
-        if self.in_flight.get() >= self.in_flight_max {
-            return None;
-        }
-        self.in_flight.set(self.in_flight.get() + 1);
-        Some(Place(Rc::clone(&self.in_flight)))
-    }
-
-    pub(super) fn keep_transcript(&self, client: ClientId, attempt: u32, lines: Vec<TranscriptLine>) {
-        let mut kept = self.kept.borrow_mut();
-        let attempts = kept.entry(client).or_default();
-        if attempts.len() >= TRANSCRIPTS_PER_CLIENT {
-            attempts.pop_front();
-        }
-        attempts.push_back((attempt, lines));
-    }
-
-    pub(super) fn learn_secret(&self, secret: &str) {
-        let mut secrets = self.secrets.borrow_mut();
-        if !secrets.contains(secret) {
-            secrets.insert(secret.to_owned());
-        }
-    }
-}
-
 fn run_thread(assignment: &Assignment, position: usize) -> std::io::Result<ReactorOutput> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let shared = Rc::new(Shared {
-        plan: Arc::clone(&assignment.plan),
-        identities: assignment.identities.clone(),
-        target: assignment.target.clone(),
-        secret: assignment.secret.clone(),
-        clock: assignment.clock,
-        feed: assignment.feed.clone(),
-        stop: assignment.stop.clone(),
-        in_flight: Rc::new(Cell::new(0)),
-        in_flight_max: (assignment.plan.in_flight_max / assignment.reactors).max(1),
-        kept: RefCell::default(),
-        secrets: RefCell::default(),
-    });
+    let shared = Rc::new(Shared::new(assignment));
     let local = LocalSet::new();
     local.block_on(&runtime, drive(&shared, position, assignment.reactors));
-    let transcripts = shared
-        .kept
-        .take()
-        .into_iter()
-        .flat_map(|(client, attempts)| {
-            attempts.into_iter().map(move |(attempt, lines)| ((client, attempt), lines))
-        })
-        .collect();
-    Ok(ReactorOutput { transcripts, secrets: shared.secrets.take() })
+    Ok(shared.take_output())
 }
 
 async fn drive(shared: &Rc<Shared>, position: usize, reactors: usize) {
@@ -226,12 +114,7 @@ async fn drive(shared: &Rc<Shared>, position: usize, reactors: usize) {
 }
 
 /// Closed executor: slots that each run one client after another.
-fn start_slots(
-    shared: &Rc<Shared>,
-    tasks: &mut JoinSet<()>,
-    cohort: CohortId,
-    waiting: VecDeque<ClientId>,
-) {
+fn start_slots(shared: &Rc<Shared>, tasks: &mut JoinSet<()>, cohort: CohortId, waiting: VecDeque<ClientId>) {
     let Some(Executor::Closed { concurrency, think }) =
         shared.plan.cohorts.get(usize::from(cohort)).map(|cohort| cohort.executor.clone())
     else {

@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::attempt::{Attempt, MESSAGE_BYTES_MAX, Ended, close_seen, finish_closing};
+use super::attempt::{Attempt, Ended, MESSAGE_BYTES_MAX, close_seen, finish_closing};
 use super::dial::Socket;
 use super::feed::StopPhase;
-use super::reactor::Shared;
+use super::shared::Shared;
 use crate::client::first_message::Purse;
 use crate::client::reconnect::{self, Next};
 use crate::client::upgrade::{self, UpgradeHeaders};
@@ -52,15 +52,10 @@ impl Client {
         let plan = &shared.plan;
         let planned = plan.clients.get(usize::try_from(id).ok()?)?.clone();
         let cohort = plan.cohorts.get(usize::from(planned.cohort))?;
-        let key =
-            DeviceKey::from_seed(&shared.identities.key_seed(&cohort.name, planned.index)).ok()?;
+        let key = DeviceKey::from_seed(&shared.identities.key_seed(&cohort.name, planned.index)).ok()?;
         let traits = persona::profile(cohort.connect.persona);
-        let headers = upgrade::headers(
-            &cohort.connect,
-            &shared.target.host,
-            planned.forwarded,
-            traits.headers,
-        );
+        let headers =
+            upgrade::headers(&cohort.connect, &shared.target.host, planned.forwarded, traits.headers);
         // A fixture's token is one the client has had since before the run.
         let stored = cohort.stored.as_ref().filter(|stored| stored.tokens).and_then(|stored| {
             let role = cohort.connect.role.as_deref().unwrap_or(protocol::scope::ROLE_OPERATOR);

@@ -40,13 +40,8 @@ pub async fn run(
         }
         let began = clock.now();
         let _underway = feed.begin(began);
-        let mut record = Fault {
-            name: fault.name.clone(),
-            kind: fault.kind,
-            began,
-            ended: None,
-            restart: None,
-        };
+        let mut record =
+            Fault { name: fault.name.clone(), kind: fault.kind, began, ended: None, restart: None };
         // A fault that has begun is carried to its end even when the run stops: a half-restarted gateway is no evidence.
         let done = inflict(process, &mut record, target, clock).await;
         feed.push(Record::Fault(record));

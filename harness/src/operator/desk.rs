@@ -170,7 +170,9 @@ impl Desk {
         self.session = None;
         self.listing = None;
         for (_, (operation, _underway)) in self.in_flight.drain() {
-            if let OperationKind::Approve { request_id } | OperationKind::Reject { request_id } = &operation.kind {
+            if let OperationKind::Approve { request_id } | OperationKind::Reject { request_id } =
+                &operation.kind
+            {
                 self.seen.remove(request_id);
             }
             self.context.feed.push(Record::Operation(operation));
@@ -188,8 +190,7 @@ impl Desk {
         };
         let mut list_at = every.map(|every| self.context.clock.now() + nanos(every));
         loop {
-            let due_at =
-                self.due.first().map(|(at, _)| *at).filter(|_| self.in_flight.len() < IN_FLIGHT_MAX);
+            let due_at = self.due.first().map(|(at, _)| *at).filter(|_| self.in_flight.len() < IN_FLIGHT_MAX);
             let clock = self.context.clock;
             let timer = |at: Option<Nanos>| async move {
                 match at {
@@ -307,10 +308,9 @@ impl Desk {
             request_id: pending.request_id.clone(),
             at: now,
         }));
-        let decision =
-            self.plan().map_or(Decision::Ignore, |operator| {
-                decide(&self.context.plan, operator, client, request)
-            });
+        let decision = self
+            .plan()
+            .map_or(Decision::Ignore, |operator| decide(&self.context.plan, operator, client, request));
         let (think, approve) = match decision {
             Decision::Ignore => return,
             Decision::Approve(think) => (think, true),

@@ -136,8 +136,12 @@ pub fn describe(outcome: &Outcome) -> String {
         Outcome::Session(_) => "it got a session".to_owned(),
         Outcome::Refused(refusal) => format!("it was refused: {} {}", refusal.code, refusal.message),
         Outcome::UpgradeRefused { status, body } => format!("HTTP {status} instead of an upgrade: {body}"),
-        Outcome::Closed(closed) => format!("the connection ended while it awaited the {}", closed.phase.as_str()),
-        Outcome::TimedOut { phase } => format!("nothing came in time while it awaited the {}", phase.as_str()),
+        Outcome::Closed(closed) => {
+            format!("the connection ended while it awaited the {}", closed.phase.as_str())
+        }
+        Outcome::TimedOut { phase } => {
+            format!("nothing came in time while it awaited the {}", phase.as_str())
+        }
         Outcome::ConnectionRefused => "nothing listens there (connection refused)".to_owned(),
         Outcome::Unreachable { error } => format!("it cannot be reached: {error}"),
         Outcome::NotAGateway { what } => format!("what listens there is not a gateway: {what}"),

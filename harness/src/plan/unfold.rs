@@ -5,9 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, addresses, schedule};
-use crate::scenario::{
-    COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, unknown_profile,
-};
+use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, unknown_profile};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
 #[derive(Debug, Clone, Default)]

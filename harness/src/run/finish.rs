@@ -36,8 +36,7 @@ pub fn finish(
     let transcript = |client: ClientId, attempt: u32| -> Option<Vec<TranscriptLine>> {
         loaded.transcripts.get(&(client, attempt)).cloned()
     };
-    let violations =
-        record::violations::violations(plan, &loaded.history, &judgement, &transcript, &secrets);
+    let violations = record::violations::violations(plan, &loaded.history, &judgement, &transcript, &secrets);
     let written = report::files::write(
         &options.out,
         &RunFiles {
@@ -115,7 +114,8 @@ fn without_declared_configuration(plan: &Plan, loaded: &Loaded, judgement: &mut 
             .map(|cohort| &cohort.connect);
         if spec.is_some_and(depends_on_configuration) {
             *verdict = Verdict::Indeterminate {
-                why: "it depends on the gateway's configuration, which the scenario does not declare".to_owned(),
+                why: "it depends on the gateway's configuration, which the scenario does not declare"
+                    .to_owned(),
             };
         }
     }

@@ -89,7 +89,8 @@ impl Visit {
             call(&mut session, method::REJECT, &params).await?;
         }
         for device in after.paired.iter().filter(|device| is_new_and_ours(&device.device_id)) {
-            call(&mut session, method::REMOVE, &DeviceIdParams { device_id: device.device_id.clone() }).await?;
+            call(&mut session, method::REMOVE, &DeviceIdParams { device_id: device.device_id.clone() })
+                .await?;
         }
         let left = list(&mut session).await?;
         let own = self.identity.key.device_id().to_owned();

@@ -14,8 +14,7 @@ use super::resources::{self, GatewayUsage};
 use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
-use crate::engine::reactor::Assignment;
-use crate::engine::{Feed, Reactor, ReactorOutput, StopPhase};
+use crate::engine::{Assignment, Feed, Reactor, ReactorOutput, StopPhase};
 use crate::history::History;
 use crate::nemesis;
 use crate::observation::{Observation, TranscriptLine};
@@ -113,7 +112,8 @@ pub async fn load(
     }
     let operators = join_all(desks.into_iter().map(|desk| desk.work(helpers_stopped.clone())));
     let address = target.address.clone();
-    let gateway_pid = Arc::new(AtomicU32::new(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0)));
+    let gateway_pid =
+        Arc::new(AtomicU32::new(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0)));
     let (failed, mut failure) = mpsc::channel::<TargetError>(1);
     let nemesis = tend(
         target.process.as_mut(),

@@ -46,9 +46,11 @@ impl TargetAddress {
             return Err(refuse("credentials do not belong in a URL; use --token-env or --token-file"));
         }
         let (host, port) = authority.rsplit_once(':').ok_or_else(|| refuse("it names no port"))?;
-        let port: u16 = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-            refuse("its port is not a number between 1 and 65535")
-        })?;
+        let port: u16 = port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| refuse("its port is not a number between 1 and 65535"))?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if bare.is_empty() {
             return Err(refuse("it names no host"));
@@ -92,7 +94,9 @@ mod tests {
 
     #[test]
     fn loopback_needs_no_permission() {
-        for url in ["ws://127.0.0.1:1/", "ws://127.9.8.7:18789", "ws://localhost:18789/ws?x=1", "ws://[::1]:9/"] {
+        for url in
+            ["ws://127.0.0.1:1/", "ws://127.9.8.7:18789", "ws://localhost:18789/ws?x=1", "ws://[::1]:9/"]
+        {
             assert!(TargetAddress::parse(url, &[]).is_ok(), "{url}");
         }
         let address = TargetAddress::parse("ws://localhost:18789?token=x", &[]).unwrap();
@@ -101,7 +105,13 @@ mod tests {
 
     #[test]
     fn everything_else_must_be_named() {
-        for url in ["ws://192.0.2.1:18789/", "ws://10.0.0.1:1", "ws://0.0.0.0:1", "ws://gw.example.com:1", "ws://[2001:db8::1]:1"] {
+        for url in [
+            "ws://192.0.2.1:18789/",
+            "ws://10.0.0.1:1",
+            "ws://0.0.0.0:1",
+            "ws://gw.example.com:1",
+            "ws://[2001:db8::1]:1",
+        ] {
             let error = TargetAddress::parse(url, &[]).unwrap_err();
             assert!(matches!(error, TargetError::NotLoopback { .. }), "{url}: {error}");
         }
@@ -112,7 +122,17 @@ mod tests {
 
     #[test]
     fn what_is_no_websocket_url_is_said_so() {
-        for url in ["http://127.0.0.1:1", "127.0.0.1:1", "ws://127.0.0.1", "ws://127.0.0.1:0", "ws://127.0.0.1:99999", "ws://u:p@127.0.0.1:1", "ws://:1", "wss://127.0.0.1:1", ""] {
+        for url in [
+            "http://127.0.0.1:1",
+            "127.0.0.1:1",
+            "ws://127.0.0.1",
+            "ws://127.0.0.1:0",
+            "ws://127.0.0.1:99999",
+            "ws://u:p@127.0.0.1:1",
+            "ws://:1",
+            "wss://127.0.0.1:1",
+            "",
+        ] {
             assert!(matches!(TargetAddress::parse(url, &[]), Err(TargetError::Url { .. })), "{url}");
         }
     }

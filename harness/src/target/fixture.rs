@@ -51,10 +51,7 @@ pub fn write(state: &StateDir, plan: &Plan, identities: &Identities) -> Result<(
         let key = DeviceKey::from_seed(&identities.key_seed(BYSTANDERS, index))?;
         let token = |role: &str| identities.stored_token(BYSTANDERS, index, role);
         let traits = persona::profile(Persona::Cli);
-        paired.insert(
-            key.device_id().to_owned(),
-            entry_of(&bystander, traits, "linux", None, &key, token),
-        );
+        paired.insert(key.device_id().to_owned(), entry_of(&bystander, traits, "linux", None, &key, token));
     }
     if paired.is_empty() {
         return Ok(());
@@ -94,7 +91,9 @@ fn entry_of(
     let (platform, family) = match &stored.metadata {
         StoredMetadata::Same => (Some(claimed_platform), claimed_family),
         StoredMetadata::Legacy => (None, None),
-        StoredMetadata::Other { platform, device_family } => (Some(platform.as_str()), device_family.as_deref()),
+        StoredMetadata::Other { platform, device_family } => {
+            (Some(platform.as_str()), device_family.as_deref())
+        }
     };
     let Some(keys) = entry.as_object_mut() else { return entry };
     if let Some(platform) = platform {
@@ -108,7 +107,8 @@ fn entry_of(
             .roles
             .iter()
             .map(|role| {
-                let mut scopes = if role == protocol::scope::ROLE_NODE { Vec::new() } else { stored.scopes.clone() };
+                let mut scopes =
+                    if role == protocol::scope::ROLE_NODE { Vec::new() } else { stored.scopes.clone() };
                 scopes.sort();
                 let token = json!({
                     "token": token(role),

@@ -194,10 +194,9 @@ fn spawn(
         process.arg("--time-scale").arg(arguments.time_scale.to_string());
     }
     die_with_parent(&mut process);
-    process.spawn().map_err(|source| TargetError::Spawn {
-        program: command.program.display().to_string(),
-        source,
-    })
+    process
+        .spawn()
+        .map_err(|source| TargetError::Spawn { program: command.program.display().to_string(), source })
 }
 
 /// A child never outlives the harness, even when that is killed. The child also gets a process group of its own, so that
@@ -209,19 +208,25 @@ fn die_with_parent(process: &mut Command) {
     // nothing and touches no lock.
     unsafe {
         process.pre_exec(|| {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-                .map_err(std::io::Error::from)
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(std::io::Error::from)
         });
     }
 }
 
 /// The last lines of a log, for an error message.
 fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text =
+        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LOG_LINES_SHOWN);
     if lines.is_empty() {
         return "  (it wrote nothing)".to_owned();
     }
-    lines.get(from..).unwrap_or_default().iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    lines
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -1,0 +1,45 @@
+//! What a reactor is given, and what it gives back beside the records.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::feed::{Feed, StopPhase};
+use crate::clock::Clock;
+use crate::observation::TranscriptLine;
+use crate::plan::identity::Identities;
+use crate::plan::{ClientId, Plan};
+use crate::target::TargetAddress;
+
+/// What every reactor is given.
+#[derive(Clone)]
+pub struct Assignment {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Identities of its clients.
+    pub identities: Identities,
+    /// Where the load goes.
+    pub target: TargetAddress,
+    /// The gateway's shared secret.
+    pub secret: String,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Where records go.
+    pub feed: Feed,
+    /// When to stop.
+    pub stop: watch::Receiver<StopPhase>,
+    /// Number of reactors.
+    pub reactors: usize,
+    /// Dropped when the reactor's thread ends.
+    pub alive: mpsc::Sender<()>,
+}
+
+/// What a reactor kept to itself until it was done.
+#[derive(Debug, Default)]
+pub struct ReactorOutput {
+    /// What passed in the kept attempts.
+    pub transcripts: HashMap<(ClientId, u32), Vec<TranscriptLine>>,
+    /// Secrets that the gateway issued, for redaction.
+    pub secrets: HashSet<String>,
+}
