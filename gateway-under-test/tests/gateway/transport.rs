@@ -195,7 +195,6 @@ fn many_large_listings_at_once_do_not_fill_the_memory() {
     }
     answered.sort();
     assert_eq!(answered, asked);
-    // Measured: 35 MB one at a time, 145 MB all at once.
-    eprintln!("HWM {}", gateway.peak_memory_kb());
+    // Measured in a debug build: 17 MB one at a time, 132 MB all at once.
     assert!(gateway.peak_memory_kb() < 75_000, "{} kB", gateway.peak_memory_kb());
 }
