@@ -1,11 +1,29 @@
-//! The only place that writes to stdout and stderr. A reader that went away (`| head`) is no error.
+//! The only place that writes to stdout and stderr.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
-/// Writes text to stdout.
-pub(crate) fn out(text: &str) {
+/// Writes text to stdout. A reader that went away (`| head`) is no error.
+///
+/// # Errors
+/// What the system says of a full disk and the like.
+pub(crate) fn out(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the whole output of a command; gives its exit code.
+pub(crate) fn finish(text: &str, code: ExitCode) -> ExitCode {
+    match out(text) {
+        Ok(()) => code,
+        Err(problem) => {
+            error(&format!("the output could not be written: {problem}"));
+            harness::record::exit_code::ExitCode::Failed.into()
+        }
+    }
 }
 
 /// Writes a line to stderr.

@@ -28,11 +28,12 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
         }
     }
     let mut wrong = 0;
+    let mut right = String::new();
     for file in &files {
         let checked = scenario::load(file, &arguments.sets)
             .and_then(|scenario| harness::plan::unfold(&scenario, &Overrides::default()));
         match checked {
-            Ok(plan) => printer::out(&format!("{}: ok, {} clients\n", file.display(), plan.clients.len())),
+            Ok(plan) => right.push_str(&format!("{}: ok, {} clients\n", file.display(), plan.clients.len())),
             Err(diagnostics) => {
                 wrong += 1;
                 let text = scenario::render(&diagnostics, printer::stderr_has_colour());
@@ -40,8 +41,9 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
             }
         }
     }
+    let code = printer::finish(&right, ExitCode::SUCCESS);
     if wrong == 0 {
-        return ExitCode::SUCCESS;
+        return code;
     }
     printer::error(&format!("{wrong} of {} scenario files are wrong", files.len()));
     usage

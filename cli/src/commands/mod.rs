@@ -14,8 +14,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            printer::out(&error.render().to_string());
-            ExitCode::SUCCESS
+            printer::finish(&error.render().to_string(), ExitCode::SUCCESS)
         }
         _ => {
             printer::note(error.render().to_string().trim_end());

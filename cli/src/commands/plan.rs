@@ -9,6 +9,5 @@ pub(crate) fn plan(arguments: &PlanArguments) -> ExitCode {
     let Some((_, plan)) = super::load::load(&arguments.scenario) else {
         return harness::record::exit_code::ExitCode::Usage.into();
     };
-    printer::out(&harness::plan::describe(&plan));
-    ExitCode::SUCCESS
+    printer::finish(&harness::plan::describe(&plan), ExitCode::SUCCESS)
 }

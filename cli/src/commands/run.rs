@@ -6,6 +6,7 @@ use std::process::ExitCode as ProcessExitCode;
 use anyhow::Context as _;
 use harness::plan::{OracleMode, Plan};
 use harness::record::exit_code::ExitCode;
+use harness::report::files::FilesError;
 use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
 use harness::scenario::Scenario;
 use harness::target::{GatewayCommand, TargetAddress, TargetError};
@@ -55,7 +56,15 @@ impl Refusal {
 
 fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<RunOptions, Refusal> {
     let target = match &arguments.target {
-        None => RunTarget::Own(own_gateway()?),
+        None => {
+            if let Some(name) = &arguments.scenario.defect
+                && gateway_under_test::defect::Defect::find(name).is_none()
+            {
+                let known = gateway_under_test::defect::Defect::names();
+                return Err(Refusal::usage(format!("there is no defect `{name}`; known: {known}")));
+            }
+            RunTarget::Own(own_gateway()?)
+        }
         Some(url) => RunTarget::Foreign(foreign(arguments, url, &plan)?),
     };
     let out = arguments.out.clone().unwrap_or_else(|| default_folder(&plan.name));
@@ -112,7 +121,7 @@ fn foreign(arguments: &RunArguments, url: &str, plan: &Plan) -> Result<ForeignTa
         (None, None) => None,
     };
     Ok(ForeignTarget {
-        url: url.to_owned(),
+        url: harness::target::address::without_secrets(url),
         address,
         secret,
         declared: plan.gateway.config.as_object().is_some_and(|config| !config.is_empty()),
@@ -147,18 +156,20 @@ fn drive(options: RunOptions, display: &mut Display) -> anyhow::Result<Result<Ru
     }))
 }
 
-/// Resolves at the first SIGINT or SIGTERM. The handlers are in place when this returns, not when it is first polled: a
+/// Resolves at the first SIGINT, SIGTERM or SIGHUP. The handlers are in place when this returns, not when it is first polled: a
 /// signal while the gateway starts must not end the process and leave a state directory behind. Where the system refuses
 /// handlers a signal ends the process, and the kernel the gateway with it.
 fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let handlers =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     async move {
         match handlers {
-            (Ok(mut interrupt), Ok(mut terminate)) => {
+            (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) => {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
                 }
             }
             _ => std::future::pending().await,
@@ -167,33 +178,39 @@ fn interrupted() -> impl Future<Output = ()> {
 }
 
 fn report(arguments: &RunArguments, outcome: &RunOutcome) -> ProcessExitCode {
-    if arguments.json {
+    let mut text = if arguments.json {
         match harness::report::json::text(&outcome.result) {
-            Ok(text) => printer::out(&text),
+            Ok(text) => text,
             Err(error) => {
                 printer::error(&format!("the result cannot be written as JSON: {error}"));
                 return ExitCode::Failed.into();
             }
         }
     } else {
-        printer::out(&outcome.summary);
-    }
-    for remark in &outcome.remarks {
-        printer::note(&format!("note: {remark}"));
-    }
+        outcome.summary.clone()
+    };
     if let Some(folder) = &outcome.folder
         && !arguments.json
     {
-        printer::out(&format!("files: {}\n", folder.display()));
+        text.push_str(&format!("files: {}\n", folder.display()));
     }
-    outcome.exit.into()
+    let printed = printer::out(&text);
+    for remark in &outcome.remarks {
+        printer::note(&format!("note: {remark}"));
+    }
+    match printed {
+        Ok(()) => outcome.exit.into(),
+        Err(error) => {
+            printer::error(&format!("the result could not be printed: {error}"));
+            ExitCode::Failed.into()
+        }
+    }
 }
 
 fn exit_of(error: &RunError) -> ExitCode {
     match error {
-        RunError::NotForForeign(_) | RunError::Files(harness::report::files::FilesError::NotEmpty { .. }) => {
-            ExitCode::Usage
-        }
+        RunError::NotForForeign(_)
+        | RunError::Files(FilesError::NotEmpty { .. } | FilesError::NotAFolder { .. }) => ExitCode::Usage,
         _ => ExitCode::Failed,
     }
 }

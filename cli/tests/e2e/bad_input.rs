@@ -75,13 +75,13 @@ fn a_file_that_is_not_there() {
 }
 
 #[test]
-fn a_gateway_that_dies_at_start() {
+fn an_unknown_defect() {
     let folder = scratch();
     let first_contact = scenario("first-contact.toml");
     let arguments = ["run", &first_contact, "--defect", "no-such-defect", "--out", "run"];
     let finished = pairstorm(folder.path(), &arguments);
-    assert_eq!(finished.code, Some(3), "{}", finished.said());
-    assert!(finished.stderr.contains("no-such-defect"), "its own words are shown: {}", finished.said());
+    assert_eq!(finished.code, Some(64), "{}", finished.said());
+    assert!(finished.stderr.contains("accept-unpaired"), "the known ones are named: {}", finished.said());
     assert!(!folder.path().join("run").exists(), "nothing is half-written");
 }
 

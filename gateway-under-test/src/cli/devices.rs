@@ -108,6 +108,13 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn perform(args: &Args) -> anyhow::Result<String> {
+    // Without this, a mistyped path would be made into a state directory, and somebody else's port be asked.
+    if !args.state_dir.join("openclaw.json").is_file() && args.url.is_none() {
+        bail!(
+            "{} holds no openclaw.json: no gateway has its state there; name another --state-dir, or --url",
+            args.state_dir.display()
+        );
+    }
     let config = Config::load(&args.state_dir)?;
     let url = match &args.url {
         Some(url) => url.clone(),

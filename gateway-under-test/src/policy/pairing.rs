@@ -361,7 +361,7 @@ fn refuse(
             PendingMerge::Union => PendingRequest {
                 request_id: request.request_id.clone(),
                 roles: scopes::union(&request.roles, &asked.roles),
-                scopes: scopes::union(&request.scopes, &asked.scopes),
+                scopes: bounded(scopes::union(&request.scopes, &asked.scopes)),
                 more: request.more.clone(),
                 ..asked
             },
@@ -575,6 +575,15 @@ pub fn revoke(
         revoked_at_ms: now_ms,
     };
     Ok((result, Effects { entry: Change::Put(Box::new(entry)), ..Effects::default() }))
+}
+
+/// Scopes that one waiting request holds at most. What is asked beyond is not added: a device that asks for other scopes
+/// at every attempt must not grow the store without bound (ours).
+const PENDING_SCOPES_MAX: usize = 4_096;
+
+fn bounded(mut scopes: Vec<String>) -> Vec<String> {
+    scopes.truncate(PENDING_SCOPES_MAX);
+    scopes
 }
 
 #[cfg(test)]

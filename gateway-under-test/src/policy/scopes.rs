@@ -2,11 +2,18 @@
 
 use crate::profile::ScopeCoverage;
 
+/// Sets up to this size are searched one by one; a peer may ask for thousands.
+const FEW: usize = 16;
+
 /// Whether `held` covers every scope of `asked`.
 #[must_use]
 pub fn covers(rule: ScopeCoverage, held: &[String], asked: &[String]) -> bool {
     match rule {
-        ScopeCoverage::Inclusion => asked.iter().all(|scope| held.contains(scope)),
+        ScopeCoverage::Inclusion if held.len() <= FEW => asked.iter().all(|scope| held.contains(scope)),
+        ScopeCoverage::Inclusion => {
+            let held: std::collections::HashSet<&str> = held.iter().map(String::as_str).collect();
+            asked.iter().all(|scope| held.contains(scope.as_str()))
+        }
     }
 }
 

@@ -43,7 +43,10 @@ pub(super) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, peer: IpAdd
         .max_buf_size(HEAD_BYTES_MAX)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);
-    let parts = connection.without_shutdown().await.ok()?;
+    // A peer that never reads its answers would hold the connection for ever: plain requests are short, and all of a
+    // connection have a handshake's time.
+    let within = gateway.durations.handshake.max(Duration::from_millis(100)) * 2;
+    let parts = tokio::time::timeout(within, connection.without_shutdown()).await.ok()?.ok()?;
     let facts = facts.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     Some(Upgraded { stream: parts.io.into_inner(), leftover: parts.read_buf, facts })
 }

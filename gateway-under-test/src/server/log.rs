@@ -97,7 +97,8 @@ pub fn clean(text: Option<&str>) -> String {
             out.push(c);
         }
     }
-    out
+    // `ua=x code=1000` would forge a field of its own.
+    if out.contains('=') { format!("{out:?}") } else { out }
 }
 
 #[cfg(test)]

@@ -400,7 +400,10 @@ async fn accept(
             gateway.sessions.len()
         ));
     }
-    tasks.shutdown().await;
+    // A task that does not yield must not hold the exit.
+    if tokio::time::timeout(gateway.durations.linger, tasks.shutdown()).await.is_err() {
+        gateway.log.line("[gateway] connections that would not end were left to the exit");
+    }
     gateway.store.close().await?;
     gateway.log.line("[gateway] stopped");
     Ok(())

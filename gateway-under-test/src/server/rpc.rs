@@ -23,8 +23,21 @@ pub(super) struct Caller<'a> {
     pub(super) listing: &'a tokio::sync::Mutex<()>,
 }
 
+/// Messages above this size are parsed beside the event loop.
+const LARGE_BYTES: usize = 256 * 1024;
+
 /// Serves one message of a session; `None` when it gets no answer.
 pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
+    if message.len() > LARGE_BYTES {
+        // Tens of megabytes take seconds to parse: other connections go on meanwhile.
+        return tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(serve_small(gateway, caller, message))
+        });
+    }
+    serve_small(gateway, caller, message).await
+}
+
+async fn serve_small(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
     let request = match Frame::decode(message) {
         Ok(Frame::Request(request)) => request,
         Err(protocol::FrameError::NotJson(_)) => return None,

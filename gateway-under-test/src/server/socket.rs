@@ -127,6 +127,9 @@ impl Socket {
     /// Cancel safe.
     pub(super) async fn next(&mut self) -> Incoming {
         loop {
+            // A peer that floods keeps the stream ready for ever, and waiting for readiness alone never yields: without this
+            // one connection could keep the thread from every other, and from its own deadline.
+            tokio::task::coop::consume_budget().await;
             let mut interest = None;
             let was_backlogged = self.is_backlogged();
             if !was_backlogged {
@@ -212,6 +215,7 @@ impl Socket {
     /// Sends what waits.
     async fn flush(&mut self) -> io::Result<()> {
         while !self.ws.get_ref().backlog().is_empty() {
+            tokio::task::coop::consume_budget().await;
             self.transfer(Interest::WRITABLE).await?;
         }
         Ok(())
@@ -247,6 +251,7 @@ impl Socket {
     /// Reads to the end without looking.
     async fn discard(&mut self) -> io::Result<()> {
         loop {
+            tokio::task::coop::consume_budget().await;
             self.stream.readable().await?;
             // Not held over an await: it would be part of every connection's task.
             let mut buffer = [0_u8; READ_BYTES];

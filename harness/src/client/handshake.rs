@@ -6,6 +6,8 @@
 //! ```
 //! A close in any of them ends the attempt. Times come in with each call and are kept in [`Stamps`].
 
+use std::borrow::Cow;
+
 use protocol::connect::{CHALLENGE_EVENT, Challenge};
 use protocol::{ErrorShape, Frame};
 use serde::Deserialize;
@@ -49,7 +51,7 @@ pub struct Handshake<'a> {
 #[derive(Deserialize)]
 struct HelloView<'a> {
     #[serde(rename = "type", borrow)]
-    kind: &'a str,
+    kind: Cow<'a, str>,
     protocol: u32,
     #[serde(borrow, default)]
     auth: Option<HelloAuthView<'a>>,
@@ -59,7 +61,7 @@ struct HelloView<'a> {
 #[serde(rename_all = "camelCase")]
 struct HelloAuthView<'a> {
     #[serde(borrow, default)]
-    device_token: Option<&'a str>,
+    device_token: Option<Cow<'a, str>>,
     role: String,
     scopes: Vec<String>,
 }
@@ -182,11 +184,12 @@ impl<'a> Handshake<'a> {
         let text = payload.map_or("null", RawValue::get);
         match serde_json::from_str::<HelloView<'_>>(text) {
             Ok(hello) if hello.kind == protocol::hello::TYPE => {
-                self.issued_token = hello.auth.as_ref().and_then(|auth| auth.device_token).map(str::to_owned);
+                let token = hello.auth.as_ref().and_then(|auth| auth.device_token.as_deref());
+                self.issued_token = token.map(str::to_owned);
                 Outcome::Session(Grant {
                     protocol: hello.protocol,
                     auth: hello.auth.map(|auth| GrantAuth {
-                        token: auth.device_token.map(fingerprint),
+                        token: auth.device_token.as_deref().map(fingerprint),
                         role: auth.role,
                         scopes: auth.scopes,
                     }),
@@ -211,17 +214,21 @@ fn refusal(error: ErrorShape) -> Refusal {
 }
 
 /// A peer's text, cut so that a hostile one cannot fill our memory.
-fn bounded(text: &str) -> String {
+#[must_use]
+pub fn bounded(text: &str) -> String {
     let mut end = text.len().min(PEER_TEXT_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text.get(..end).unwrap_or_default().to_owned()
+    let shown = text.get(..end).unwrap_or_default();
+    // The mark tells a redactor that a secret may have lost its end here.
+    if end < text.len() { format!("{shown}…") } else { shown.to_owned() }
 }
 
 fn cut(message: &[u8]) -> String {
     let shown = message.get(..message.len().min(80)).unwrap_or_default();
-    String::from_utf8_lossy(shown).escape_debug().to_string()
+    let mark = if shown.len() < message.len() { "…" } else { "" };
+    format!("{}{mark}", String::from_utf8_lossy(shown).escape_debug())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::timeout_at;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::dial::{self, Socket};
@@ -24,6 +25,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How long it waits, after the closing handshake, for the gateway to close TCP first, so that TIME_WAIT stays on the
 /// gateway's side (shared performance notes, section 6: otherwise the client runs out of ports).
 const EOF_WITHIN: Duration = Duration::from_millis(500);
+/// Lines kept of one attempt: a handshake has five, a gateway that floods has no end.
+const TRANSCRIPT_LINES_MAX: usize = 64;
 /// Longest frame kept in a transcript, bytes.
 const TRANSCRIPT_TEXT_MAX: usize = 2_048;
 
@@ -199,10 +202,15 @@ pub async fn finish_closing(socket: &mut Socket) {
     .await;
 }
 
-/// Close frame as seen; 1005 stands for one without a code (RFC 6455, section 7.1.5).
+/// Close frame as seen; 1005 stands for one without a code (RFC 6455, section 7.1.5), and 0 for one whose code the RFC
+/// forbids on the wire (section 7.4): tungstenite hands those over as 1002 with this reason, and 1002 has a meaning of
+/// its own here.
 #[must_use]
 pub fn close_seen(frame: Option<&CloseFrame>) -> CloseSeen {
     match frame {
+        Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
+            CloseSeen::Frame { code: 0, reason: "a close code that RFC 6455 forbids".to_owned() }
+        }
         Some(frame) => CloseSeen::Frame { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
         None => CloseSeen::Frame { code: 1005, reason: String::new() },
     }
@@ -227,6 +235,14 @@ fn upgrade_text(target: &TargetAddress, headers: &UpgradeHeaders) -> String {
 }
 
 fn note(transcript: &mut Vec<TranscriptLine>, at: Nanos, direction: Direction, text: &str) {
+    if transcript.len() > TRANSCRIPT_LINES_MAX {
+        return;
+    }
+    if transcript.len() == TRANSCRIPT_LINES_MAX {
+        let text = "further lines of this attempt were left out".to_owned();
+        transcript.push(TranscriptLine { at, direction: Direction::Note, text });
+        return;
+    }
     let mut end = text.len().min(TRANSCRIPT_TEXT_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

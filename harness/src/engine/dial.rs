@@ -102,7 +102,8 @@ fn upgrade_failure(error: WsError) -> Outcome {
             let status = response.status().as_u16();
             let body = response.body().as_deref().unwrap_or_default();
             let shown = body.get(..body.len().min(BODY_MAX)).unwrap_or_default();
-            Outcome::UpgradeRefused { status, body: String::from_utf8_lossy(shown).into_owned() }
+            let mark = if shown.len() < body.len() { "…" } else { "" };
+            Outcome::UpgradeRefused { status, body: format!("{}{mark}", String::from_utf8_lossy(shown)) }
         }
         WsError::Io(error) => match failure(&error) {
             // Once connected, these mean that the peer went away.

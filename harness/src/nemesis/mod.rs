@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::engine::{Feed, dial};
 use crate::history::{Fault, Record, RestartStamps};
+use crate::observation::Outcome;
 use crate::plan::{FaultKind, Nanos, PlannedFault, StopSignal};
 use crate::target::{GatewayProcess, TargetAddress, TargetError};
 
@@ -68,11 +69,12 @@ async fn inflict(
                 StopSignal::Sigterm => Signal::TERM,
                 StopSignal::Sigkill => Signal::KILL,
             })?;
-            let (port_closed, exited) = tokio::join!(until_port(target, false, clock), async {
-                process.wait().await.map(|_| clock.now())
-            });
+            let (port_closed, exited) = tokio::try_join!(
+                async { Ok(until_port(target, false, clock).await) },
+                async { process.wait_after_signal().await.map(|_| clock.now()) }
+            )?;
             stamps.port_closed = Some(port_closed);
-            stamps.exited = Some(exited?);
+            stamps.exited = Some(exited);
             record.restart = Some(stamps);
             tokio::time::sleep(down).await;
             let mut spawned = None;
@@ -104,9 +106,11 @@ async fn until_port(target: &TargetAddress, open: bool, clock: Clock) -> Nanos {
     let source = target.is_loopback_v4().then_some(PROBE_SOURCE);
     loop {
         let dialling = tokio::time::timeout(Duration::from_secs(1), dial::dial(target.socket, source));
-        let accepted = matches!(dialling.await, Ok(Ok(_)));
-        if accepted == open {
-            return clock.now();
+        // A dial that hangs says nothing: the process may just stand still.
+        match dialling.await {
+            Ok(Ok(_)) if open => return clock.now(),
+            Ok(Err(Outcome::ConnectionRefused)) if !open => return clock.now(),
+            _ => {}
         }
         tokio::time::sleep(PROBE_EVERY).await;
     }

@@ -30,6 +30,8 @@ pub struct Redactor {
     /// Those that are searched for, by their first bytes and then the longest first: a run may know the tokens of
     /// thousands of devices, and each text is still read once.
     by_start: HashMap<[u8; SEARCHED_BYTES_MIN], Vec<String>>,
+    /// Length of the longest.
+    bytes_max: usize,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -59,6 +61,7 @@ impl Redactor {
     }
 
     fn know(&mut self, secret: String) {
+        self.bytes_max = self.bytes_max.max(secret.len());
         if let Some(start) = secret.as_bytes().first_chunk::<SEARCHED_BYTES_MIN>() {
             let same_start = self.by_start.entry(*start).or_default();
             let position = same_start.partition_point(|known| known.len() > secret.len());
@@ -140,6 +143,30 @@ impl Redactor {
     }
 
     fn without_known(&self, text: &str) -> String {
+        self.without_cut(self.without_whole(text))
+    }
+
+    /// Texts are cut before they come here, and a cut may have gone through a secret: what stands before a cut (`…`) or the
+    /// end, and begins a known secret, is taken out as well.
+    fn without_cut(&self, mut text: String) -> String {
+        let mut ends: Vec<usize> = text.match_indices('…').map(|(at, _)| at).collect();
+        ends.push(text.len());
+        for end in ends.into_iter().rev() {
+            let from = end.saturating_sub(self.bytes_max);
+            let begun = (from..end.saturating_sub(SEARCHED_BYTES_MIN - 1)).find(|start| {
+                let tail = text.as_bytes().get(*start..end).unwrap_or_default();
+                tail.first_chunk::<SEARCHED_BYTES_MIN>()
+                    .and_then(|key| self.by_start.get(key))
+                    .is_some_and(|secrets| secrets.iter().any(|secret| secret.as_bytes().starts_with(tail)))
+            });
+            if let Some(start) = begun.filter(|start| text.is_char_boundary(*start)) {
+                text.replace_range(start..end, REDACTED);
+            }
+        }
+        text
+    }
+
+    fn without_whole(&self, text: &str) -> String {
         if self.by_start.is_empty() {
             return text.to_owned();
         }
@@ -382,6 +409,15 @@ mod tests {
 
     fn text(given: &str) -> String {
         Redactor::default().text(given)
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_taken_out_as_well() {
+        let redactor = Redactor::new(["SHAREDSECRETTOKEN123".to_owned()]);
+        assert_eq!(redactor.text("a 503: SHAREDSECRETTOK… (900 bytes)"), "a 503: <redacted>… (900 bytes)");
+        assert_eq!(redactor.text("ends with SHAR"), "ends with <redacted>");
+        assert_eq!(redactor.text("ends with SHA"), "ends with SHA");
+        assert_eq!(redactor.text("SHAREd alike"), "SHAREd alike");
     }
 
     #[test]

@@ -59,6 +59,10 @@ pub fn refusals(history: &History, judgement: &Judgement) -> Refusals {
                 entry(&mut refusals.by_detail_code, class).expected += 1;
             }
         }
+        // What was not judged has nothing to be compared with.
+        if expected.is_none() {
+            continue;
+        }
         let Outcome::Refused(refusal) = &attempt.outcome else { continue };
         match refusal.detail_code.as_deref() {
             Some(code) => {

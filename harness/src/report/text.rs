@@ -34,9 +34,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     invalid_reasons(&mut page, result);
     thresholds(&mut page, &result.thresholds);
     refusals(&mut page, result);
-    if result.cohorts.len() > 1 {
-        cohorts(&mut page, result);
-    }
+    cohorts(&mut page, result);
     latencies(&mut page, result);
     restarts(&mut page, result);
     other_faults(&mut page, result);
@@ -203,7 +201,9 @@ fn refusals(page: &mut Page, result: &RunResult) {
     page.heading(&format!("{:<38}{:>10}{:>10}", "Refusals", "expected", "observed"));
     for (name, counts) in rows.iter().take(ROWS_SHOWN) {
         page.line(&format!("  {:<36}{:>10}{:>10}", short(name, 36), counts.expected, counts.observed));
-        if counts.observed > counts.expected
+        // With mismatches the gateway may be at fault, and its word is no advice.
+        if result.mismatches.total == 0
+            && counts.observed > counts.expected
             && let Some(cure) = cure(name)
         {
             page.line(&format!("      more than expected; {cure}"));

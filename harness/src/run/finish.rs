@@ -5,7 +5,7 @@ use super::load::Loaded;
 use super::{RunOptions, RunOutcome, RunTarget, resources};
 use crate::observation::{Observation, TranscriptLine};
 use crate::oracle::{Judgement, Oracle, Verdict};
-use crate::plan::{ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
+use crate::plan::{AuthMode, ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
 use crate::record::exit_code::ExitCode;
 use crate::record::facts::RunFacts;
 use crate::report::files::RunFiles;
@@ -25,7 +25,25 @@ pub fn finish(
         && !foreign.declared
         && plan.oracle == OracleMode::Profile
     {
-        without_declared_configuration(plan, &loaded, &mut judgement);
+        let left_out =
+            without_declared_configuration(plan, &loaded, &mut judgement, foreign.secret.is_some());
+        if left_out > 0 {
+            remarks.push(format!(
+                "{left_out} attempts were not judged: they depend on the gateway's configuration, which the scenario \
+                 does not declare. Add [gateway.config.gateway] with auth.mode, trustedProxies and what else that \
+                 gateway has"
+            ));
+        }
+    }
+    if let RunTarget::Foreign(foreign) = &options.target
+        && foreign.secret.is_none()
+        && plan.gateway.auth != AuthMode::None
+    {
+        remarks.push(
+            "no --token-env or --token-file was given: clients that were to present the shared secret presented an \
+             empty one"
+                .to_owned(),
+        );
     }
     let facts = facts(plan, options, target, &loaded);
     remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
@@ -105,31 +123,42 @@ fn no_gateway(options: &RunOptions, loaded: &Loaded) -> Option<String> {
 
 /// A foreign gateway whose configuration the scenario does not declare may have any secret, proxies and origins: what
 /// depends on them is not judged (ARCHITECTURE.md, "Gateways not ours to write to").
-fn without_declared_configuration(plan: &Plan, loaded: &Loaded, judgement: &mut Judgement) {
+///
+/// Gives the number of attempts concerned.
+fn without_declared_configuration(
+    plan: &Plan,
+    loaded: &Loaded,
+    judgement: &mut Judgement,
+    knows_secret: bool,
+) -> usize {
+    let mut left_out = 0;
     for (attempt, verdict) in loaded.history.attempts.iter().zip(&mut judgement.attempts) {
         let spec = plan
             .clients
             .get(attempt.client as usize)
             .and_then(|client| plan.cohorts.get(usize::from(client.cohort)))
             .map(|cohort| &cohort.connect);
-        if spec.is_some_and(depends_on_configuration) {
+        if spec.is_some_and(|spec| depends_on_configuration(spec, knows_secret)) {
+            left_out += 1;
             *verdict = Verdict::Indeterminate {
                 why: "it depends on the gateway's configuration, which the scenario does not declare"
                     .to_owned(),
             };
         }
     }
+    left_out
 }
 
-fn depends_on_configuration(spec: &ConnectSpec) -> bool {
+fn depends_on_configuration(spec: &ConnectSpec, knows_secret: bool) -> bool {
     !matches!(spec.path, NetworkPath::Direct)
         || spec.origin.is_some()
-        || matches!(
-            spec.credential,
+        || match spec.credential {
+            // The owner gave the secret that is presented.
+            Credential::SharedToken | Credential::DeviceToken | Credential::FirstDeviceToken => !knows_secret,
+            Credential::ForgedDeviceToken => false,
             Credential::Missing
-                | Credential::WrongPassword
-                | Credential::Password
-                | Credential::WrongToken
-                | Credential::SharedToken
-        )
+            | Credential::WrongPassword
+            | Credential::Password
+            | Credential::WrongToken => true,
+        }
 }

@@ -29,6 +29,9 @@ use crate::target::{GatewayProcess, TargetError};
 const GRACE: Duration = Duration::from_secs(2);
 /// How often the display is refreshed, and the gateway's usage sampled.
 const DISPLAY_EVERY: Duration = Duration::from_millis(200);
+/// When a foreign target that has challenged nobody is given up, and after how many attempts at least.
+const NOBODY_AFTER: Duration = Duration::from_secs(3);
+const NOBODY_ATTEMPTS: usize = 5;
 /// How often a run with `--fail-fast` judges what it has so far.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
 
@@ -63,6 +66,8 @@ pub struct LoadEnd {
     pub max_time_hit: bool,
     /// A mismatch ended it, as asked.
     pub fail_fast_hit: bool,
+    /// No attempt on a foreign target was challenged, and the run gave up waiting.
+    pub nobody_there: bool,
     /// The gateway did not survive or come back.
     pub failed: Option<TargetError>,
 }
@@ -126,6 +131,7 @@ pub async fn load(
         failed,
     );
 
+    let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
     let mut history = History::default();
     let mut usage = GatewayUsage::default();
@@ -173,6 +179,10 @@ pub async fn load(
                 _ = display.tick() => {
                     observer.progress(&progress, plan.clients.len());
                     usage.sample(gateway_pid.load(Ordering::Relaxed));
+                    if is_foreign && !end.nobody_there && nobody_there(&history, clock.now()) {
+                        end.nobody_there = true;
+                        stop.send_replace(StopPhase::Leaving);
+                    }
                 }
                 _ = judging.tick(), if options.fail_fast && !end.fail_fast_hit => {
                     if history.attempts.len() > judged {
@@ -314,6 +324,14 @@ fn advance(phase: &mut StopPhase, to: StopPhase) -> bool {
         *phase = to;
     }
     forward
+}
+
+/// Whether a load has gone on for a while and not one attempt was challenged: then the target is no gateway, and trying
+/// on to the end of the scenario helps nobody.
+fn nobody_there(history: &History, now: Nanos) -> bool {
+    now > crate::clock::nanos(NOBODY_AFTER)
+        && history.attempts.len() >= NOBODY_ATTEMPTS
+        && history.attempts.iter().all(|attempt| attempt.stamps.challenged.is_none())
 }
 
 /// Half the cores, at least one: the gateway needs the other half.

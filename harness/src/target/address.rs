@@ -32,10 +32,10 @@ impl TargetAddress {
     /// [`TargetError::Url`] for anything but `ws://`, [`TargetError::NotLoopback`] for a host that is neither loopback nor
     /// named, [`TargetError::Resolve`] when a name has no address.
     pub fn parse(url: &str, allowed_remote: &[String]) -> Result<Self, TargetError> {
-        let refuse = |why: &str| TargetError::Url { url: url.to_owned(), why: why.to_owned() };
+        let refuse = |why: &str| TargetError::Url { url: without_secrets(url), why: why.to_owned() };
         let rest = match url.split_once("://") {
             Some(("ws", rest)) => rest,
-            Some(("wss", _)) => return Err(refuse("TLS is not supported for loads yet")),
+            Some(("wss", _)) => return Err(refuse("loads over TLS (wss) are not supported yet")),
             _ => return Err(refuse("it does not begin with ws://")),
         };
         let (authority, path) = match rest.find(['/', '?']) {
@@ -88,6 +88,19 @@ impl TargetAddress {
     }
 }
 
+/// The URL as far as it may be shown: user information and query may hold credentials.
+#[must_use]
+pub fn without_secrets(url: &str) -> String {
+    let shown = url.split(['?', '#']).next().unwrap_or_default();
+    match (shown.find("://"), shown.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            let (front, back) = (shown.get(..scheme + 3), shown.get(at..));
+            format!("{}…{}", front.unwrap_or_default(), back.unwrap_or_default())
+        }
+        _ => shown.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +131,13 @@ mod tests {
         assert!(TargetAddress::parse("ws://192.0.2.1:18789/", &["192.0.2.1".to_owned()]).is_ok());
         let other = TargetAddress::parse("ws://192.0.2.2:18789/", &["192.0.2.1".to_owned()]);
         assert!(matches!(other, Err(TargetError::NotLoopback { .. })));
+    }
+
+    #[test]
+    fn an_error_shows_no_credential() {
+        let error = TargetAddress::parse("ws://user:hunter2@127.0.0.1:1/?token=abc", &[]).unwrap_err().to_string();
+        assert!(!error.contains("hunter2") && !error.contains("abc"), "{error}");
+        assert!(error.contains("ws://…@127.0.0.1:1/"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// `--target` is not a `ws://` URL.
-    #[error("`{url}` is not a WebSocket URL: {why}; expected ws://HOST:PORT/")]
+    #[error("`{url}` cannot be a target: {why}; expected ws://HOST:PORT/")]
     Url {
         /// As given.
         url: String,
@@ -75,6 +75,14 @@ pub enum TargetError {
     Died {
         /// Exit status.
         status: String,
+        /// Tail of its log.
+        log: String,
+    },
+    /// The process did not end on SIGTERM.
+    #[error("the gateway did not exit within {seconds} s of SIGTERM and was killed; its last lines:\n{log}")]
+    NotStopping {
+        /// Time waited.
+        seconds: u64,
         /// Tail of its log.
         log: String,
     },

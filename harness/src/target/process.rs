@@ -1,6 +1,7 @@
 //! The gateway's process: started, watched, signalled, started again.
 
 use std::ffi::OsString;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -120,6 +121,19 @@ impl GatewayProcess {
         TargetError::Died { status: status.to_string(), log: tail(&self.log) }
     }
 
+    /// Waits for the process to end after a signal, and kills it when it does not: a stopped or stuck gateway must not hold
+    /// the run for ever.
+    ///
+    /// # Errors
+    /// [`TargetError::NotStopping`] when it had to be killed, [`TargetError::Signal`] when the system cannot tell.
+    pub async fn wait_after_signal(&mut self) -> Result<ExitStatus, TargetError> {
+        if let Ok(ended) = tokio::time::timeout(STOP_WITHIN, self.child.wait()).await {
+            return ended.map_err(TargetError::Signal);
+        }
+        self.child.kill().await.map_err(TargetError::Signal)?;
+        Err(TargetError::NotStopping { seconds: STOP_WITHIN.as_secs(), log: tail(&self.log) })
+    }
+
     /// Asks the gateway to stop, and kills it when it does not.
     ///
     /// # Errors
@@ -172,6 +186,7 @@ fn spawn(
     let stderr = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
+        .mode(0o600)
         .open(log)
         .map_err(|source| TargetError::State { path: log.to_owned(), source })?;
     let mut process = Command::new(&command.program);

@@ -9,6 +9,26 @@ use serde_json::{Value, json};
 use super::TargetError;
 use crate::plan::{AuthMode, GatewayPlan};
 
+/// How the folders are called, followed by the id of the process that made them.
+const PREFIX: &str = "pairstorm-state-";
+
+/// Removes the state directories of runs that were killed before they could do it: secrets lie in them. What cannot be
+/// removed belongs to somebody else.
+fn sweep() {
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .and_then(|rest| rest.split_once('-'))
+            .and_then(|(pid, _)| pid.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A folder with secrets in it, removed when dropped.
 #[derive(Debug)]
 pub struct StateDir {
@@ -21,8 +41,9 @@ impl StateDir {
     /// # Errors
     /// [`TargetError::State`] when the system refuses.
     pub fn create() -> Result<Self, TargetError> {
+        sweep();
         let folder = tempfile::Builder::new()
-            .prefix("pairstorm-state-")
+            .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()
             .map_err(|source| TargetError::State { path: std::env::temp_dir(), source })?;
         Ok(Self { folder })
