@@ -201,9 +201,7 @@ fn refusals(page: &mut Page, result: &RunResult) {
     page.heading(&format!("{:<38}{:>10}{:>10}", "Refusals", "expected", "observed"));
     for (name, counts) in rows.iter().take(ROWS_SHOWN) {
         page.line(&format!("  {:<36}{:>10}{:>10}", short(name, 36), counts.expected, counts.observed));
-        // With mismatches the gateway may be at fault, and its word is no advice.
-        if result.mismatches.total == 0
-            && counts.observed > counts.expected
+        if counts.observed > counts.expected
             && let Some(cure) = cure(name)
         {
             page.line(&format!("      more than expected; {cure}"));
@@ -647,6 +645,9 @@ mod tests {
         hand-made (seed 7), profile article, in-repo gateway at ws://127.0.0.1:18789, 2.50 s
         2 attempts = 1 session + 0 refused + 1 without an answer (1 connection_refused)
 
+        Cohorts                       clients got a session  attempts  refused  mismatches
+          phones                            2             1         2        0           0
+
         Latency                         count         p50         p90         p99       p99.9         max
           response, session                 1     4.00 ms     4.00 ms     4.00 ms     4.00 ms     4.00 ms
           service, session                  1     4.00 ms     4.00 ms     4.00 ms     4.00 ms     4.00 ms
@@ -675,6 +676,9 @@ mod tests {
 
         The numbers cannot be trusted
           nothing was attempted
+
+        Cohorts                       clients got a session  attempts  refused  mismatches
+          phones                            2             0         0        0           0
 
         Generator
           lag p99 - (budget 50.0 ms), dropped - (budget 1.0 %), not judged - (budget 5.0 %)
