@@ -69,10 +69,10 @@ async fn inflict(
                 StopSignal::Sigterm => Signal::TERM,
                 StopSignal::Sigkill => Signal::KILL,
             })?;
-            let (port_closed, exited) = tokio::try_join!(
-                async { Ok(until_port(target, false, clock).await) },
-                async { process.wait_after_signal().await.map(|_| clock.now()) }
-            )?;
+            let (port_closed, exited) =
+                tokio::try_join!(async { Ok(until_port(target, false, clock).await) }, async {
+                    process.wait_after_signal().await.map(|_| clock.now())
+                })?;
             stamps.port_closed = Some(port_closed);
             stamps.exited = Some(exited);
             record.restart = Some(stamps);

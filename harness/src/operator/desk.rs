@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{ErrorCode, Frame};
 use protocol::pairing::{PairList, PendingRequest, RequestIdParams, event, method};
+use protocol::{ErrorCode, Frame};
 use tokio::sync::watch;
 
 use super::decision::{Decision, decide};
@@ -286,7 +286,9 @@ impl Desk {
                         Some(error) if error.code == ErrorCode::Unavailable => OperationEnd::Unknown,
                         error => OperationEnd::Refused {
                             at: now,
-                            code: error.as_ref().map_or_else(String::new, |error| bounded(error.code.as_str())),
+                            code: error
+                                .as_ref()
+                                .map_or_else(String::new, |error| bounded(error.code.as_str())),
                             message: error.map_or_else(String::new, |error| bounded(&error.message)),
                         },
                     };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Observer, RunError, RunTarget};
-use crate::plan::identity::Identities;
 use crate::plan::Plan;
+use crate::plan::identity::Identities;
 use crate::target::process::GatewayArguments;
 use crate::target::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
 

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_error_shows_no_credential() {
-        let error = TargetAddress::parse("ws://user:hunter2@127.0.0.1:1/?token=abc", &[]).unwrap_err().to_string();
+        let error =
+            TargetAddress::parse("ws://user:hunter2@127.0.0.1:1/?token=abc", &[]).unwrap_err().to_string();
         assert!(!error.contains("hunter2") && !error.contains("abc"), "{error}");
         assert!(error.contains("ws://…@127.0.0.1:1/"), "{error}");
     }
