@@ -1,5 +1,7 @@
 //! The gateway as a process: what the harness does with one that does not behave.
 
+#![allow(clippy::expect_used, reason = "a helper of tests; clippy exempts test functions only")]
+
 use harness::target::process::{GatewayArguments, GatewayCommand};
 use harness::target::{GatewayProcess, StateDir, TargetError};
 
