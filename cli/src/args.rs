@@ -1,5 +1,11 @@
 //! What can be typed: exactly that, nothing resolved.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    rustdoc::invalid_html_tags,
+    reason = "the comments are the texts of --help, in which <…> and […] are placeholders and tables"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
