@@ -95,9 +95,9 @@ fn foreign(arguments: &RunArguments, url: &str, plan: &Plan) -> Result<ForeignTa
             if matches!(error, TargetError::Resolve { .. }) { ExitCode::Failed } else { ExitCode::Usage };
         Refusal { message: error.to_string(), exit }
     })?;
-    if arguments.scenario.time_scale.is_some_and(|scale| (scale - 1.0).abs() > f64::EPSILON) {
+    if (plan.time_scale - 1.0).abs() > f64::EPSILON {
         return Err(Refusal::usage(
-            "--time-scale shortens the time-outs of the in-repo gateway; a gateway behind --target keeps its own",
+            "a time scale other than 1 shortens the time-outs of the in-repo gateway; a gateway behind --target keeps its own",
         ));
     }
     if plan.oracle == OracleMode::Profile && !arguments.allow_store_writes {

@@ -162,3 +162,18 @@ fn what_needs_our_own_gateway_is_refused() {
     assert_eq!(finished.code, Some(64), "{}", finished.said());
     assert!(finished.stderr.contains("needs a gateway that the run starts"), "{}", finished.said());
 }
+
+#[test]
+fn a_foreign_gateway_keeps_its_own_time() {
+    let folder = scratch();
+    let hurried =
+        write(folder.path(), "visit.toml", &SCENARIO.replace("duration =", "time_scale = 0.1\nduration ="));
+    let visit = write(folder.path(), "plain.toml", SCENARIO);
+    for arguments in [&["run", &hurried][..], &["run", &visit, "--time-scale", "0.1"]] {
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--target", "ws://127.0.0.1:9/", "--allow-store-writes"]);
+        let finished = run(folder.path(), &arguments);
+        assert_eq!(finished.code, Some(64), "{}", finished.said());
+        assert!(finished.stderr.contains("time scale"), "{}", finished.said());
+    }
+}
