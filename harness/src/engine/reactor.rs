@@ -125,11 +125,13 @@ fn start_slots(shared: &Rc<Shared>, tasks: &mut JoinSet<()>, cohort: CohortId, w
         let (shared, waiting) = (Rc::clone(shared), Rc::clone(&waiting));
         tasks.spawn_local(async move {
             let mut rng = stream(shared.plan.seed, "slot", &cohort.to_string(), slot);
+            // Thinking ends early when the run does, like every other wait.
+            let mut earliest_next = 0;
             loop {
                 let next = waiting.borrow_mut().pop_front();
                 let Some(id) = next else { return };
                 let earliest = shared.plan.clients.get(id as usize).map_or(0, |client| client.intended);
-                let intended = shared.clock.now().max(earliest);
+                let intended = shared.clock.now().max(earliest).max(earliest_next);
                 let mut stop = shared.stop.clone();
                 tokio::select! {
                     biased;
@@ -142,7 +144,7 @@ fn start_slots(shared: &Rc<Shared>, tasks: &mut JoinSet<()>, cohort: CohortId, w
                 let Some(client) = Client::new(&shared, id) else { return };
                 client.run(intended).await;
                 let pause = reconnect::draw(think, &mut rng).mul_f64(shared.plan.time_scale);
-                tokio::time::sleep_until(shared.clock.instant(shared.clock.now() + nanos(pause))).await;
+                earliest_next = shared.clock.now() + nanos(pause);
             }
         });
     }

@@ -62,6 +62,9 @@ impl Client {
             let held = stored.roles.iter().find(|held| *held == role).or_else(|| stored.roles.first())?;
             Some(shared.identities.stored_token(&cohort.name, planned.index, held))
         });
+        if let Some(token) = &stored {
+            shared.learn_secret(token);
+        }
         Some(Self {
             rng: stream(plan.seed, "client", &cohort.name, planned.index),
             stop: shared.stop.clone(),

@@ -1,6 +1,6 @@
 //! One operator at work, until the run stops it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +52,8 @@ pub struct Desk {
     /// Requests seen, so that an event and a listing of the same request are one notice.
     seen: HashSet<String>,
     requests_by_client: HashMap<ClientId, u32>,
-    due: BTreeSet<(Nanos, String)>,
-    decisions: HashMap<String, (ClientId, bool)>,
+    /// Decisions by the time they are due and their request: whose, and whether it is an approval.
+    due: BTreeMap<(Nanos, String), (ClientId, bool)>,
     in_flight: HashMap<String, (Operation, Underway)>,
     listing: Option<String>,
 }
@@ -107,8 +107,7 @@ impl Desk {
             session: None,
             seen: HashSet::new(),
             requests_by_client: HashMap::new(),
-            due: BTreeSet::new(),
-            decisions: HashMap::new(),
+            due: BTreeMap::new(),
             in_flight: HashMap::new(),
             listing: None,
         };
@@ -191,7 +190,11 @@ impl Desk {
         };
         let mut list_at = every.map(|every| self.context.clock.now() + nanos(every));
         loop {
-            let due_at = self.due.first().map(|(at, _)| *at).filter(|_| self.in_flight.len() < IN_FLIGHT_MAX);
+            let due_at = self
+                .due
+                .first_key_value()
+                .map(|((at, _), _)| *at)
+                .filter(|_| self.in_flight.len() < IN_FLIGHT_MAX);
             let clock = self.context.clock;
             let timer = |at: Option<Nanos>| async move {
                 match at {
@@ -222,14 +225,15 @@ impl Desk {
             return Ok(());
         }
         let session = self.session.as_mut().ok_or(Lost)?;
-        self.listing = Some(session.request(method::LIST, &serde_json::json!({})).await?);
+        let id = session.fresh_id();
+        self.listing = Some(id.clone());
+        session.request(&id, method::LIST, &serde_json::json!({})).await?;
         Ok(())
     }
 
     /// Carries out the decision that has been due longest.
     async fn act(&mut self) -> Result<(), Lost> {
-        let Some((_, request_id)) = self.due.pop_first() else { return Ok(()) };
-        let Some((client, approve)) = self.decisions.remove(&request_id) else { return Ok(()) };
+        let Some(((_, request_id), (client, approve))) = self.due.pop_first() else { return Ok(()) };
         let (name, kind) = if approve {
             (method::APPROVE, OperationKind::Approve { request_id: request_id.clone() })
         } else {
@@ -245,18 +249,11 @@ impl Desk {
             end: OperationEnd::Unknown,
         };
         let session = self.session.as_mut().ok_or(Lost)?;
-        match session.request(name, &RequestIdParams { request_id: request_id.clone() }).await {
-            Ok(id) => {
-                self.in_flight.insert(id, (operation, underway));
-                Ok(())
-            }
-            Err(lost) => {
-                // Part of it may have been sent: its end stays unknown.
-                self.seen.remove(&request_id);
-                self.context.feed.push(Record::Operation(operation));
-                Err(lost)
-            }
-        }
+        let id = session.fresh_id();
+        // Noted before it is sent: whatever cuts the sending short, part of it may have reached the gateway, and an
+        // operation without an answer ends as unknown.
+        self.in_flight.insert(id.clone(), (operation, underway));
+        session.request(&id, name, &RequestIdParams { request_id }).await
     }
 
     fn on_message(&mut self, message: &[u8]) {
@@ -321,7 +318,6 @@ impl Desk {
             Decision::Approve(think) => (think, true),
             Decision::Reject(think) => (think, false),
         };
-        self.decisions.insert(pending.request_id.clone(), (client, approve));
-        self.due.insert((now + nanos(think), pending.request_id.clone()));
+        self.due.insert((now + nanos(think), pending.request_id.clone()), (client, approve));
     }
 }

@@ -95,16 +95,19 @@ impl OperatorSession {
         }
     }
 
-    /// Sends a request and gives its id. The answer comes from [`OperatorSession::next`].
+    /// An id for the next request, so that its sender can expect the answer before it sends.
+    pub fn fresh_id(&mut self) -> String {
+        self.next_id += 1;
+        self.next_id.to_string()
+    }
+
+    /// Sends a request. The answer comes from [`OperatorSession::next`].
     ///
     /// # Errors
     /// [`Lost`]
-    pub async fn request(&mut self, method: &str, params: &impl Serialize) -> Result<String, Lost> {
-        self.next_id += 1;
-        let id = self.next_id.to_string();
+    pub async fn request(&mut self, id: &str, method: &str, params: &impl Serialize) -> Result<(), Lost> {
         let text = json!({"type": "req", "id": id, "method": method, "params": params}).to_string();
-        self.socket.send(Message::text(text)).await.map_err(|_| Lost)?;
-        Ok(id)
+        self.socket.send(Message::text(text)).await.map_err(|_| Lost)
     }
 
     /// The next message's bytes. Cancel safe.

@@ -142,7 +142,8 @@ async fn answer(
 ) -> Result<Vec<u8>, String> {
     let lost = |_: Lost| "the gateway closed the visitor's session".to_owned();
     let waiting = async {
-        let id = session.request(name, params).await.map_err(lost)?;
+        let id = session.fresh_id();
+        session.request(&id, name, params).await.map_err(lost)?;
         loop {
             let message = session.next().await.map_err(lost)?;
             if matches!(Frame::decode(&message), Ok(Frame::Response(response)) if response.id == id) {

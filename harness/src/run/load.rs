@@ -66,8 +66,6 @@ pub struct LoadEnd {
     pub max_time_hit: bool,
     /// A mismatch ended it, as asked.
     pub fail_fast_hit: bool,
-    /// No attempt on a foreign target was challenged, and the run gave up waiting.
-    pub nobody_there: bool,
     /// The gateway did not survive or come back.
     pub failed: Option<TargetError>,
 }
@@ -144,6 +142,7 @@ pub async fn load(
         let mut display = tokio::time::interval(DISPLAY_EVERY);
         let mut judging = tokio::time::interval(JUDGE_EVERY);
         let mut judged = 0;
+        let mut looks_for_somebody = is_foreign;
         let at = |at: Option<tokio::time::Instant>| async move {
             match at {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -152,8 +151,9 @@ pub async fn load(
         };
         loop {
             tokio::select! {
+                // Records come last: however many there are, they must not keep a signal or the time limit waiting. What is
+                // left of them when the load ends is taken after the loop.
                 biased;
-                Some(record) = records.recv() => history.push(record),
                 _ = all_ended.recv() => break,
                 Some(error) = failure.recv() => {
                     end.failed = Some(error);
@@ -179,8 +179,8 @@ pub async fn load(
                 _ = display.tick() => {
                     observer.progress(&progress, plan.clients.len());
                     usage.sample(gateway_pid.load(Ordering::Relaxed));
-                    if is_foreign && !end.nobody_there && nobody_there(&history, clock.now()) {
-                        end.nobody_there = true;
+                    if looks_for_somebody && nobody_there(&history, clock.now()) {
+                        looks_for_somebody = false;
                         stop.send_replace(StopPhase::Leaving);
                     }
                 }
@@ -199,11 +199,16 @@ pub async fn load(
                         }
                     }
                 }
+                Some(record) = records.recv() => history.push(record),
             }
         }
         helpers_stop.send_replace(true);
     };
     let ((), _, ()) = tokio::join!(control, operators, nemesis);
+    // A fault that was under way when the last client ended is carried on to its end, and may end badly.
+    if end.failed.is_none() {
+        end.failed = failure.try_recv().ok();
+    }
     usage.sample(gateway_pid.load(Ordering::Relaxed));
     while let Ok(record) = records.try_recv() {
         history.push(record);
