@@ -8,8 +8,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use harness::client::{Credentials, DeviceKey, FirstMessage, Handshake, Sender, Step};
 use harness::observation::{Outcome, Stamps};
 use harness::plan::identity::Identities;
-use harness::plan::persona;
 use harness::scenario;
+use harness::vocabulary::persona;
 use protocol::connect::AuthParams;
 
 const SMOKE: &str = include_str!("../../scenarios/smoke.toml");

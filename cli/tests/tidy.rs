@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -17,10 +17,30 @@ const PURE: [&str; 9] = [
     "harness/src/plan",
     "harness/src/record",
     "harness/src/scenario",
+    "harness/src/vocabulary",
+];
+
+/// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
+const ONE_WAY: [&str; 15] = [
+    "vocabulary",
+    "observation",
+    "history",
+    "scenario",
+    "plan",
+    "clock",
+    "client",
+    "gateway",
+    "engine",
+    "operator",
+    "nemesis",
+    "oracle",
+    "record",
+    "report",
+    "run",
 ];
 
 /// What a pure module must not name. Addresses (`std::net::IpAddr`) are data and fine.
-const FORBIDDEN: [&str; 12] = [
+const FORBIDDEN: [&str; 16] = [
     "Instant::now",
     "SystemTime::now",
     "TcpStream",
@@ -33,6 +53,10 @@ const FORBIDDEN: [&str; 12] = [
     "File::open",
     "File::create",
     "fs::write",
+    "fs::read",
+    "rand::fill",
+    "SysRng",
+    "new_v4",
 ];
 
 /// Where a word is allowed after all: file, word.
@@ -93,6 +117,9 @@ fn pure_modules_name_no_clock_socket_or_task() {
         assert!(!sources.is_empty(), "{module} has no source files: was it renamed?");
         for source in sources {
             let name = source.strip_prefix(&root).unwrap().display().to_string();
+            if name.ends_with("tests.rs") {
+                continue;
+            }
             for (number, line) in fs::read_to_string(&source).unwrap().lines().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
                 for word in FORBIDDEN {
@@ -104,6 +131,55 @@ fn pure_modules_name_no_clock_socket_or_task() {
         }
     }
     assert!(faults.is_empty(), "a pure module does IO:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn data_flows_one_way() {
+    let harness = root().join("harness/src");
+    let mut faults = Vec::new();
+    let mut modules = 0;
+    for source in files(&harness, "rs") {
+        let path = source.strip_prefix(&harness).unwrap();
+        let module = path.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        if module == "lib" {
+            continue;
+        }
+        let place = ONE_WAY.iter().position(|name| *name == module);
+        let place = place.unwrap_or_else(|| panic!("`{module}` has no place in ONE_WAY"));
+        modules |= 1_u32 << place;
+        for (number, line) in fs::read_to_string(&source).unwrap().lines().enumerate() {
+            // Tests may look ahead; in this repository they stand last in a file, or in a file of their own.
+            if line.starts_with("#[cfg(test)]") || path.to_string_lossy().contains("test") {
+                break;
+            }
+            let code = line.split("//").next().unwrap_or_default();
+            for used in code.split("crate::").skip(1) {
+                let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if ONE_WAY.iter().position(|name| *name == used).is_some_and(|used| used > place) {
+                    faults.push(format!("{}:{}: `{module}` uses `{used}`", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert_eq!(modules.count_ones() as usize, ONE_WAY.len(), "a module of ONE_WAY is gone");
+    assert!(faults.is_empty(), "against the stream:\n{}", faults.join("\n"));
+}
+
+/// The part of the README between two marks, each line without its indentation.
+fn transcript() -> String {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("<!-- transcript:begin -->\n").unwrap();
+    let (inside, _) = rest.split_once("<!-- transcript:end -->").unwrap();
+    inside.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+}
+
+#[test]
+fn the_transcript_in_the_readme_is_that_of_a_kept_run() {
+    let summaries = files(&root().join("results"), "txt");
+    assert!(
+        summaries.iter().any(|summary| fs::read_to_string(summary).unwrap().trim() == transcript().trim()),
+        "no summary.txt below results/ is the README's transcript"
+    );
 }
 
 #[test]

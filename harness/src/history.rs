@@ -3,7 +3,7 @@
 //! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
 
 use crate::observation::{CloseSeen, Fingerprint, Observation};
-use crate::plan::{ClientId, Nanos};
+use crate::vocabulary::{ClientId, Nanos};
 
 /// All that happened, in no particular order; each record carries its own times.
 #[derive(Debug, Clone, Default)]
@@ -130,7 +130,7 @@ pub struct Fault {
     /// Name in the scenario.
     pub name: String,
     /// What.
-    pub kind: crate::plan::FaultKind,
+    pub kind: crate::vocabulary::FaultKind,
     /// When it began (signal sent).
     pub began: Nanos,
     /// When the gateway was seen to be itself again (port open, or continued); `None` = not before the run's end.

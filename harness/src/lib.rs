@@ -1,17 +1,14 @@
 //! The load harness of pairstorm.
 //!
-//! Data flows one way, a module a step; a step may use the types of earlier steps, never of later ones:
+//! Data flows one way. A module uses those before it in this list and none after it (`cli/tests/tidy.rs` looks):
 //!
-//! ```text
-//! scenario -> plan -> client -> engine -> observation -> oracle -> record -> report
-//!                        operator, nemesis --^  (history)
-//! ```
-//!
-//! [`run`] is the only module that sees all of them.
+//! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`gateway`], [`engine`],
+//! [`operator`], [`nemesis`], [`oracle`], [`record`], [`report`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
 pub mod engine;
+pub mod gateway;
 pub mod history;
 pub mod nemesis;
 pub mod observation;
@@ -22,4 +19,4 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod target;
+pub mod vocabulary;

@@ -1,12 +1,25 @@
 //! What was seen of one attempt to connect.
 
-use crate::plan::{ClientId, Nanos};
+use sha2::{Digest as _, Sha256};
+
+use crate::vocabulary::{ClientId, Nanos};
 
 /// A 64-bit digest of a secret or an id: equal digests mean equal values, the value itself is not kept.
 ///
 /// Device tokens are secrets; the oracle needs only to know whether two are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub u64);
+
+/// Digest of a secret for the history; see [`Fingerprint`].
+#[must_use]
+pub fn fingerprint(secret: &str) -> Fingerprint {
+    let digest = Sha256::digest(secret.as_bytes());
+    let mut first = [0_u8; 8];
+    for (to, from) in first.iter_mut().zip(digest.iter()) {
+        *to = *from;
+    }
+    Fingerprint(u64::from_le_bytes(first))
+}
 
 /// One attempt of one client, complete.
 #[derive(Debug, Clone)]

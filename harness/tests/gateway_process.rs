@@ -2,8 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a helper of tests; clippy exempts test functions only")]
 
-use harness::target::process::{GatewayArguments, GatewayCommand};
-use harness::target::{GatewayProcess, StateDir, TargetError};
+use harness::gateway::process::{GatewayArguments, GatewayCommand};
+use harness::gateway::{GatewayProcess, StateDir, TargetError};
 
 /// A "gateway" that is a shell script; it gets the arguments of a gateway and ignores them.
 fn script(text: &str) -> GatewayCommand {

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode as ProcessExitCode;
 
 use anyhow::Context as _;
+use harness::gateway::{GatewayCommand, TargetAddress, TargetError};
 use harness::plan::{OracleMode, Plan};
 use harness::record::exit_code::ExitCode;
 use harness::report::files::FilesError;
 use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
 use harness::scenario::Scenario;
-use harness::target::{GatewayCommand, TargetAddress, TargetError};
 
 use crate::args::RunArguments;
 use crate::printer;
@@ -121,11 +121,11 @@ fn foreign(arguments: &RunArguments, url: &str, plan: &Plan) -> Result<ForeignTa
         (None, None) => None,
     };
     Ok(ForeignTarget {
-        url: harness::target::address::without_secrets(url),
+        url: harness::gateway::address::without_secrets(url),
         address,
         secret,
         declared: plan.gateway.config.as_object().is_some_and(|config| !config.is_empty()),
-        identity_secret: harness::plan::identity::random_secret().map_err(|error| Refusal {
+        identity_secret: harness::run::foreign::random_secret().map_err(|error| Refusal {
             message: format!("the system gives no random bytes: {error}"),
             exit: ExitCode::Failed,
         })?,

@@ -5,8 +5,8 @@ use protocol::{PayloadVersion, SignaturePayload};
 use serde_json::json;
 
 use super::DeviceKey;
-use crate::plan::persona::PersonaProfile;
 use crate::plan::{ConnectSpec, Credential, Deviation, SignatureVersion};
+use crate::vocabulary::persona::PersonaProfile;
 
 /// Id of the first request.
 const REQUEST_ID: &str = "1";

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{FirstMessage, Sender};
+use crate::observation::fingerprint;
 use crate::observation::{CloseSeen, Closed, Grant, GrantAuth, Outcome, Phase, Refusal, Stamps};
 use crate::plan::Nanos;
-use crate::plan::identity::fingerprint;
 
 /// Longest text of a peer that is kept in an outcome, bytes.
 const PEER_TEXT_MAX: usize = 300;
@@ -235,8 +235,8 @@ fn cut(message: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::client::{Credentials, DeviceKey};
-    use crate::plan::persona;
     use crate::plan::{ConnectSpec, Credential, Deviation, NetworkPath, Persona, SignatureVersion};
+    use crate::vocabulary::persona;
 
     const CHALLENGE: &[u8] =
         br#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n-1","ts":1795414744648}}"#;

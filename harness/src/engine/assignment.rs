@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::feed::{Feed, StopPhase};
 use crate::clock::Clock;
+use crate::gateway::TargetAddress;
 use crate::observation::TranscriptLine;
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Plan};
-use crate::target::TargetAddress;
 
 /// What every reactor is given.
 #[derive(Clone)]

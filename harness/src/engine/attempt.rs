@@ -14,9 +14,9 @@ use super::dial::{self, Socket};
 use crate::client::upgrade::UpgradeHeaders;
 use crate::client::{FirstMessage, Handshake, Sender, Step};
 use crate::clock::{Clock, nanos};
+use crate::gateway::TargetAddress;
 use crate::observation::{CloseSeen, Direction, Outcome, Phase, Stamps, TranscriptLine};
 use crate::plan::Nanos;
-use crate::target::TargetAddress;
 
 /// Largest message a client reads: a hello-ok has 1 to 16 KB, a store listing more, but clients do not list.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;

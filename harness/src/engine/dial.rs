@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::client::upgrade::UpgradeHeaders;
+use crate::gateway::TargetAddress;
 use crate::observation::{CloseSeen, Closed, DropReason, Outcome, Phase};
-use crate::target::TargetAddress;
 
 /// Longest body of a refused upgrade that is kept, bytes.
 const BODY_MAX: usize = 200;

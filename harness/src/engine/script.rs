@@ -21,10 +21,10 @@ use crate::client::upgrade::{self, UpgradeHeaders};
 use crate::client::{Credentials, DeviceKey, Sender};
 use crate::clock::nanos;
 use crate::history::{EndedBy, Record, SessionEnd};
+use crate::observation::fingerprint;
 use crate::observation::{CloseSeen, DropReason, Observation, Outcome, Stamps};
-use crate::plan::identity::fingerprint;
-use crate::plan::persona;
 use crate::plan::{AuthMode, ClientId, Cohort, Nanos, PlannedClient, stream};
+use crate::vocabulary::persona;
 
 /// What one client is and holds.
 pub(super) struct Client {

@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use super::assignment::{Assignment, ReactorOutput};
 use super::feed::{Feed, StopPhase};
 use crate::clock::Clock;
+use crate::gateway::TargetAddress;
 use crate::observation::TranscriptLine;
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Plan};
-use crate::target::TargetAddress;
 
 /// Attempts of one client whose transcripts are kept; older ones are forgotten, so that a client in a tight loop cannot
 /// fill the memory.

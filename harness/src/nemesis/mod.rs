@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::engine::{Feed, dial};
+use crate::gateway::{GatewayProcess, TargetAddress, TargetError};
 use crate::history::{Fault, Record, RestartStamps};
 use crate::observation::Outcome;
 use crate::plan::{FaultKind, Nanos, PlannedFault, StopSignal};
-use crate::target::{GatewayProcess, TargetAddress, TargetError};
 
 /// How often the port is tried while the gateway restarts; the resolution of `port_closed` and `port_open`.
 const PROBE_EVERY: Duration = Duration::from_millis(2);

@@ -15,10 +15,10 @@ use crate::client::DeviceKey;
 use crate::client::handshake::bounded;
 use crate::clock::{Clock, nanos};
 use crate::engine::{Feed, Underway};
+use crate::gateway::TargetAddress;
 use crate::history::{Notice, Operation, OperationEnd, OperationKind, Record};
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Nanos, Notices, OperatorPlan, Plan};
-use crate::target::TargetAddress;
 
 /// Pause between attempts to get the session back.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);

@@ -12,12 +12,12 @@ use crate::client::{Credentials, DeviceKey, Sender, upgrade};
 use crate::clock::Clock;
 use crate::engine::attempt::Attempt;
 use crate::engine::dial::Socket;
+use crate::gateway::TargetAddress;
 use crate::observation::Outcome;
-use crate::plan::persona;
 use crate::plan::{
     AuthMode, ConnectSpec, Credential, Deviation, NetworkPath, Persona, Plan, SignatureVersion,
 };
-use crate::target::TargetAddress;
+use crate::vocabulary::persona;
 
 /// A listing of 100,000 devices has some 60 MB.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;

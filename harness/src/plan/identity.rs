@@ -9,8 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::observation::Fingerprint;
-
 /// Derives identities for one run.
 #[derive(Clone)]
 pub struct Identities {
@@ -62,28 +60,6 @@ impl Identities {
         }
         hash.finalize().into()
     }
-}
-
-/// 32 random bytes from the system, for [`Identities::secret`].
-///
-/// # Errors
-/// What the system says when it gives none.
-pub fn random_secret() -> Result<[u8; 32], std::io::Error> {
-    let mut secret = [0; 32];
-    aws_lc_rs::rand::fill(&mut secret)
-        .map_err(|_| std::io::Error::other("its random number generator does not work"))?;
-    Ok(secret)
-}
-
-/// Digest of a secret for the history; see [`Fingerprint`].
-#[must_use]
-pub fn fingerprint(secret: &str) -> Fingerprint {
-    let digest = Sha256::digest(secret.as_bytes());
-    let mut first = [0_u8; 8];
-    for (to, from) in first.iter_mut().zip(digest.iter()) {
-        *to = *from;
-    }
-    Fingerprint(u64::from_le_bytes(first))
 }
 
 #[cfg(test)]

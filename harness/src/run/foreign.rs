@@ -17,6 +17,17 @@ use crate::operator::desk;
 use crate::operator::session::{Lost, OperatorIdentity, OperatorSession};
 use crate::plan::Plan;
 
+/// 32 random bytes from the system, for [`crate::plan::identity::Identities::secret`].
+///
+/// # Errors
+/// What the system says when it gives none.
+pub fn random_secret() -> Result<[u8; 32], std::io::Error> {
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret)
+        .map_err(|_| std::io::Error::other("its random number generator does not work"))?;
+    Ok(secret)
+}
+
 /// Name under which the visitor's key is derived; no operator can have it, names have no spaces.
 const VISITOR: &str = "the visitor";
 /// Its position: its source address must be no operator's.
@@ -26,7 +37,7 @@ const VISITOR_POSITION: u16 = 99;
 pub struct Visit {
     plan: Plan,
     clock: Clock,
-    target: crate::target::TargetAddress,
+    target: crate::gateway::TargetAddress,
     secret: String,
     identity: OperatorIdentity,
     ours: HashSet<String>,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Observer, RunError, RunTarget};
+use crate::gateway::process::GatewayArguments;
+use crate::gateway::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
 use crate::plan::Plan;
 use crate::plan::identity::Identities;
-use crate::target::process::GatewayArguments;
-use crate::target::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
 
 /// How often another port is tried when somebody else took the chosen one first.
 const START_TRIES: usize = 5;

@@ -15,6 +15,7 @@ use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
 use crate::engine::{Assignment, Feed, Reactor, ReactorOutput, StopPhase};
+use crate::gateway::{GatewayProcess, TargetError};
 use crate::history::History;
 use crate::nemesis;
 use crate::observation::{Observation, TranscriptLine};
@@ -23,7 +24,6 @@ use crate::operator::desk::{self, DeskContext};
 use crate::oracle::{Oracle, Verdict};
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Nanos, OracleMode, Plan};
-use crate::target::{GatewayProcess, TargetError};
 
 /// How long attempts in progress may go on after an interrupt before they are cut.
 const GRACE: Duration = Duration::from_secs(2);
@@ -282,7 +282,7 @@ pub fn device_ids(plan: &Plan, identities: &Identities) -> Result<HashMap<String
 async fn tend(
     process: Option<&mut GatewayProcess>,
     plan: &Plan,
-    address: &crate::target::TargetAddress,
+    address: &crate::gateway::TargetAddress,
     clock: Clock,
     feed: &Feed,
     mut stop: watch::Receiver<bool>,

@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::Progress;
+use crate::gateway::{GatewayCommand, TargetAddress, TargetError};
 use crate::operator::DeskError;
 use crate::plan::Plan;
 use crate::record::RunResult;
 use crate::record::exit_code::ExitCode;
-use crate::target::{GatewayCommand, TargetAddress, TargetError};
 
 /// What to run and how.
 pub struct RunOptions {
@@ -84,7 +84,7 @@ pub enum RunError {
     Target(#[from] TargetError),
     /// The store fixture could not be written.
     #[error("the store fixture could not be written: {0}")]
-    Fixture(#[from] crate::target::fixture::FixtureError),
+    Fixture(#[from] crate::gateway::fixture::FixtureError),
     /// An operator has no session.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -112,7 +112,7 @@ pub trait Observer {
 
 /// Runs a plan to its end, or until `interrupt` resolves.
 ///
-/// Call it on a thread that lives as long as the run (see [`crate::target::GatewayProcess::start`]), inside a
+/// Call it on a thread that lives as long as the run (see [`crate::gateway::GatewayProcess::start`]), inside a
 /// single-threaded runtime.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{Fields, count, duration, duration_range, positive_duration, positive_rate, rate};
-use crate::plan::DurationRange;
+use crate::vocabulary::DurationRange;
 
 /// How clients of a cohort arrive. Rates are per second; how many arrive is the cohort's `count`.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::diagnostic::Sink;
 use super::quantity::show;
 use super::{Arrivals, COUNT_MAX, CohortSpec, HANDSHAKE_TIMEOUT, Places, Scenario};
-use crate::plan::{
+use crate::vocabulary::{
     AuthMode, Credential, Deviation, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode, Persona,
     PlannedFault, StoredMetadata, addresses,
 };
@@ -151,9 +151,9 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
 /// The earliest end of a fault; one nanosecond at least, so that two at the same instant collide.
 fn end_of(fault: &PlannedFault) -> u64 {
     let lasts = match fault.kind {
-        crate::plan::FaultKind::Restart { down, .. } => down,
-        crate::plan::FaultKind::Pause(pause) => pause,
-        crate::plan::FaultKind::Reload => Duration::ZERO,
+        crate::vocabulary::FaultKind::Restart { down, .. } => down,
+        crate::vocabulary::FaultKind::Pause(pause) => pause,
+        crate::vocabulary::FaultKind::Reload => Duration::ZERO,
     };
     fault.at.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX).max(1))
 }

@@ -12,8 +12,8 @@ use super::reader::{
     Fields, Problem, count, duration_range, number, plain_text, signed_milliseconds, text, texts, word,
 };
 use super::{COUNT_MAX, NO_PAUSE};
-use crate::plan::persona::{self, PersonaProfile};
-use crate::plan::{
+use crate::vocabulary::persona::{self, PersonaProfile};
+use crate::vocabulary::{
     Backoff, Cohort, ConnectSpec, Credential, Deviation, Executor, Expectation, GiveUp, NetworkPath, Origin,
     Persona, ReconnectPolicy, SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{Fields, duration, positive_duration, truth, word};
-use crate::plan::{FaultKind, PlannedFault, StopSignal};
+use crate::vocabulary::{FaultKind, PlannedFault, StopSignal};
 
 /// Pause between exit and start when the scenario gives none.
 const DOWN: Duration = Duration::from_millis(200);

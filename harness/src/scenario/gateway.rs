@@ -8,7 +8,7 @@ use super::diagnostic::Sink;
 use super::document::{Entry, Node, Table, Value};
 use super::names::{allowed, list};
 use super::reader::{Fields, Problem, count, text, word};
-use crate::plan::{AuthMode, GatewayPlan};
+use crate::vocabulary::{AuthMode, GatewayPlan};
 
 /// Profiles that the oracle knows.
 pub const PROFILES: [&str; 1] = ["article"];

@@ -5,7 +5,7 @@ use super::document::{Entry, Node, Value};
 use super::names::{list, suggestion};
 use super::quantity;
 use super::reader::Fields;
-use crate::plan::{Comparison, Threshold};
+use crate::vocabulary::{Comparison, Threshold};
 
 /// What a metric is measured in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! to do about it; only a file that is no TOML stops early. `scenarios/README.md` describes the language.
 //!
 //! A word that means the same in the file and in the plan (a persona, a credential, a deviation) has the plan's type,
-//! because [`crate::plan::model`] is the vocabulary of the harness and holds no logic.
+//! because [`crate::vocabulary`] is the vocabulary of the harness and holds no logic.
 //!
 //! | module | holds |
 //! |---|---|
@@ -46,7 +46,7 @@ pub use metric::{Unit, metrics, unit};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 
-use crate::plan::{
+use crate::vocabulary::{
     DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Threshold, ValidityBudget,
 };
 use diagnostic::Sink;

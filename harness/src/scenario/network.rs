@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::document::Node;
 use super::reader::{Fields, Problem, plain_text, text};
-use crate::plan::{ForwardedFor, NetworkPath};
+use crate::vocabulary::{ForwardedFor, NetworkPath};
 
 /// The path that needs no table.
 pub(super) const DIRECT: &str = "direct";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::document::{Node, Value};
 use super::names::allowed;
 use super::reader::{Fields, duration_range, positive_duration, share, text, word};
-use crate::plan::{CohortId, DurationRange, Notices, OperatorPlan};
+use crate::vocabulary::{CohortId, DurationRange, Notices, OperatorPlan};
 
 /// Think time when the scenario gives none.
 const THINK: DurationRange =

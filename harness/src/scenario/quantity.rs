@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::DurationRange;
+use crate::vocabulary::DurationRange;
 
 /// Longest duration of the language: a day. Longer ones are slips of the unit, and sums of them must not overflow.
 pub(super) const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);

@@ -7,7 +7,7 @@ use super::diagnostic::Sink;
 use super::document::{Entry, Node, Span, Table, Value};
 use super::names::{allowed, list, suggestion};
 use super::quantity::{self, Malformed};
-use crate::plan::DurationRange;
+use crate::vocabulary::DurationRange;
 
 /// Why a value cannot be taken.
 pub(super) struct Problem {

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{
+use crate::vocabulary::{
     AuthMode, Backoff, Comparison, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, NetworkPath,
     Notices, Origin, SignatureVersion, StoredMetadata,
 };

@@ -10,7 +10,7 @@ use crate::observation::{
     CloseSeen, Closed, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal, Stamps,
 };
 use crate::oracle::{self, Judgement, Mismatch, MismatchKind, Verdict};
-use crate::plan::identity::{Identities, fingerprint};
+use crate::plan::identity::Identities;
 use crate::plan::{
     AuthMode, Backoff, Cohort, ConnectSpec, Credential, Deviation, DurationRange, Executor, Expectation,
     FaultKind, ForwardedFor, GatewayPlan, GiveUp, Nanos, NetworkPath, OracleMode, Persona, Plan,
@@ -151,7 +151,7 @@ impl Case {
 
     /// The token that the store fixture gives for `role`.
     pub(super) fn stored_token(&self, role: &str) -> u64 {
-        fingerprint(&self.identities().stored_token("phones", 0, role)).0
+        crate::observation::fingerprint(&self.identities().stored_token("phones", 0, role)).0
     }
 
     /// Appends an attempt that started 2 ms before `sent` and ended 1 ms after `until`.

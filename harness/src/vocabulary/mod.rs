@@ -1,4 +1,9 @@
-//! Types of the plan. Durations and times are nanoseconds; times count from the run's start.
+//! Words that every step of the harness uses: what a scenario can say and a plan holds. Types and tables, no logic.
+//!
+//! Times are nanoseconds and count from the run's start.
+
+pub mod addresses;
+pub mod persona;
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -143,7 +148,7 @@ pub enum SignatureVersion {
     V3,
 }
 
-/// An official client that is imitated; ids, modes, platforms, headers and default scopes in [`super::persona`].
+/// An official client that is imitated; ids, modes, platforms, headers and default scopes in [`persona`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Persona {
     /// `cli`/`cli`

@@ -6,8 +6,8 @@ use super::{StateDir, TargetError};
 use crate::client::DeviceKey;
 use crate::client::key::KeyError;
 use crate::plan::identity::Identities;
-use crate::plan::persona::{self, PersonaProfile};
 use crate::plan::{Cohort, Persona, Plan, StoredEntry, StoredMetadata};
+use crate::vocabulary::persona::{self, PersonaProfile};
 
 /// When fixture entries were approved: a fixed time, so that a plan's store is the same byte for byte.
 const APPROVED_AT_MS: u64 = 1_767_225_600_000;
