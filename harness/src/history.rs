@@ -94,11 +94,22 @@ pub enum OperationKind {
         /// New scopes, if given.
         scopes: Option<Vec<String>>,
     },
+    /// The entry was changed in the gateway's store, behind its back.
+    Edit(StoreEdit),
     /// `device.token.revoke`
     Revoke {
         /// Role of the token.
         role: String,
     },
+}
+
+/// What somebody's editor did to the entry of one device in the gateway's store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreEdit {
+    /// The approved scopes became these, wherever the release keeps them.
+    SetScopes(Vec<String>),
+    /// The entry went.
+    DropEntry,
 }
 
 /// How an operation ended.

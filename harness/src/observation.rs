@@ -28,6 +28,8 @@ pub struct Observation {
     pub client: ClientId,
     /// Which attempt of this client, counted from 0.
     pub attempt: u32,
+    /// Which of its cohort's connects it made ([`crate::vocabulary::Cohort::ask`]).
+    pub ask: u16,
     /// When it was to start: by the schedule, or by the client's back-off.
     pub intended: Nanos,
     /// When things happened.

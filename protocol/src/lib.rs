@@ -15,6 +15,7 @@
 //! | [`close`] | WebSocket close codes and reasons, and the 120-byte cut |
 //! | [`device`] | device id and signature payloads v1, v2, v3 |
 //! | [`pairing`] | pairing RPCs, their parameters and results, and the two pairing events |
+//! | [`profile`] | names of the gateway behaviours that both sides know |
 //! | [`scope`] | the operator scope names |
 
 pub mod close;
@@ -24,6 +25,7 @@ pub mod error;
 pub mod frame;
 pub mod hello;
 pub mod pairing;
+pub mod profile;
 pub mod scope;
 
 pub use close::Close;
@@ -32,3 +34,4 @@ pub use device::{PayloadVersion, SignaturePayload, device_id};
 pub use error::{DetailCode, ErrorCode, ErrorDetails, ErrorShape, PairingReason};
 pub use frame::{Frame, FrameError};
 pub use hello::HelloOk;
+pub use profile::ProfileName;

@@ -70,7 +70,7 @@ fn attempt(client: ClientId, attempt: u32, start: Nanos, outcome: Outcome) -> Ob
         answered: Some(start + 5 * MS),
         ended,
     };
-    Observation { client, attempt, intended: start, stamps, presented_token: None, outcome }
+    Observation { client, attempt, ask: 0, intended: start, stamps, presented_token: None, outcome }
 }
 
 fn refused(request_id: &str) -> Outcome {

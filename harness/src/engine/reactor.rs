@@ -159,6 +159,7 @@ fn never_started(shared: &Shared, client: ClientId, intended: Nanos) {
     shared.feed.push(Record::Attempt(Observation {
         client,
         attempt: 0,
+        ask: 0,
         intended,
         stamps: Stamps::default(),
         presented_token: None,

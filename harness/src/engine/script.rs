@@ -173,6 +173,7 @@ impl Client {
         shared.feed.push(Record::Attempt(Observation {
             client: self.id,
             attempt: number,
+            ask: 0,
             intended,
             stamps: ended.stamps,
             presented_token: credentials.device_token().map(fingerprint),

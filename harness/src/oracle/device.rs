@@ -14,7 +14,7 @@ use super::timeline::Device;
 use super::verdict::{Mismatch, MismatchKind, Verdict};
 use super::windows::{Windows, load_span};
 use super::{CohortRules, MILLISECOND, NO_ANSWER_IN_FAULT, Oracle, classify, form, locality};
-use crate::history::{History, OperationEnd, OperationKind};
+use crate::history::{History, OperationEnd, OperationKind, StoreEdit};
 use crate::observation::fingerprint;
 use crate::observation::{CloseSeen, Fingerprint, Observation, Outcome, Phase};
 use crate::plan::{AuthMode, FaultKind, Nanos, PlannedClient, StopSignal, StoredEntry, StoredMetadata};
@@ -309,6 +309,8 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                     let Some(role) = alphabet.role(role) else { continue };
                     Act::Revoke { role, end }
                 }
+                // `article` reads its store at start and on reload only; no scenario can edit it yet.
+                OperationKind::Edit(_) => continue,
             };
             if end != End::Open {
                 let how = if end == End::Done { "acknowledged" } else { "refused as unknown" };
@@ -727,7 +729,13 @@ fn alphabet<'a>(rules: &CohortRules<'a>, device: &Device<'_, 'a>) -> Option<Alph
                 scopes.extend(given.iter().flatten().map(String::as_str));
             }
             OperationKind::Revoke { role } => roles.push(role),
-            OperationKind::Approve { .. } | OperationKind::Reject { .. } | OperationKind::Remove => {}
+            OperationKind::Edit(StoreEdit::SetScopes(given)) => {
+                scopes.extend(given.iter().map(String::as_str));
+            }
+            OperationKind::Approve { .. }
+            | OperationKind::Reject { .. }
+            | OperationKind::Remove
+            | OperationKind::Edit(StoreEdit::DropEntry) => {}
         }
     }
     Alphabet::new(roles, scopes)

@@ -3,7 +3,7 @@
 use super::classify;
 use super::form::quoted;
 use super::timeline::Device;
-use crate::history::{History, Operation, OperationEnd, OperationKind};
+use crate::history::{History, Operation, OperationEnd, OperationKind, StoreEdit};
 use crate::observation::{CloseSeen, Observation, Outcome};
 use crate::plan::{FaultKind, Nanos};
 
@@ -174,6 +174,8 @@ pub(super) fn described(operation: &Operation) -> String {
         OperationKind::Remove => "removal of the device".to_owned(),
         OperationKind::Rotate { role, .. } => format!("rotation of the {} token", short(role)),
         OperationKind::Revoke { role } => format!("revocation of the {} token", short(role)),
+        OperationKind::Edit(StoreEdit::SetScopes(_)) => "edit of the stored scopes".to_owned(),
+        OperationKind::Edit(StoreEdit::DropEntry) => "deletion of the stored entry".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, addresses, schedule};
-use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, unknown_profile};
+use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, known_profile};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
 #[derive(Debug, Clone, Default)]
@@ -39,10 +39,10 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     let seed = overrides.seed.unwrap_or(scenario.seed);
     let mut gateway = scenario.gateway.clone();
     if let Some(profile) = &overrides.profile {
-        if let Some(help) = unknown_profile(profile) {
-            refuse(format!("there is no profile `{profile}`"), Some(help));
+        match known_profile(profile) {
+            Ok(profile) => gateway.profile = profile,
+            Err(help) => refuse(format!("there is no profile `{profile}`"), Some(help)),
         }
-        gateway.profile.clone_from(profile);
     }
     gateway.defect.clone_from(&overrides.defect);
     let max_time = overrides.max_time.unwrap_or(scenario.max_time);

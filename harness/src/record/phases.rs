@@ -247,6 +247,7 @@ mod tests {
         Observation {
             client: 0,
             attempt: 0,
+            ask: 0,
             intended: intended_us * 1_000,
             stamps: Stamps { started, dialled, upgraded, challenged, sent, answered, ended },
             presented_token: None,

@@ -70,6 +70,7 @@ impl Story {
         self.history.attempts.push(Observation {
             client,
             attempt,
+            ask: 0,
             intended: 0,
             stamps,
             presented_token: None,
@@ -469,7 +470,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         seed: 7,
         oracle: OracleMode::Profile,
         gateway: GatewayPlan {
-            profile: "article".to_owned(),
+            profile: protocol::ProfileName::Article,
             config: serde_json::Value::Null,
             auth: AuthMode::Token,
             trusted_proxies: Vec::new(),
@@ -511,6 +512,7 @@ fn cohort(name: &str) -> Cohort {
             deviation: Deviation::None,
             signature: SignatureVersion::V3,
         },
+        variants: Vec::new(),
         stored: None,
         executor: Executor::Open,
         reconnect: ReconnectPolicy {

@@ -11,7 +11,9 @@ use super::histogram::micros;
 use super::mismatches::{SESSION_HELD, client_name, cohort_name, session_end_class};
 use super::redact::Redactor;
 use super::restarts::signal_name;
-use crate::history::{EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, SessionEnd};
+use crate::history::{
+    EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, SessionEnd, StoreEdit,
+};
 use crate::observation::{CloseSeen, Direction, Observation, Outcome, TranscriptLine};
 use crate::oracle::{Judgement, MismatchKind, Verdict};
 use crate::plan::{ClientId, FaultKind, Nanos, Plan};
@@ -380,6 +382,10 @@ impl<'a> DeviceHistory<'a> {
                 format!("rotated the token of role {role} to scopes [{}]", scopes.join(", "))
             }
             OperationKind::Revoke { role } => format!("revoked the token of role {role}"),
+            OperationKind::Edit(StoreEdit::SetScopes(scopes)) => {
+                format!("set the stored scopes to [{}]", scopes.join(", "))
+            }
+            OperationKind::Edit(StoreEdit::DropEntry) => "deleted the stored entry".to_owned(),
         };
         let took = |at: Nanos| time(at.saturating_sub(operation.invoked));
         let end = match &operation.end {

@@ -86,7 +86,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         pairstorm_version: options.version.clone(),
         target: target.name.clone(),
         own_gateway: target.process.is_some(),
-        profile: plan.gateway.profile.clone(),
+        profile: plan.gateway.profile.to_string(),
         reactors: u32::try_from(loaded.reactors).unwrap_or(u32::MAX),
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
         cores_shared: target.address.socket.ip().is_loopback(),

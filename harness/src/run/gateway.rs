@@ -48,7 +48,7 @@ impl Up {
                 let process = loop {
                     tries += 1;
                     let arguments = GatewayArguments {
-                        profile: plan.gateway.profile.clone(),
+                        profile: plan.gateway.profile.to_string(),
                         port: port::free()?,
                         defect: plan.gateway.defect.clone(),
                         time_scale: plan.time_scale,

@@ -56,7 +56,16 @@ pub(super) fn read(name: &str, fields: Fields<'_>, paths: &[(String, NetworkPath
         _ => Executor::Open,
     };
     persona?;
-    let cohort = Cohort { name: name.to_owned(), connect, stored, executor, reconnect, session, expect };
+    let cohort = Cohort {
+        name: name.to_owned(),
+        connect,
+        variants: Vec::new(),
+        stored,
+        executor,
+        reconnect,
+        session,
+        expect,
+    };
     Some(CohortSpec { cohort, count: count?, arrivals })
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use protocol::ProfileName;
 use serde_json::{Map, Value as Json};
 
 use super::diagnostic::Sink;
@@ -11,7 +12,7 @@ use super::reader::{Fields, Problem, count, text, word};
 use crate::vocabulary::{AuthMode, GatewayPlan};
 
 /// Profiles that the oracle knows.
-pub const PROFILES: [&str; 1] = ["article"];
+pub const PROFILES: [ProfileName; 1] = [ProfileName::Article];
 
 /// Gateways that can be started.
 const LAUNCHES: [&str; 1] = ["in-repo"];
@@ -20,7 +21,7 @@ const STORES: [&str; 1] = ["json"];
 /// Reads `[gateway]`; an absent table means the defaults.
 pub(super) fn read(scenario: &Fields<'_>) -> GatewayPlan {
     let mut gateway = GatewayPlan {
-        profile: "article".to_owned(),
+        profile: ProfileName::Article,
         config: Json::Object(Map::new()),
         auth: AuthMode::Token,
         trusted_proxies: Vec::new(),
@@ -30,9 +31,9 @@ pub(super) fn read(scenario: &Fields<'_>) -> GatewayPlan {
         defect: None,
     };
     let Some(fields) = scenario.table("gateway") else { return gateway };
-    let profiles = PROFILES.map(|profile| (profile, profile));
+    let profiles = PROFILES.map(|profile| (profile.as_str(), profile));
     if let Some(profile) = fields.read("profile", word(&profiles)) {
-        profile.clone_into(&mut gateway.profile);
+        gateway.profile = profile;
     }
     fields.read("launch", launch);
     if let Some(config) = fields.table("config") {
@@ -189,7 +190,13 @@ fn json(node: &Node) -> Json {
     }
 }
 
-/// Says why a profile given on the command line is not known; `None` if it is.
-pub(crate) fn unknown_profile(name: &str) -> Option<String> {
-    (!PROFILES.contains(&name)).then(|| allowed(name, &PROFILES))
+/// The profile of that name.
+///
+/// # Errors
+/// What to write instead, when there is none.
+pub(crate) fn known_profile(name: &str) -> Result<ProfileName, String> {
+    PROFILES
+        .into_iter()
+        .find(|profile| profile.as_str() == name)
+        .ok_or_else(|| allowed(name, &PROFILES.map(ProfileName::as_str)))
 }

@@ -41,7 +41,7 @@ pub use cohort::CohortSpec;
 pub(crate) use diagnostic::COMMAND_LINE;
 pub use diagnostic::{Diagnostic, render};
 pub use gateway::PROFILES;
-pub(crate) use gateway::unknown_profile;
+pub(crate) use gateway::known_profile;
 pub use metric::{Unit, metrics, unit};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};

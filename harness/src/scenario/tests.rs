@@ -39,7 +39,7 @@ fn a_scenario_needs_little() {
         (Duration::from_secs(600), Duration::from_secs(15))
     );
     assert_eq!((scenario.in_flight_max, scenario.time_scale), (1024, 1.0));
-    assert_eq!(scenario.gateway.profile, "article");
+    assert_eq!(scenario.gateway.profile.as_str(), "article");
     let connect = &scenario.cohorts[0].cohort.connect;
     assert_eq!(connect.role.as_deref(), Some("node"));
     assert_eq!(connect.scopes, Some(Vec::new()));

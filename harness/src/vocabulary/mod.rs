@@ -9,6 +9,8 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::time::Duration;
 
+use protocol::ProfileName;
+
 /// Nanoseconds since the run's start on the monotonic clock.
 pub type Nanos = u64;
 
@@ -66,8 +68,8 @@ pub enum OracleMode {
 /// The gateway as the scenario wants it.
 #[derive(Debug, Clone)]
 pub struct GatewayPlan {
-    /// Profile it is held to, for example `article`.
-    pub profile: String,
+    /// Profile it is held to.
+    pub profile: ProfileName,
     /// Content of `openclaw.json` without the credentials, which the run adds.
     pub config: serde_json::Value,
     /// What the oracle needs to know of `config`.
@@ -102,6 +104,8 @@ pub struct Cohort {
     pub name: String,
     /// What its clients send.
     pub connect: ConnectSpec,
+    /// What they send in later steps of a script; see [`Cohort::ask`].
+    pub variants: Vec<ConnectSpec>,
     /// Entry that the store holds for each client before the run.
     pub stored: Option<StoredEntry>,
     /// How arrivals were scripted; the times are in [`PlannedClient::intended`].
@@ -112,6 +116,17 @@ pub struct Cohort {
     pub session: SessionScript,
     /// What the scenario expects beside the oracle.
     pub expect: Option<Expectation>,
+}
+
+impl Cohort {
+    /// The connect that an attempt made: 0 is [`Cohort::connect`], `n` the variant `n - 1`; `None` if there is none.
+    #[must_use]
+    pub fn ask(&self, number: u16) -> Option<&ConnectSpec> {
+        match number.checked_sub(1) {
+            None => Some(&self.connect),
+            Some(variant) => self.variants.get(usize::from(variant)),
+        }
+    }
 }
 
 /// One connect request, as all clients of a cohort make it.

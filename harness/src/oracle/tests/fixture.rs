@@ -55,7 +55,7 @@ pub(super) fn stored(roles: &[&str], scopes: &[&str], metadata: StoredMetadata) 
 
 pub(super) fn gateway() -> GatewayPlan {
     GatewayPlan {
-        profile: "article".to_owned(),
+        profile: protocol::ProfileName::Article,
         config: json!({}),
         auth: AuthMode::Token,
         trusted_proxies: owned(&["127.2.0.1"]),
@@ -78,6 +78,7 @@ impl Case {
         let cohort = Cohort {
             name: "phones".to_owned(),
             connect,
+            variants: Vec::new(),
             stored,
             executor: Executor::Open,
             reconnect: ReconnectPolicy {
@@ -165,6 +166,7 @@ impl Case {
         self.history.attempts.push(Observation {
             client: 0,
             attempt: u32::try_from(self.history.attempts.len()).unwrap(),
+            ask: 0,
             intended: at(sent - 2),
             stamps: Stamps {
                 started: Some(at(sent - 2)),
@@ -187,6 +189,7 @@ impl Case {
         self.history.attempts.push(Observation {
             client: 0,
             attempt,
+            ask: 0,
             intended: at(started),
             stamps: Stamps { started: Some(at(started)), ended: Some(at(started + 1)), ..Stamps::default() },
             presented_token: None,
