@@ -353,7 +353,7 @@ fn refuse(
     now_ms: u64,
     fresh: &mut dyn Fresh,
 ) -> Admission {
-    let asked = new_request(attempt, entry.is_some(), false, now_ms, fresh);
+    let mut asked = new_request(attempt, entry.is_some(), false, now_ms, fresh);
     let same_key_waits =
         waiting.filter(|request| device_proof::normalized_key(&request.public_key) == attempt.public_key);
     let request_id = if let Some(request) = same_key_waits {
@@ -361,7 +361,7 @@ fn refuse(
             PendingMerge::Union => PendingRequest {
                 request_id: request.request_id.clone(),
                 roles: scopes::union(&request.roles, &asked.roles),
-                scopes: bounded(scopes::union(&request.scopes, &asked.scopes)),
+                scopes: grown(&request.scopes, &asked.scopes),
                 more: request.more.clone(),
                 ..asked
             },
@@ -375,6 +375,7 @@ fn refuse(
         request_id
     } else {
         let request_id = asked.request_id.clone();
+        asked.scopes = grown(&[], &asked.scopes);
         effects.events.push(PairingEvent::Requested(Box::new(asked.clone())));
         effects.pending = Change::Put(Box::new(asked));
         request_id
@@ -580,10 +581,25 @@ pub fn revoke(
 /// Scopes that one waiting request holds at most. What is asked beyond is not added: a device that asks for other scopes
 /// at every attempt must not grow the store without bound (ours).
 const PENDING_SCOPES_MAX: usize = 4_096;
+/// Bytes of scopes that one waiting request holds at most (ours).
+const PENDING_SCOPES_BYTES_MAX: usize = 256 * 1024;
 
-fn bounded(mut scopes: Vec<String>) -> Vec<String> {
-    scopes.truncate(PENDING_SCOPES_MAX);
-    scopes
+/// What a request that waits with the scopes `held` holds when `asked` are asked: the union, as far as it may grow. What
+/// is too much is left out; what an older gateway already let in stays.
+fn grown(held: &[String], asked: &[String]) -> Vec<String> {
+    let held_count = scopes::union(held, &[]).len();
+    let mut all = scopes::union(held, asked);
+    let (mut count, mut bytes) = (0_usize, 0_usize);
+    all.retain(|scope| {
+        let is_held = count < held_count;
+        let fits = count < PENDING_SCOPES_MAX && bytes + scope.len() <= PENDING_SCOPES_BYTES_MAX;
+        if is_held || fits {
+            count += 1;
+            bytes += scope.len();
+        }
+        is_held || fits
+    });
+    all
 }
 
 #[cfg(test)]

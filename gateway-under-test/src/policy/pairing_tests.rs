@@ -223,6 +223,62 @@ fn a_waiting_request_grows_and_expires() {
     assert_ne!(world.refused(&node).1, id);
 }
 
+/// Scopes that nobody else asks.
+fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| format!("scope.{number}")).collect()
+}
+
+#[test]
+fn a_request_holds_so_many_scopes_and_no_more() {
+    let mut world = World::new();
+    let ask = |range| DeviceAttempt { scopes: numbered(range), ..attempt(&[]) };
+    world.refused(&ask(0..5_000));
+    assert_eq!(world.pending.as_ref().unwrap().scopes, numbered(0..4_096));
+    let PairingEvent::Requested(event) = &world.events[0] else { panic!("{:?}", world.events) };
+    assert_eq!(event.scopes.len(), 4_096);
+    world.refused(&ask(4_096..4_097));
+    assert_eq!(world.pending.as_ref().unwrap().scopes, numbered(0..4_096));
+
+    // A larger one, which an older gateway left, stays what it is; asking the same again commits nothing.
+    for held in [4_095, 4_096, 6_000] {
+        world.pending.as_mut().unwrap().scopes = numbered(0..held);
+        let before = world.pending.clone();
+        world.now_ms += 5;
+        let again = admit(&world.rules, &ask(0..held), &world.view(), world.now_ms, &mut Counter::default());
+        assert_eq!(again.effects.pending, Change::Keep, "{held}");
+        assert_eq!(again.effects.touch, Some(Touch::AskedAgain), "{held}");
+        world.refused(&ask(held..held + 1));
+        let mut expected = before.unwrap();
+        expected.ts = world.now_ms;
+        if held < 4_096 {
+            expected.scopes.push(format!("scope.{held}"));
+        }
+        assert_eq!(world.pending.as_ref(), Some(&expected), "{held}");
+    }
+
+    // Nobody's silent approval is cut: it asks no more than the entry then holds.
+    let mut world = World::new();
+    let local = DeviceAttempt { local: true, ..ask(0..5_000) };
+    assert!(world.connect(&local).is_ok());
+    assert_eq!(world.entry().scopes().len(), 5_000);
+}
+
+#[test]
+fn a_request_holds_so_many_bytes_of_scopes() {
+    let mut world = World::new();
+    let ask = |letter: &str| DeviceAttempt { scopes: vec![letter.repeat(60_000)], ..attempt(&[]) };
+    for letter in ["a", "b", "c", "d", "e"] {
+        world.refused(&ask(letter));
+    }
+    let held = |world: &World| world.pending.as_ref().unwrap().scopes.iter().map(String::len).sum::<usize>();
+    assert_eq!(held(&world), 4 * 60_000);
+    // What does not fit is left out, and what does is not.
+    world.refused(&attempt(&["small"]));
+    assert_eq!(held(&world), 4 * 60_000 + 5);
+    let again = admit(&world.rules, &ask("e"), &world.view(), world.now_ms, &mut Counter::default());
+    assert_eq!(again.effects.pending, Change::Keep);
+}
+
 #[test]
 fn another_key_replaces_the_request() {
     let mut world = World::new();
