@@ -168,8 +168,10 @@ async fn judge(
         return Err(Refusal::not_connect());
     }
     let params = match request.params {
-        // It is a slice of a message that parsed.
-        Some(params) => serde_json::from_str(params.get()).map_err(|_| Refusal::not_json())?,
+        // JSON that cannot be held, such as a number beyond every range; serde's words repeat nothing of it.
+        Some(params) => serde_json::from_str(params.get()).map_err(|error| {
+            Refusal::invalid(format!("invalid connect params: {error}"), "invalid-params")
+        })?,
         None => Value::Null,
     };
     let id = request.id.clone().into_owned();

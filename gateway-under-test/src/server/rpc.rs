@@ -26,26 +26,25 @@ pub(super) struct Caller<'a> {
 /// Messages above this size are parsed beside the event loop.
 const LARGE_BYTES: usize = 256 * 1024;
 
-/// Serves one message of a session; `None` when it gets no answer.
-pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
-    if message.len() > LARGE_BYTES {
-        // Tens of megabytes take seconds to parse: other connections go on meanwhile.
-        return tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(serve_small(gateway, caller, message))
-        });
-    }
-    serve_small(gateway, caller, message).await
+/// Runs `work` on a text of so many bytes; of a large one beside the event loop, because tens of megabytes take seconds to
+/// parse and other connections go on meanwhile. Nothing else of a request may run so: it would keep the session's other
+/// requests, whose lock it may need, from going on.
+fn parsing<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes > LARGE_BYTES { tokio::task::block_in_place(work) } else { work() }
 }
 
-async fn serve_small(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
-    let request = match Frame::decode(message) {
+/// Serves one message of a session; `None` when it gets no answer.
+pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
+    let request = match parsing(message.len(), || Frame::decode(message)) {
         Ok(Frame::Request(request)) => request,
         Err(protocol::FrameError::NotJson(_)) => return None,
         Ok(_) | Err(protocol::FrameError::NotAFrame(_)) => {
-            let value: Value = serde_json::from_slice(message).ok()?;
-            let text = schema::validate(gateway.rules.profile, Params::RequestFrame, &value)
-                .err()
-                .unwrap_or_else(|| "validation error".to_owned());
+            let text = parsing(message.len(), || {
+                // JSON that cannot be held, such as a number beyond every range, has no place to name.
+                let value: Value = serde_json::from_slice(message).ok()?;
+                schema::validate(gateway.rules.profile, Params::RequestFrame, &value).err()
+            });
+            let text = text.unwrap_or_else(|| "validation error".to_owned());
             return encode("invalid", Err(invalid(format!("invalid request frame: {text}"))));
         }
     };
@@ -115,9 +114,11 @@ fn parse<T: DeserializeOwned>(
     // Absent parameters, and null, are an empty object to OpenClaw's handlers.
     let text = params.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}");
     let wrong = |text: String| invalid(format!("invalid {name} params: {text}"));
-    let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    schema::validate(gateway.rules.profile, shape, &value).map_err(wrong)?;
-    serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+    parsing(text.len(), || {
+        let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        schema::validate(gateway.rules.profile, shape, &value).map_err(wrong)?;
+        serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+    })
 }
 
 fn reply(payload: &impl Serialize) -> Result<Box<RawValue>, Box<ErrorShape>> {

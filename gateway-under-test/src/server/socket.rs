@@ -50,6 +50,11 @@ impl Read for Pipe {
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A peer that always leaves something unsent would otherwise make what was sent grow for ever.
+        if self.sent > BACKLOG_MAX {
+            self.outbound = self.outbound.split_off(self.sent);
+            self.sent = 0;
+        }
         self.outbound.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -262,5 +267,23 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_freed_though_something_always_waits() {
+        let mut pipe = Pipe::default();
+        let message = [0_u8; 1000];
+        for _ in 0..10_000 {
+            pipe.write_all(&message).unwrap();
+            // A peer that takes all but the last byte.
+            pipe.sent = pipe.outbound.len() - 1;
+        }
+        assert_eq!(pipe.backlog().len(), 1);
+        assert!(pipe.outbound.capacity() < 4 * BACKLOG_MAX, "{}", pipe.outbound.capacity());
     }
 }

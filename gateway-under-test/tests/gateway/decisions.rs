@@ -82,6 +82,19 @@ fn rows_1_to_4_frames() {
     );
     assert_eq!(closed, close(1008, message));
 
+    // Well-formed JSON that no parameters of ours can be: row 5, as for any others that break the schema.
+    for (params, why) in [
+        (format!("{}{}", "[".repeat(200), "]".repeat(200)), "recursion limit exceeded at line 1 column 128"),
+        ("1e999".to_owned(), "number out of range at line 1 column 5"),
+        ("{\"locale\":\"\\ud800\"}".to_owned(), "unexpected end of hex escape at line 1 column 18"),
+    ] {
+        let text = format!("{{\"type\":\"req\",\"id\":\"1\",\"method\":\"connect\",\"params\":{params}}}");
+        let message = format!("invalid connect params: {why}");
+        let (answer, closed) = first(&gateway, text);
+        assert_eq!(answer.unwrap()["error"], json!({"code": "INVALID_REQUEST", "message": message}));
+        assert_eq!(closed, close(1008, &message));
+    }
+
     let (answer, _) = first(&gateway, frame(json!({"type": "req", "id": "1", "method": "connect"})));
     assert_eq!(answer.unwrap()["error"]["message"], "invalid connect params: must be object");
 }

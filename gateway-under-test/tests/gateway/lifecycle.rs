@@ -165,6 +165,15 @@ fn sessions_may_call_what_they_hold() {
         "invalid request frame: must have required property 'id'; must have required property 'method'; at root: \
          unexpected property 'event'; at /type: must be equal to constant"
     );
+    // So does JSON that cannot be held to the shape of a frame.
+    for odd in ["1e999", "[[", "\"\\ud800\""] {
+        let odd =
+            if odd == "[[" { format!("{}{}", "[".repeat(200), "]".repeat(200)) } else { odd.to_owned() };
+        reader.send(format!("{{\"type\":\"req\",\"id\":\"1\",\"method\":\"health\",\"odd\":{odd}}}"));
+        let crate::support::Got::Json(answer) = reader.read() else { panic!("no answer") };
+        assert_eq!(answer["id"], "invalid");
+        assert_eq!(answer["error"]["message"], "invalid request frame: validation error");
+    }
 
     // Only operators with operator.pairing hear of requests: the next thing the others get is an answer.
     pairing(&gateway.refused(&Way::remote("203.0.113.9"), &Device::new(3)));
