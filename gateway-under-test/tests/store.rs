@@ -13,7 +13,7 @@ use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::{DeviceAttempt, DeviceEntry, Fresh, PairingEvent, Rules};
 use gateway_under_test::profile::ARTICLE;
 use gateway_under_test::store::files::Files;
-use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError};
+use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, Touched};
 use protocol::connect::AuthParams;
 use serde_json::{Value, json};
 
@@ -191,6 +191,73 @@ fn a_failed_commit_changes_nothing() {
     let commit = core.commit().unwrap();
     assert!(commit.paired && commit.pending);
     assert_eq!(read(dir.path(), "pending.json"), json!({}));
+}
+
+#[test]
+fn a_flush_takes_a_failed_change_off_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut core = load_at(dir.path(), NOW).unwrap();
+    let request_id = core.admit(&attempt("a", false)).0.unwrap_err().request_id().unwrap().to_owned();
+    core.commit().unwrap();
+    // `paired.json` is replaced, and then `pending.json` cannot be.
+    let pending = dir.path().join("devices/pending.json");
+    std::fs::remove_file(&pending).unwrap();
+    std::fs::create_dir(&pending).unwrap();
+    core.approve(&request_id).unwrap();
+    assert!(matches!(core.commit(), Err(StoreError::Write { .. })));
+    assert_eq!(read(dir.path(), "paired.json").as_object().unwrap().len(), 1);
+    std::fs::remove_dir(&pending).unwrap();
+    let commit = core.flush().unwrap();
+    assert!(commit.paired && commit.pending);
+    let again = load_at(dir.path(), NOW).unwrap();
+    assert_eq!((again.state().devices(), again.state().pending()), (0, 1));
+    assert_eq!(core.flush().unwrap(), Default::default(), "once is enough");
+}
+
+#[test]
+fn a_failed_commit_keeps_what_was_noted_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut core = load_at(dir.path(), NOW).unwrap();
+    let request_id = core.admit(&attempt("a", false)).0.unwrap_err().request_id().unwrap().to_owned();
+    core.commit().unwrap();
+    let asked = Touched { asked: Some((request_id.clone(), NOW + 5)), ..Touched::default() };
+    core.touch([("a".into(), asked)]);
+    let (from, to) = (dir.path().join("devices"), dir.path().join("elsewhere"));
+    std::fs::rename(&from, &to).unwrap();
+    core.approve(&request_id).unwrap();
+    core.commit().unwrap_err();
+    std::fs::rename(&to, &from).unwrap();
+    let waiting = |core: &Core| core.state().get("a").unwrap().pending.as_ref().unwrap().value().ts;
+    assert_eq!(waiting(&core), NOW + 5);
+    assert_eq!(core.state().devices(), 0);
+    core.flush().unwrap();
+    assert_eq!(waiting(&load_at(dir.path(), NOW).unwrap()), NOW + 5);
+}
+
+/// An observer that does not care.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn events(&self, _: Vec<PairingEvent>) {}
+
+    fn committed(&self, _: usize, _: f64) {}
+
+    fn failed(&self, _: &StoreError) {}
+}
+
+#[tokio::test]
+async fn a_failed_reload_keeps_lazy_notes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::start(load_at(dir.path(), NOW).unwrap(), rules(), Nobody).unwrap();
+    let asks = Arc::new(attempt("a", true));
+    store.admit(Arc::clone(&asks)).await.unwrap().unwrap();
+    store.admit(asks).await.unwrap().unwrap();
+    let good = std::fs::read_to_string(dir.path().join("devices/paired.json")).unwrap();
+    write(dir.path(), "paired.json", "{\"cut");
+    assert!(matches!(store.reload().await, Err(StoreError::Load(_))));
+    write(dir.path(), "paired.json", &good);
+    store.close().await.unwrap();
+    assert!(read(dir.path(), "paired.json")["a"]["tokens"]["operator"]["lastUsedAtMs"].is_u64());
 }
 
 #[test]

@@ -143,7 +143,11 @@ impl Core {
 
     /// Drops requests that are too old.
     pub fn expire(&mut self) {
-        let now_ms = (self.clock)();
+        self.drop_old((self.clock)());
+        self.keep_notes();
+    }
+
+    fn drop_old(&mut self, now_ms: u64) {
         while let Some((ts, _)) = self.ages.first() {
             if now_ms.saturating_sub(*ts) < self.rules.pending_ttl_ms {
                 return;
@@ -190,6 +194,14 @@ impl Core {
                 self.lazy.pending = true;
             }
             self.state.put(&device_id, record);
+        }
+        self.keep_notes();
+    }
+
+    /// Lazy notes are none of the changes that a failed commit takes back, provided that they came before those.
+    fn keep_notes(&mut self) {
+        if !self.is_dirty() {
+            self.committed = self.state.clone();
         }
     }
 
@@ -369,13 +381,14 @@ impl Core {
         }
     }
 
-    /// Writes everything, lazy notes included.
+    /// Writes everything, lazy notes included. What a failed commit may have left on disk is overwritten: nobody was told
+    /// that it was done.
     ///
     /// # Errors
     /// As [`Core::commit`].
     pub fn flush(&mut self) -> Result<Commit, StoreError> {
-        self.dirty.paired |= self.lazy.paired;
-        self.dirty.pending |= self.lazy.pending;
+        self.dirty.paired |= self.lazy.paired || self.suspect.paired;
+        self.dirty.pending |= self.lazy.pending || self.suspect.pending;
         self.commit()
     }
 

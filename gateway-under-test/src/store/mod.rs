@@ -318,8 +318,10 @@ impl Worker {
             match last {
                 Some(Job::Reload(done)) => {
                     let reloaded = self.core.reload().map_err(StoreError::from);
-                    drop(self.touches.take());
-                    self.publish();
+                    if reloaded.is_ok() {
+                        drop(self.touches.take());
+                        self.publish();
+                    }
                     let _ = done.send(reloaded);
                 }
                 Some(Job::Close(done)) => {
