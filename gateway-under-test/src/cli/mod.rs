@@ -48,7 +48,7 @@ Exit codes: 0 stopped by a signal; 1 port in use, state directory held, or anoth
 
 #[derive(Debug, clap::Args)]
 struct Serve {
-    /// Whose behaviour to show: article
+    /// Whose behaviour to show: article, 2026.2.19, 2026.2.21, 2026.2.22, 2026.3.13 or 2026.9.6
     #[arg(long, value_name = "NAME", required = true)]
     profile: Option<String>,
     /// Directory of openclaw.json and the device store; made if missing
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn unknown_names_are_refused_with_the_known_ones() {
         let said = |line: &str| options(parse(line).unwrap().serve).unwrap_err();
-        insta::assert_snapshot!(said("g --profile 2026.1.1 --state-dir s"), @"unknown profile `2026.1.1`; known: article");
+        insta::assert_snapshot!(said("g --profile 2026.1.1 --state-dir s"), @"unknown profile `2026.1.1`; known: article, 2026.2.19, 2026.2.21, 2026.2.22, 2026.3.13, 2026.9.6");
         insta::assert_snapshot!(said("g --profile article --state-dir s --defect x"), @"unknown defect `x`; known: accept-unpaired, wrong-reason, forget-approval-on-restart, shared-state-dir");
         insta::assert_snapshot!(said("g --profile article --state-dir s --time-scale 0"), @"--time-scale must be a number above 0, not 0");
     }
@@ -175,7 +175,9 @@ mod tests {
         use clap::CommandFactory as _;
         let help = Program::command().render_long_help().to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for name in Defect::ALL.map(Defect::name).into_iter().chain(profile::ALL.iter().map(|p| p.name)) {
+        for name in
+            Defect::ALL.map(Defect::name).into_iter().chain(profile::ALL.iter().map(|p| p.name.as_str()))
+        {
             assert!(help.contains(name), "{name} is not in --help");
         }
     }

@@ -13,7 +13,7 @@ use protocol::error::DetailCode;
 use protocol::{ErrorDetails, SignaturePayload, device_id};
 
 use super::refusal::Refusal;
-use crate::profile::{DeviceDetails, Profile};
+use crate::profile::Profile;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -48,9 +48,7 @@ pub struct Claim<'a> {
 pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<String, Refusal> {
     let Claim { device, client, .. } = *claim;
     let refuse = |message: &str, reason: &'static str| {
-        let code = match profile.device_details {
-            DeviceDetails::OneCode => DetailCode::DeviceAuthInvalid,
-        };
+        let code = DetailCode::DeviceAuthInvalid;
         let details =
             ErrorDetails { code: Some(code), reason: Some(reason.to_owned()), ..ErrorDetails::default() };
         Refusal::invalid(message, reason).detailed(details)

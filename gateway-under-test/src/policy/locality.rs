@@ -15,7 +15,9 @@ impl TrustedProxies {
     pub fn parse(profile: &Profile, entries: &[String]) -> Self {
         match profile.cidr {
             // `IpAddr` does not parse a prefix length, so that an entry in CIDR notation drops out here.
-            CidrEntries::NeverMatch => Self(entries.iter().filter_map(|entry| ip(entry)).collect()),
+            CidrEntries::NeverMatch | CidrEntries::MatchV4 | CidrEntries::Match => {
+                Self(entries.iter().filter_map(|entry| ip(entry)).collect())
+            }
         }
     }
 
@@ -63,9 +65,11 @@ pub fn locate(
 }
 
 fn forwarded_client(profile: &Profile, proxies: &TrustedProxies, chain: &str) -> Option<IpAddr> {
+    let entries = || chain.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     match profile.forwarded {
+        ForwardedChoice::Leftmost => ip(chain.split(',').next()?),
         ForwardedChoice::RightmostUntrusted => {
-            for entry in chain.rsplit(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            for entry in entries().rev() {
                 // An entry that is no address cannot be attributed, and what stands left of it was written by
                 // somebody unknown: the client is unknown.
                 let address = ip(entry)?;
@@ -75,6 +79,13 @@ fn forwarded_client(profile: &Profile, proxies: &TrustedProxies, chain: &str) ->
             }
             None
         }
+        ForwardedChoice::RightmostUntrustedAddress => {
+            entries().rev().filter_map(ip).find(|address| !proxies.contains(*address))
+        }
+        ForwardedChoice::RightmostUntrustedRemote => entries()
+            .rev()
+            .filter_map(ip)
+            .find(|address| !address.is_loopback() && !proxies.contains(*address)),
     }
 }
 

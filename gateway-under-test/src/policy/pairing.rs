@@ -19,7 +19,7 @@ use super::entry::{DeviceEntry, DeviceView, TokenEntry, stored};
 use super::refusal::Refusal;
 use super::{Fresh, Rules, device_proof, scopes};
 use crate::defect::Defect;
-use crate::profile::{MetadataRule, PendingMerge, RotateRule, SilentRule};
+use crate::profile::MetadataRule;
 
 /// What becomes of a stored value.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -218,6 +218,7 @@ fn same_key(attempt: &DeviceAttempt, entry: &DeviceEntry) -> bool {
 
 fn needs_repair(rules: &Rules, attempt: &DeviceAttempt, entry: &DeviceEntry, repairable: bool) -> bool {
     match rules.profile.metadata {
+        MetadataRule::Overwritten | MetadataRule::Pinned | MetadataRule::PinnedWithAliases => false,
         MetadataRule::PinnedLegacyRepairedByLoad => {
             repairable && entry.is_legacy() && same_key(attempt, entry)
         }
@@ -226,7 +227,8 @@ fn needs_repair(rules: &Rules, attempt: &DeviceAttempt, entry: &DeviceEntry, rep
 
 fn metadata_matches(rules: &Rules, attempt: &DeviceAttempt, entry: &DeviceEntry) -> bool {
     match rules.profile.metadata {
-        MetadataRule::PinnedLegacyRepairedByLoad => {
+        MetadataRule::Overwritten => true,
+        MetadataRule::PinnedLegacyRepairedByLoad | MetadataRule::Pinned | MetadataRule::PinnedWithAliases => {
             let agrees = |held: Option<&str>, claimed: Option<&str>| {
                 stored(held).is_none_or(|held| {
                     claimed.is_some_and(|claimed| {
@@ -235,7 +237,8 @@ fn metadata_matches(rules: &Rules, attempt: &DeviceAttempt, entry: &DeviceEntry)
                     })
                 })
             };
-            !entry.is_legacy()
+            let pins = rules.profile.metadata == MetadataRule::PinnedLegacyRepairedByLoad;
+            !(pins && entry.is_legacy())
                 && agrees(entry.platform.as_deref(), Some(&attempt.client.platform))
                 && agrees(entry.device_family.as_deref(), attempt.client.device_family.as_deref())
         }
@@ -243,12 +246,8 @@ fn metadata_matches(rules: &Rules, attempt: &DeviceAttempt, entry: &DeviceEntry)
 }
 
 fn is_silent(rules: &Rules, attempt: &DeviceAttempt, reason: PairingReason) -> bool {
-    match rules.profile.silent {
-        SilentRule::LocalNotPaired => {
-            let local = attempt.local || rules.defect == Some(Defect::AcceptUnpaired);
-            local && reason == PairingReason::NotPaired
-        }
-    }
+    let local = attempt.local || rules.defect == Some(Defect::AcceptUnpaired);
+    local && reason == PairingReason::NotPaired
 }
 
 /// Section 7: the stored token if it is good enough, else a new one.
@@ -357,14 +356,12 @@ fn refuse(
     let same_key_waits =
         waiting.filter(|request| device_proof::normalized_key(&request.public_key) == attempt.public_key);
     let request_id = if let Some(request) = same_key_waits {
-        let merged = match rules.profile.pending_merge {
-            PendingMerge::Union => PendingRequest {
-                request_id: request.request_id.clone(),
-                roles: scopes::union(&request.roles, &asked.roles),
-                scopes: grown(&request.scopes, &asked.scopes),
-                more: request.more.clone(),
-                ..asked
-            },
+        let merged = PendingRequest {
+            request_id: request.request_id.clone(),
+            roles: scopes::union(&request.roles, &asked.roles),
+            scopes: grown(&request.scopes, &asked.scopes),
+            more: request.more.clone(),
+            ..asked
         };
         let request_id = merged.request_id.clone();
         if (PendingRequest { ts: request.ts, ..merged.clone() }) == *request {
@@ -538,12 +535,8 @@ pub fn rotate(
         (None, Some(held)) => held.scopes.as_slice(),
         (None, None) => old.scopes(),
     };
-    match rules.profile.rotate {
-        RotateRule::Widens => {
-            if !scopes::covers(rules.profile.coverage, old.scopes(), wanted) {
-                entry.add_scopes(wanted);
-            }
-        }
+    if !scopes::covers(rules.profile.coverage, old.scopes(), wanted) {
+        entry.add_scopes(wanted);
     }
     let mut token = issue(&params.role, wanted, held, now_ms, fresh);
     token.rotated_at_ms = Some(now_ms);

@@ -9,8 +9,8 @@ const FEW: usize = 16;
 #[must_use]
 pub fn covers(rule: ScopeCoverage, held: &[String], asked: &[String]) -> bool {
     match rule {
-        ScopeCoverage::Inclusion if held.len() <= FEW => asked.iter().all(|scope| held.contains(scope)),
-        ScopeCoverage::Inclusion => {
+        _ if held.len() <= FEW => asked.iter().all(|scope| held.contains(scope)),
+        _ => {
             let held: std::collections::HashSet<&str> = held.iter().map(String::as_str).collect();
             asked.iter().all(|scope| held.contains(scope.as_str()))
         }

@@ -74,7 +74,8 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
         );
     }
     let facts = Facts { conn_id: &conn_id, http: &http, locality, watch };
-    let mut socket = Socket::new(stream, &leftover, rules.profile.preauth_bytes_max);
+    let mut socket =
+        Socket::new(stream, &leftover, rules.profile.preauth_bytes_max.unwrap_or(rules.profile.max_payload));
     send_challenge(&mut socket, &nonce);
 
     let deadline = watch.deadline(gateway.durations.handshake);

@@ -49,7 +49,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
 use crate::policy::locality::TrustedProxies;
 use crate::policy::{PairingEvent, Rules};
-use crate::profile::{Profile, StoreRead};
+use crate::profile::{Profile, StoreKind};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::files::Files;
 use crate::store::{Core, LoadError, Observer, Store, StoreError};
@@ -368,8 +368,9 @@ async fn accept(
             biased;
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            _ = signals.hangup.recv() => match gateway.rules.profile.store_read {
-                StoreRead::StartAndReload => {
+            _ = signals.hangup.recv() => match gateway.rules.profile.store {
+                // What looks at the files by itself loses nothing by being told.
+                StoreKind::JsonLoaded | StoreKind::JsonReread | StoreKind::Sqlite => {
                     let gateway = Arc::clone(gateway);
                     tasks.spawn(async move { reload(&gateway).await });
                 }

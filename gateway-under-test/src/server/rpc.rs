@@ -156,7 +156,7 @@ fn health(gateway: &Gateway) -> Value {
 fn status(gateway: &Gateway) -> Value {
     let snapshot = gateway.store.snapshot();
     json!({
-        "profile": gateway.rules.profile.name,
+        "profile": gateway.rules.profile.name.as_str(),
         "uptimeMs": gateway.uptime_ms(),
         "connections": gateway.sessions.len(),
         "devices": {"paired": snapshot.devices(), "pending": snapshot.pending()},
