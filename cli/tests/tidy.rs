@@ -21,7 +21,7 @@ const PURE: [&str; 10] = [
 ];
 
 /// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
-const ONE_WAY: [&str; 15] = [
+const ONE_WAY: [&str; 16] = [
     "vocabulary",
     "observation",
     "history",
@@ -33,6 +33,7 @@ const ONE_WAY: [&str; 15] = [
     "engine",
     "operator",
     "nemesis",
+    "story",
     "oracle",
     "record",
     "report",

@@ -3,6 +3,7 @@
 //! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
 
 use crate::observation::{CloseSeen, Fingerprint, Observation};
+pub use crate::vocabulary::StoreEdit;
 use crate::vocabulary::{ClientId, Nanos};
 
 /// All that happened, in no particular order; each record carries its own times.
@@ -60,7 +61,7 @@ pub struct Notice {
 /// Something an operator did to one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Position of the operator in the plan.
+    /// Position of the operator in the plan, or [`STEPS`].
     pub operator: u16,
     /// The device, if it is one of the plan's clients.
     pub client: Option<ClientId>,
@@ -103,14 +104,8 @@ pub enum OperationKind {
     },
 }
 
-/// What somebody's editor did to the entry of one device in the gateway's store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreEdit {
-    /// The approved scopes became these, wherever the release keeps them.
-    SetScopes(Vec<String>),
-    /// The entry went.
-    DropEntry,
-}
+/// [`Operation::operator`] of what the steps of a story do: no operator of the plan's.
+pub const STEPS: u16 = u16::MAX;
 
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Data flows one way. A module uses those before it in this list and none after it (`cli/tests/tidy.rs` looks):
 //!
 //! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`gateway`], [`engine`],
-//! [`operator`], [`nemesis`], [`oracle`], [`record`], [`report`], and [`run`], the only one that sees all of them.
+//! [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
@@ -19,4 +19,5 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod story;
 pub mod vocabulary;

@@ -17,3 +17,4 @@ mod defects;
 mod foreign;
 mod main_job;
 mod process;
+mod steps;

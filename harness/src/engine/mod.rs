@@ -7,16 +7,22 @@
 //! | [`script`] | one client: attempts, sessions, pauses, until its script ends |
 //! | [`assignment`] | what a reactor is given, and what it gives back |
 //! | [`reactor`] | starts clients when they are due, on a thread of its own |
+//! | [`held`] | a session that is kept, called and left on demand |
+//! | [`puppets`] | clients that act step by step |
 //! | [`feed`] | hands records to the run |
 
 pub mod assignment;
 pub mod attempt;
 pub mod dial;
 pub mod feed;
+pub mod held;
+pub mod puppets;
 pub mod reactor;
 pub mod script;
 mod shared;
 
 pub use assignment::{Assignment, ReactorOutput};
 pub use feed::{Feed, Progress, StopPhase, Underway};
+pub use held::Held;
+pub use puppets::Puppets;
 pub use reactor::Reactor;

@@ -23,7 +23,7 @@ use crate::clock::nanos;
 use crate::history::{EndedBy, Record, SessionEnd};
 use crate::observation::fingerprint;
 use crate::observation::{CloseSeen, DropReason, Observation, Outcome, Stamps};
-use crate::plan::{AuthMode, ClientId, Cohort, Nanos, PlannedClient, stream};
+use crate::plan::{AuthMode, ClientId, Cohort, Nanos, PlannedClient, route, stream};
 use crate::vocabulary::persona;
 
 /// What one client is and holds.
@@ -87,7 +87,7 @@ impl Client {
         let mut failures = 0;
         let mut reconnects_left = cohort.session.reconnects;
         while self.phase() == StopPhase::Running {
-            let (outcome, session) = self.attempt(cohort, intended).await;
+            let (outcome, session) = self.attempt(cohort, 0, intended).await;
             let pause = if let Some(socket) = session {
                 failures = 0;
                 let left_by_itself = self.hold(cohort, socket).await;
@@ -126,12 +126,29 @@ impl Client {
         }
     }
 
-    async fn attempt(&mut self, cohort: &Cohort, intended: Nanos) -> (Outcome, Option<Socket>) {
+    /// Makes the client's next attempt, with connect `ask` of its cohort ([`Cohort::ask`]).
+    pub(super) async fn attempt(
+        &mut self,
+        cohort: &Cohort,
+        ask: u16,
+        intended: Nanos,
+    ) -> (Outcome, Option<Socket>) {
         let shared = Rc::clone(&self.shared);
         let number = self.attempts;
         self.attempts += 1;
+        let spec = cohort.ask(ask).unwrap_or(&cohort.connect);
+        let other;
+        let (source, headers) = if ask == 0 {
+            (self.planned.source, &self.headers)
+        } else {
+            let cohorts = shared.plan.cohorts.len();
+            let (source, forwarded) = route(&spec.path, self.planned.cohort, cohorts, self.planned.index);
+            let traits = persona::profile(spec.persona);
+            other = upgrade::headers(spec, &shared.target.host, forwarded, traits.headers);
+            (source, &other)
+        };
         let credentials = Credentials::pick(
-            cohort.connect.credential,
+            spec.credential,
             Purse {
                 shared: &shared.secret,
                 password_mode: shared.plan.gateway.auth == AuthMode::Password,
@@ -145,11 +162,11 @@ impl Client {
                 let attempt = Attempt {
                     clock: &shared.clock,
                     target: &shared.target,
-                    source: shared.target.is_loopback_v4().then_some(self.planned.source),
-                    headers: &self.headers,
+                    source: shared.target.is_loopback_v4().then_some(source),
+                    headers,
                     sender: Sender {
-                        spec: &cohort.connect,
-                        persona: persona::profile(cohort.connect.persona),
+                        spec,
+                        persona: persona::profile(spec.persona),
                         key: &self.key,
                         credentials: &credentials,
                     },
@@ -165,21 +182,41 @@ impl Client {
             }
         };
         if let Some(token) = &ended.issued_token {
-            shared.learn_secret(token);
-            self.first_token.get_or_insert_with(|| token.clone());
-            self.last_token = Some(token.clone());
+            self.receive(token);
         }
         shared.keep_transcript(self.id, number, ended.transcript);
         shared.feed.push(Record::Attempt(Observation {
             client: self.id,
             attempt: number,
-            ask: 0,
+            ask,
             intended,
             stamps: ended.stamps,
             presented_token: credentials.device_token().map(fingerprint),
             outcome: ended.outcome.clone(),
         }));
         (ended.outcome, ended.session)
+    }
+
+    /// The client was given a device token.
+    pub(super) fn receive(&mut self, token: &str) {
+        self.shared.learn_secret(token);
+        self.first_token.get_or_insert_with(|| token.to_owned());
+        self.last_token = Some(token.to_owned());
+    }
+
+    /// Number of the client's last attempt.
+    pub(super) const fn last_attempt(&self) -> u32 {
+        self.attempts.saturating_sub(1)
+    }
+
+    /// Its device id.
+    pub(super) fn device_id(&self) -> &str {
+        self.key.device_id()
+    }
+
+    /// The plan's idea of it.
+    pub(super) const fn planned(&self) -> &PlannedClient {
+        &self.planned
     }
 
     /// Holds a session. True when the client left by itself, false when it was closed.
@@ -245,7 +282,7 @@ async fn until_closed(socket: &mut Socket) -> CloseSeen {
 }
 
 /// Leaves as the official clients do: close 1000, then the gateway closes TCP.
-async fn leave(socket: &mut Socket) {
+pub(super) async fn leave(socket: &mut Socket) {
     let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
     let sending = socket.send(Message::Close(Some(frame)));
     if tokio::time::timeout(Duration::from_secs(1), sending).await.is_ok_and(|sent| sent.is_ok()) {

@@ -86,6 +86,12 @@ pub enum TargetError {
         /// Tail of its log.
         log: String,
     },
+    /// The operator who carries out a story's steps has no session.
+    #[error("the operator of the steps could not get a session: {why}")]
+    NoOperator {
+        /// What happened instead.
+        why: String,
+    },
     /// A signal could not be sent.
     #[error("cannot signal the gateway: {0}")]
     Signal(std::io::Error),

@@ -8,6 +8,7 @@ pub mod fixture;
 pub mod port;
 pub mod process;
 pub mod state_dir;
+pub mod store_edit;
 
 pub use address::TargetAddress;
 pub use error::TargetError;

@@ -83,6 +83,12 @@ impl GatewayProcess {
         self.arguments.port
     }
 
+    /// Its state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
     /// Starts the program again, with the same arguments and state, and waits until it listens.
     ///
     /// # Errors

@@ -56,7 +56,11 @@ pub async fn run(
     }
 }
 
-async fn inflict(
+/// Does one thing to the gateway and notes its stages in `record`; returns when the gateway is itself again.
+///
+/// # Errors
+/// [`TargetError`] when it does not come back.
+pub async fn inflict(
     process: &mut GatewayProcess,
     record: &mut Fault,
     target: &TargetAddress,

@@ -5,14 +5,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Frame;
 use protocol::pairing::{PairList, PendingRequest, RequestIdParams, event, method};
-use protocol::{ErrorCode, Frame};
 use tokio::sync::watch;
 
 use super::decision::{Decision, decide};
 use super::session::{Lost, NoSession, OperatorIdentity, OperatorSession};
 use crate::client::DeviceKey;
-use crate::client::handshake::bounded;
 use crate::clock::{Clock, nanos};
 use crate::engine::{Feed, Underway};
 use crate::gateway::TargetAddress;
@@ -277,18 +276,7 @@ impl Desk {
                         self.notice(&pending, now);
                     }
                 } else if let Some((mut operation, _underway)) = self.in_flight.remove(&*response.id) {
-                    operation.end = match response.error {
-                        None if response.ok => OperationEnd::Done { at: now, token: None },
-                        // It could not be carried out to its end; part of it may stand.
-                        Some(error) if error.code == ErrorCode::Unavailable => OperationEnd::Unknown,
-                        error => OperationEnd::Refused {
-                            at: now,
-                            code: error
-                                .as_ref()
-                                .map_or_else(String::new, |error| bounded(error.code.as_str())),
-                            message: error.map_or_else(String::new, |error| bounded(&error.message)),
-                        },
-                    };
+                    operation.end = super::end_of_response(response.ok, response.error.as_ref(), now);
                     self.context.feed.push(Record::Operation(operation));
                 }
             }

@@ -95,6 +95,12 @@ impl OperatorSession {
         }
     }
 
+    /// The connection itself, for one who reads and writes by himself.
+    #[must_use]
+    pub fn into_socket(self) -> Socket {
+        self.socket
+    }
+
     /// An id for the next request, so that its sender can expect the answer before it sends.
     pub fn fresh_id(&mut self) -> String {
         self.next_id += 1;

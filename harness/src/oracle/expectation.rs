@@ -1,9 +1,11 @@
 //! The scenario's own expectations of a cohort's outcomes.
 
+use std::collections::HashMap;
+
 use super::classify;
 use super::verdict::{Mismatch, MismatchKind};
 use crate::observation::{CloseSeen, Observation, Outcome};
-use crate::plan::Expectation;
+use crate::plan::{ClientId, Expectation, Plan, Step};
 
 /// Close code that stands for a connection that ended without a close frame.
 const ABNORMAL: u16 = protocol::close::code::ABNORMAL;
@@ -11,6 +13,21 @@ const ABNORMAL: u16 = protocol::close::code::ABNORMAL;
 /// Whether the expectation is about this attempt.
 pub(super) fn concerns(expect: &Expectation, observation: &Observation) -> bool {
     expect.attempts.as_ref().is_none_or(|attempts| attempts.contains(&observation.attempt))
+}
+
+/// The expectations of the plan's steps, by client and attempt: the connects of a story are its clients' attempts.
+pub(super) fn of_steps(plan: &Plan) -> HashMap<(ClientId, u32), &Expectation> {
+    let mut attempts: HashMap<ClientId, u32> = HashMap::new();
+    let mut expectations = HashMap::new();
+    for step in &plan.steps {
+        let Step::Connect(connect) = step else { continue };
+        let next = attempts.entry(connect.client).or_default();
+        if let Some(expect) = &connect.expect {
+            expectations.insert((connect.client, *next), expect);
+        }
+        *next += 1;
+    }
+    expectations
 }
 
 /// How an attempt that the expectation is about breaks it; `None` if it does not.

@@ -51,10 +51,12 @@ pub use credential::Sent;
 pub use table::{Due, Expected, expected_static};
 pub use verdict::{Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
 
+use std::collections::HashMap;
+
 use crate::history::{EndedBy, History};
 use crate::observation::{DropReason, Observation, Outcome};
 use crate::plan::identity::Identities;
-use crate::plan::{Cohort, Nanos, OracleMode, Plan};
+use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan};
 use device::DeviceJudge;
 use explain::seconds;
 use locality::TrustedProxies;
@@ -85,6 +87,8 @@ pub struct Oracle<'p> {
     identities: Identities,
     proxies: TrustedProxies,
     cohorts: Vec<CohortRules<'p>>,
+    /// What steps expect, by client and attempt; they stand in for the cohort's expectation.
+    steps: HashMap<(ClientId, u32), &'p Expectation>,
     clocks: Clocks,
 }
 
@@ -155,6 +159,7 @@ impl<'p> Oracle<'p> {
             identities: identities.clone(),
             proxies: TrustedProxies::new(&plan.gateway.trusted_proxies),
             cohorts,
+            steps: expectation::of_steps(plan),
             clocks,
         }
     }
@@ -197,8 +202,10 @@ impl<'p> Oracle<'p> {
             return Verdict::Indeterminate { why: format!("the plan has no client {}", observation.client) };
         };
         let matched = |expected: &str| Verdict::Match { expected: expected.to_owned() };
+        let of_cohort = rules.cohort.expect.as_ref();
+        let of_step = self.steps.get(&(observation.client, observation.attempt)).copied();
         let Some(expect) =
-            rules.cohort.expect.as_ref().filter(|expect| expectation::concerns(expect, observation))
+            of_step.or_else(|| of_cohort.filter(|expect| expectation::concerns(expect, observation)))
         else {
             return profile.unwrap_or_else(|| matched(ANYTHING));
         };

@@ -28,6 +28,7 @@ pub fn describe(plan: &Plan) -> String {
     let _ = write_header(&mut text, plan);
     let _ = write_cohorts(&mut text, plan);
     let _ = write_operators(&mut text, plan);
+    let _ = super::narrate::write_steps(&mut text, plan);
     let _ = write_chart(&mut text, plan);
     let _ = write_rules(&mut text, plan);
     let _ = write_needs(&mut text, plan);
@@ -97,6 +98,9 @@ fn arrivals(cohort: &Cohort, times: &[Nanos]) -> String {
     if let Executor::Closed { concurrency, .. } = cohort.executor {
         return format!("{concurrency} at a time from {}", seconds(first));
     }
+    if cohort.executor == Executor::Steps {
+        return "in steps".to_owned();
+    }
     if first == last {
         return format!("at {}", seconds(first));
     }
@@ -107,7 +111,7 @@ fn seconds(at: Nanos) -> String {
     format!("{:.1}s", at as f64 / NANOS_PER_SECOND as f64)
 }
 
-fn path(path: &NetworkPath) -> String {
+pub(super) fn path(path: &NetworkPath) -> String {
     match path {
         NetworkPath::Direct => "direct".to_owned(),
         NetworkPath::Proxy { from, forwarded_for, .. } => match forwarded_for {
@@ -119,7 +123,7 @@ fn path(path: &NetworkPath) -> String {
 }
 
 /// What sets a cohort apart from clients that do everything right, hold no session and are not known to the store.
-fn special(cohort: &Cohort) -> String {
+pub(super) fn special(cohort: &Cohort) -> String {
     let connect = &cohort.connect;
     let mut words = Vec::new();
     if let Some(stored) = &cohort.stored {
@@ -130,16 +134,9 @@ fn special(cohort: &Cohort) -> String {
         };
         words.push(format!("stored ({}{metadata})", stored.roles.join("+")));
     }
-    words.extend(match connect.credential {
-        Credential::SharedToken => None,
-        Credential::WrongToken => Some("wrong token".to_owned()),
-        Credential::Password => Some("password".to_owned()),
-        Credential::WrongPassword => Some("wrong password".to_owned()),
-        Credential::DeviceToken => Some("device token".to_owned()),
-        Credential::FirstDeviceToken => Some("first device token".to_owned()),
-        Credential::ForgedDeviceToken => Some("forged device token".to_owned()),
-        Credential::Missing => Some("no credential".to_owned()),
-    });
+    if connect.credential != Credential::SharedToken {
+        words.push(credential(connect.credential).to_owned());
+    }
     words.extend(deviation(&connect.deviation));
     words.extend(match (&connect.origin, persona::profile(connect.persona).browser) {
         (Some(super::Origin::Fixed(origin)), _) => Some(format!("origin {origin}")),
@@ -165,7 +162,20 @@ fn special(cohort: &Cohort) -> String {
     words.join("; ")
 }
 
-fn deviation(deviation: &Deviation) -> Option<String> {
+pub(super) const fn credential(credential: Credential) -> &'static str {
+    match credential {
+        Credential::SharedToken => "shared token",
+        Credential::WrongToken => "wrong token",
+        Credential::Password => "password",
+        Credential::WrongPassword => "wrong password",
+        Credential::DeviceToken => "device token",
+        Credential::FirstDeviceToken => "first device token",
+        Credential::ForgedDeviceToken => "forged device token",
+        Credential::Missing => "no credential",
+    }
+}
+
+pub(super) fn deviation(deviation: &Deviation) -> Option<String> {
     let word = match deviation {
         Deviation::None => return None,
         Deviation::NoDevice => "no device".to_owned(),
@@ -244,11 +254,14 @@ fn percent(share: f64) -> f64 {
 }
 
 fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let executor =
+        |client: &PlannedClient| plan.cohorts.get(usize::from(client.cohort)).map(|cohort| &cohort.executor);
     // Nobody knows when clients of a closed cohort start: the next waits for one to end.
-    let closed = |client: &PlannedClient| {
-        let cohort = plan.cohorts.get(usize::from(client.cohort));
-        cohort.is_some_and(|cohort| cohort.executor != Executor::Open)
-    };
+    let closed = |client: &PlannedClient| matches!(executor(client), Some(Executor::Closed { .. }));
+    let open_client = |client: &&PlannedClient| matches!(executor(client), Some(Executor::Open));
+    if plan.clients.iter().all(|client| matches!(executor(client), Some(Executor::Steps))) {
+        return Ok(());
+    }
     let last_arrival = plan.clients.iter().map(|client| client.intended).max().unwrap_or(0);
     let last_fault = plan.faults.iter().map(|fault| fault.at).max().unwrap_or(0);
     let rows_needed = last_arrival.max(last_fault) / NANOS_PER_SECOND + 1;
@@ -256,7 +269,7 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
     let row_of = |at: Nanos| at / NANOS_PER_SECOND / seconds_a_row;
     let mut open: BTreeMap<u64, usize> =
         (0..=row_of(last_arrival.max(last_fault))).map(|row| (row, 0)).collect();
-    for client in plan.clients.iter().filter(|client| !closed(client)) {
+    for client in plan.clients.iter().filter(open_client) {
         *open.entry(row_of(client.intended)).or_default() += 1;
     }
     let most = open.values().max().copied().unwrap_or(0).max(1);
@@ -284,7 +297,7 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
     Ok(())
 }
 
-fn fault_text(kind: FaultKind) -> String {
+pub(super) fn fault_text(kind: FaultKind) -> String {
     match kind {
         FaultKind::Restart { signal, down } => {
             let signal = match signal {
@@ -338,6 +351,7 @@ fn sockets_at_most(plan: &Plan) -> usize {
         let at_a_time = match cohort.executor {
             Executor::Open => times.len(),
             Executor::Closed { concurrency, .. } => times.len().min(concurrency as usize),
+            Executor::Steps => 1,
         };
         match cohort.session.hold {
             Some(hold) if hold.max.is_zero() => passing += at_a_time,

@@ -5,6 +5,7 @@
 
 mod describe;
 pub mod identity;
+mod narrate;
 mod randomness;
 mod schedule;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod unfold;
 
 pub use crate::vocabulary::*;
 pub use describe::describe;
+pub use narrate::narrate;
 pub use randomness::stream;
-pub use unfold::{Overrides, unfold};
+pub use unfold::{Overrides, route, unfold};

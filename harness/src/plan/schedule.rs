@@ -52,6 +52,8 @@ pub(super) fn times(arrivals: &Arrivals, cohort: &str, seed: u64, scripted: u32,
             })
             .collect(),
         Arrivals::Closed { start, .. } => vec![after(*start, 0.0); count as usize],
+        // Whatever the steps say; nobody is early.
+        Arrivals::Steps => vec![0; count as usize],
     }
 }
 

@@ -56,6 +56,11 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     }
     let counts = match overrides.clients {
         None => scenario.cohorts.iter().map(|spec| spec.count).collect(),
+        Some(_) if !scenario.steps.is_empty() => {
+            let help = "the steps name their clients; leave --clients away";
+            refuse("a scenario with steps cannot be scaled".to_owned(), Some(help.to_owned()));
+            Vec::new()
+        }
         Some(clients) => match scaled(&scenario.cohorts, clients) {
             Ok(counts) => counts,
             Err((message, help)) => {
@@ -99,6 +104,7 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         clients,
         operators: scenario.operators.clone(),
         faults,
+        steps: scenario.steps.clone(),
         thresholds: scenario.thresholds.clone(),
         duration: scenario.duration,
         max_time,
@@ -109,7 +115,15 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     })
 }
 
-fn route(path: &NetworkPath, cohort: CohortId, cohorts: usize, index: u32) -> (Ipv4Addr, Option<Ipv4Addr>) {
+/// Address from which client `index` of a cohort dials when it takes `path`, and the one that is forwarded for it, when
+/// the scenario has `cohorts` cohorts.
+#[must_use]
+pub fn route(
+    path: &NetworkPath,
+    cohort: CohortId,
+    cohorts: usize,
+    index: u32,
+) -> (Ipv4Addr, Option<Ipv4Addr>) {
     match path {
         NetworkPath::Direct => (addresses::direct(cohort, cohorts, index), None),
         NetworkPath::Proxy { from, forwarded_for, .. } => {
@@ -178,7 +192,7 @@ fn crowded(cohorts: &[CohortSpec], counts: &[u32]) -> Option<(String, String)> {
             NetworkPath::Proxy { from, .. } => {
                 direct.push(0);
                 let at_a_time = match spec.cohort.executor {
-                    Executor::Open => *count,
+                    Executor::Open | Executor::Steps => *count,
                     Executor::Closed { concurrency, .. } => proportional(concurrency, spec.count, *count),
                 };
                 *behind.entry(*from).or_default() += u64::from(at_a_time);

@@ -483,6 +483,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         clients,
         operators: vec![operator("owner"), operator("deputy")],
         faults: Vec::new(),
+        steps: Vec::new(),
         thresholds: Vec::new(),
         duration: None,
         max_time: Duration::from_secs(60),

@@ -12,7 +12,7 @@ use super::mismatches::{SESSION_HELD, client_name, cohort_name, session_end_clas
 use super::redact::Redactor;
 use super::restarts::signal_name;
 use crate::history::{
-    EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, SessionEnd, StoreEdit,
+    EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, STEPS, SessionEnd, StoreEdit,
 };
 use crate::observation::{CloseSeen, Direction, Observation, Outcome, TranscriptLine};
 use crate::oracle::{Judgement, MismatchKind, Verdict};
@@ -395,7 +395,11 @@ impl<'a> DeviceHistory<'a> {
             }
             OperationEnd::Unknown => "never answered, it may have happened or not".to_owned(),
         };
-        format!("operator `{}` {what}: {end}", self.operator(operation.operator))
+        match &operation.kind {
+            OperationKind::Edit(_) => format!("somebody {what}: {end}"),
+            _ if operation.operator == STEPS => format!("a step {what}: {end}"),
+            _ => format!("operator `{}` {what}: {end}", self.operator(operation.operator)),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Observer, RunError, RunTarget};
 use crate::gateway::process::GatewayArguments;
 use crate::gateway::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
-use crate::plan::Plan;
 use crate::plan::identity::Identities;
+use crate::plan::{Plan, Step};
 
 /// How often another port is tried when somebody else took the chosen one first.
 const START_TRIES: usize = 5;
@@ -104,6 +104,12 @@ fn refuse_what_needs_our_own(plan: &Plan) -> Result<(), RunError> {
     };
     if let Some(fault) = plan.faults.first() {
         return refuse(format!("fault `{}` signals the gateway's process", fault.name));
+    }
+    if plan.steps.iter().any(|step| matches!(step, Step::Fault(_))) {
+        return refuse("a step signals the gateway's process".to_owned());
+    }
+    if plan.steps.iter().any(|step| matches!(step, Step::Edit { .. })) {
+        return refuse("a step edits the gateway's store".to_owned());
     }
     if let Some(cohort) = plan.cohorts.iter().find(|cohort| cohort.stored.is_some()) {
         return refuse(format!("cohort `{}` has stored devices", cohort.name));

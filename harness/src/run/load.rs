@@ -24,6 +24,7 @@ use crate::operator::desk::{self, DeskContext};
 use crate::oracle::{Oracle, Verdict};
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Nanos, OracleMode, Plan};
+use crate::story::{self, OwnGateway};
 
 /// How long attempts in progress may go on after an interrupt before they are cut.
 const GRACE: Duration = Duration::from_secs(2);
@@ -93,21 +94,20 @@ pub async fn load(
     let count = reactor_count(options.reactors);
     observer.stage("load");
     let mut reactors = Vec::with_capacity(count);
+    let assignment = Assignment {
+        plan: Arc::clone(plan),
+        identities: target.identities.clone(),
+        target: target.address.clone(),
+        secret: target.secret.clone(),
+        clock,
+        feed: feed.clone(),
+        stop: stopped,
+        reactors: count,
+        alive,
+    };
     for position in 0..count {
-        let assignment = Assignment {
-            plan: Arc::clone(plan),
-            identities: target.identities.clone(),
-            target: target.address.clone(),
-            secret: target.secret.clone(),
-            clock,
-            feed: feed.clone(),
-            stop: stopped.clone(),
-            reactors: count,
-            alive: alive.clone(),
-        };
-        reactors.push(Reactor::start(assignment, position)?);
+        reactors.push(Reactor::start(assignment.clone(), position)?);
     }
-    drop(alive);
 
     let (helpers_stop, helpers_stopped) = watch::channel(false);
     for desk in &mut desks {
@@ -118,16 +118,34 @@ pub async fn load(
     let gateway_pid =
         Arc::new(AtomicU32::new(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0)));
     let (failed, mut failure) = mpsc::channel::<TargetError>(1);
-    let nemesis = tend(
-        target.process.as_mut(),
-        plan,
-        &address,
-        clock,
-        &feed,
-        helpers_stopped.clone(),
-        &gateway_pid,
-        failed,
-    );
+    // Only the story keeps its assignment, and with it the run: reactors have theirs.
+    let story = (!plan.steps.is_empty()).then_some(assignment);
+    let devices = match &story {
+        Some(_) => Arc::new(device_ids(plan, &target.identities)?),
+        None => Arc::default(),
+    };
+    let nemesis = async {
+        match story {
+            Some(assignment) => {
+                let moved = |process: &GatewayProcess| {
+                    gateway_pid.store(process.pid().unwrap_or(0), Ordering::Relaxed);
+                };
+                let own = target.process.as_mut().map(|process| OwnGateway { process, restarted: &moved });
+                let (output, told) = story::tell(assignment, own, devices, helpers_stopped.clone()).await;
+                if let Err(error) = told {
+                    // A full channel already holds a failure.
+                    let _ = failed.try_send(error);
+                }
+                output
+            }
+            None => {
+                let process = target.process.as_mut();
+                tend(process, plan, &address, clock, &feed, helpers_stopped.clone(), &gateway_pid, failed)
+                    .await;
+                ReactorOutput::default()
+            }
+        }
+    };
 
     let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
@@ -204,7 +222,7 @@ pub async fn load(
         }
         helpers_stop.send_replace(true);
     };
-    let ((), _, ()) = tokio::join!(control, operators, nemesis);
+    let ((), _, mut output) = tokio::join!(control, operators, nemesis);
     // A fault that was under way when the last client ended is carried on to its end, and may end badly.
     if end.failed.is_none() {
         end.failed = failure.try_recv().ok();
@@ -215,7 +233,6 @@ pub async fn load(
     }
     history.ended = clock.now();
 
-    let mut output = ReactorOutput::default();
     for reactor in reactors {
         let part = reactor.join()?;
         output.transcripts.extend(part.transcripts);

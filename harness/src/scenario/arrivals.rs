@@ -49,6 +49,8 @@ pub enum Arrivals {
         /// Nobody starts before.
         start: Duration,
     },
+    /// They do not arrive by themselves: steps say what they do.
+    Steps,
 }
 
 /// Several bursts.
@@ -134,7 +136,7 @@ impl Arrivals {
             Self::Burst { at, repeat: Some(repeat) } => {
                 (*at, f64::from(count.saturating_sub(1) / repeat.size.max(1)) * repeat.every.as_secs_f64())
             }
-            Self::Closed { .. } => return None,
+            Self::Closed { .. } | Self::Steps => return None,
         };
         start.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
     }

@@ -19,7 +19,9 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
     for (cohort, at) in scenario.cohorts.iter().zip(&places.cohorts) {
         schedule(scenario, cohort, &at.arrivals, sink);
         endless(scenario, cohort, at, sink);
-        if scenario.oracle == OracleMode::Expectations && cohort.cohort.expect.is_none() {
+        // Steps have expectations of their own.
+        let alone = !matches!(cohort.arrivals, Arrivals::Steps);
+        if scenario.oracle == OracleMode::Expectations && cohort.cohort.expect.is_none() && alone {
             let help = Some(format!(
                 "add [cohort.{}.expect], for example outcome = \"session\"",
                 cohort.cohort.name
@@ -29,6 +31,7 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
         }
     }
     faults(scenario, places, sink);
+    steps(scenario, places, all_read, sink);
     if all_read {
         sizes(scenario, places, sink);
     }
@@ -52,8 +55,10 @@ fn times(scenario: &Scenario, places: &Places, sink: &Sink) {
         let at = if places.max_time == (0..0) { &places.duration } else { &places.max_time };
         sink.report("schedule", at, message, help);
     }
-    let silent =
-        scenario.cohorts.iter().position(|cohort| cohort.cohort.connect.deviation == Deviation::Silent);
+    let silent = scenario.cohorts.iter().position(|spec| {
+        let asks = std::iter::once(&spec.cohort.connect).chain(&spec.cohort.variants);
+        asks.into_iter().any(|ask| ask.deviation == Deviation::Silent)
+    });
     if let Some(silent) = silent
         && scenario.attempt_timeout <= HANDSHAKE_TIMEOUT
     {
@@ -74,6 +79,9 @@ fn schedule(scenario: &Scenario, cohort: &CohortSpec, at: &super::Span, sink: &S
                 format!("{concurrency} at a time are more than in_flight_max {}", scenario.in_flight_max);
             sink.report("conflict", at, message, Some("raise `in_flight_max`".to_owned()));
         }
+        return;
+    }
+    if matches!(cohort.arrivals, Arrivals::Steps) {
         return;
     }
     // A ramp from 0 to 0 has been reported where it stands.
@@ -148,6 +156,30 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
     }
 }
 
+/// Steps decide alone what happens to their clients and to the gateway: what else could is refused, because then the
+/// order would not be theirs.
+fn steps(scenario: &Scenario, places: &Places, all_read: bool, sink: &Sink) {
+    if scenario.steps.is_empty() {
+        return;
+    }
+    if let (Some(fault), Some(at)) = (scenario.faults.first(), places.faults.first()) {
+        let message = format!("`{}` happens at a time, but the steps of this file have an order", fault.name);
+        let help = Some("make it a step: restart = \"SIGTERM\", reload = true".to_owned());
+        sink.report("conflict", at, message, help);
+    }
+    // Operators refer to cohorts by their place in the file.
+    let operators = scenario.operators.iter().zip(&places.operators).filter(|_| all_read);
+    for (operator, at) in operators {
+        let served = served_by(operator, &scenario.cohorts);
+        if let Some(spec) = served.iter().find(|spec| matches!(spec.arrivals, Arrivals::Steps)) {
+            let message = format!("both `{}` and steps decide about `{}`", operator.name, spec.cohort.name);
+            let help =
+                "name the other cohorts in `serves`, or remove the operator: steps approve by themselves";
+            sink.report("conflict", at, message, Some(help.to_owned()));
+        }
+    }
+}
+
 /// The earliest end of a fault; one nanosecond at least, so that two at the same instant collide.
 fn end_of(fault: &PlannedFault) -> u64 {
     let lasts = match fault.kind {
@@ -184,6 +216,8 @@ fn sizes(scenario: &Scenario, places: &Places, sink: &Sink) {
         if let NetworkPath::Proxy { from, .. } = &cohort.cohort.connect.path {
             let at_a_time = match cohort.arrivals {
                 Arrivals::Closed { concurrency, .. } => concurrency.min(cohort.count),
+                // One step after the other; what is held is no crowd.
+                Arrivals::Steps => 1,
                 _ => cohort.count,
             };
             let sum = behind.entry(*from).or_default();

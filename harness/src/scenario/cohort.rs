@@ -30,21 +30,36 @@ pub struct CohortSpec {
 }
 
 /// Reads one cohort; `None` if something that nothing can stand in for is missing or wrong.
-pub(super) fn read(name: &str, fields: Fields<'_>, paths: &[(String, NetworkPath)]) -> Option<CohortSpec> {
+///
+/// In a file `with_steps` a cohort without arrivals waits for its steps.
+pub(super) fn read(
+    name: &str,
+    fields: Fields<'_>,
+    paths: &[(String, NetworkPath)],
+    with_steps: bool,
+) -> Option<CohortSpec> {
     let persona = fields.required("persona", &format!("one of {}", persona_names()), word(&persona::NAMES));
     let count = fields.required("count", "how many clients, at least 1", cohort_count);
-    let path = match fields.read("path", |node| path(node, paths)) {
-        Some(path) => path,
-        None => NetworkPath::Direct,
+    let arrivals = if with_steps && fields.entry("arrivals").is_none() {
+        for key in ["session", "reconnect"] {
+            if let Some(entry) = fields.entry(key) {
+                let message = format!("`{key}` of clients that do not arrive by themselves");
+                let help = "steps say when they connect (`hold = true` keeps the session); remove it, or give the cohort \
+                    arrivals";
+                fields.sink.report("conflict", &entry.at, message, Some(help.to_owned()));
+            }
+        }
+        Some(Arrivals::Steps)
+    } else {
+        Arrivals::read(&fields)
     };
-    let arrivals = Arrivals::read(&fields);
     let session = session(&fields);
     let reconnect = reconnect(&fields);
     let expect = fields.table("expect").map(expectation);
 
     // The defaults of the other keys are the persona's; of a persona that could not be read, any will do.
     let profile = persona::profile(persona.unwrap_or(Persona::Cli));
-    let connect = connect(&fields, profile, path);
+    let connect = connect(&fields, of_persona(profile), paths);
     let stored = fields.table("stored").map(|stored| stored_entry(stored, profile, &connect));
     fields.finish();
 
@@ -53,6 +68,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>, paths: &[(String, NetworkPath
         Arrivals::Closed { concurrency, think, .. } => {
             Executor::Closed { concurrency: *concurrency, think: *think }
         }
+        Arrivals::Steps => Executor::Steps,
         _ => Executor::Open,
     };
     persona?;
@@ -96,28 +112,41 @@ fn path(node: &Node, paths: &[(String, NetworkPath)]) -> Result<NetworkPath, Pro
     }
 }
 
-fn connect(fields: &Fields<'_>, profile: &PersonaProfile, path: NetworkPath) -> ConnectSpec {
-    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-    let role = fields.read("role", role).unwrap_or_else(|| Some(profile.role.to_owned()));
-    let scopes = fields.read("scopes", scopes).unwrap_or_else(|| Some(owned(profile.scopes)));
-    let platform = fields.read("platform", plain_text).unwrap_or_else(|| profile.platform.to_owned());
-    let device_family =
-        fields.read("device_family", claimed).unwrap_or_else(|| profile.device_family.map(str::to_owned));
-    let default_origin = profile.browser.then_some(Origin::SameHost);
-    let origin = fields.read("origin", origin).unwrap_or(default_origin);
+/// What a persona sends when nothing else is said.
+pub(super) fn of_persona(profile: &PersonaProfile) -> ConnectSpec {
     ConnectSpec {
         persona: profile.persona,
-        role,
-        scopes,
-        platform,
-        device_family,
-        credential: fields.read("credential", word(&CREDENTIALS)).unwrap_or(Credential::SharedToken),
-        path,
-        origin,
-        deviation: deviation(fields),
+        role: Some(profile.role.to_owned()),
+        scopes: Some(profile.scopes.iter().map(|&scope| scope.to_owned()).collect()),
+        platform: profile.platform.to_owned(),
+        device_family: profile.device_family.map(str::to_owned),
+        credential: Credential::SharedToken,
+        path: NetworkPath::Direct,
+        origin: profile.browser.then_some(Origin::SameHost),
+        deviation: Deviation::None,
+        signature: SignatureVersion::V3,
+    }
+}
+
+/// The keys of a connect request; `base` stands for those that are not there.
+pub(super) fn connect(
+    fields: &Fields<'_>,
+    base: ConnectSpec,
+    paths: &[(String, NetworkPath)],
+) -> ConnectSpec {
+    ConnectSpec {
+        persona: base.persona,
+        role: fields.read("role", role).unwrap_or(base.role),
+        scopes: fields.read("scopes", scopes).unwrap_or(base.scopes),
+        platform: fields.read("platform", plain_text).unwrap_or(base.platform),
+        device_family: fields.read("device_family", claimed).unwrap_or(base.device_family),
+        credential: fields.read("credential", word(&CREDENTIALS)).unwrap_or(base.credential),
+        path: fields.read("path", |node| path(node, paths)).unwrap_or(base.path),
+        origin: fields.read("origin", origin).unwrap_or(base.origin),
+        deviation: if fields.entry("deviation").is_some() { deviation(fields) } else { base.deviation },
         signature: fields
             .read("signature", word(&[("v2", SignatureVersion::V2), ("v3", SignatureVersion::V3)]))
-            .unwrap_or(SignatureVersion::V3),
+            .unwrap_or(base.signature),
     }
 }
 
@@ -170,7 +199,7 @@ fn scopes(node: &Node) -> Result<Option<Vec<String>>, Problem> {
     scope_list(node).map(Some)
 }
 
-fn scope_list(node: &Node) -> Result<Vec<String>, Problem> {
+pub(super) fn scope_list(node: &Node) -> Result<Vec<String>, Problem> {
     let scopes = texts(node)?;
     if scopes.len() > 64 {
         return Err(Problem { code: "limit", message: "more than 64 scopes".to_owned(), help: None });
@@ -367,7 +396,7 @@ fn backoff(shape: &str, fields: Fields<'_>) -> Option<Backoff> {
     backoff
 }
 
-fn expectation(fields: Fields<'_>) -> Expectation {
+pub(super) fn expectation(fields: Fields<'_>) -> Expectation {
     let words: Vec<(&'static str, &'static str)> =
         outcome_words().iter().map(|word| (*word, *word)).collect();
     let expectation = Expectation {

@@ -6,7 +6,10 @@ use super::reader::{Fields, duration, positive_duration, truth, word};
 use crate::vocabulary::{FaultKind, PlannedFault, StopSignal};
 
 /// Pause between exit and start when the scenario gives none.
-const DOWN: Duration = Duration::from_millis(200);
+pub(super) const DOWN: Duration = Duration::from_millis(200);
+/// The signals that stop a gateway, by name.
+pub(super) const SIGNALS: [(&str, StopSignal); 2] =
+    [("SIGTERM", StopSignal::Sigterm), ("SIGKILL", StopSignal::Sigkill)];
 const KINDS: [&str; 3] = ["restart", "reload", "pause"];
 
 /// Reads one fault; `None` if its time or its kind is missing or wrong.
@@ -15,8 +18,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>) -> Option<PlannedFault> {
     let down = fields.read("down", duration);
     let kind = match fields.one_of(&KINDS, "what happens") {
         Some(("restart", _)) => {
-            let signals = [("SIGTERM", StopSignal::Sigterm), ("SIGKILL", StopSignal::Sigkill)];
-            let signal = fields.read("restart", word(&signals));
+            let signal = fields.read("restart", word(&SIGNALS));
             signal.map(|signal| FaultKind::Restart { signal, down: down.unwrap_or(DOWN) })
         }
         Some(("reload", entry)) => match fields.read("reload", truth) {

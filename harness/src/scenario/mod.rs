@@ -11,7 +11,7 @@
 //! | `document` | TOML as a tree that knows where everything stands |
 //! | `variables` | `[vars]`, `"{name}"`, `--set` |
 //! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
-//! | `gateway`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `metric` | one table each |
+//! | `gateway`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
 //! | `check` | what several tables together get wrong |
 //! | `diagnostic` | errors and how they are shown |
 
@@ -28,6 +28,7 @@ mod network;
 mod operator;
 mod quantity;
 mod reader;
+mod step;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -47,7 +48,7 @@ pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 
 use crate::vocabulary::{
-    DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Threshold, ValidityBudget,
+    DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Step, Threshold, ValidityBudget,
 };
 use diagnostic::Sink;
 use document::{Span, Value};
@@ -87,6 +88,8 @@ pub struct Scenario {
     pub operators: Vec<OperatorPlan>,
     /// `[fault.NAME]`, by time.
     pub faults: Vec<PlannedFault>,
+    /// `[[step]]`, in the order of the file; they refer to clients by their position, cohort after cohort.
+    pub steps: Vec<Step>,
     /// `[threshold]`
     pub thresholds: Vec<Threshold>,
     /// `[validity]`
@@ -202,6 +205,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
     let gateway = gateway::read(&fields);
     let paths = network::read(&fields);
 
+    let with_steps = fields.entry("step").is_some();
     let tables = bounded(fields.named_tables("cohort"), "cohorts", sink);
     let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
     let mut cohorts = Vec::new();
@@ -221,7 +225,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
             session: table.entry("session").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
             reconnect: table.entry("reconnect").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
         };
-        if let Some(cohort) = cohort::read(name, table, &paths) {
+        if let Some(cohort) = cohort::read(name, table, &paths, with_steps) {
             cohorts.push(cohort);
             places.cohorts.push(at);
         }
@@ -231,6 +235,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
     if names.is_empty() && no_table {
         fields.missing("cohort", "a scenario needs clients: [cohort.NAME] with persona, count and arrivals");
     }
+    let steps = step::read(&fields, &mut cohorts, &names, &paths);
 
     let mut operators = Vec::new();
     for (name, table) in bounded(fields.named_tables("operator"), "operators", sink) {
@@ -263,6 +268,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
         cohorts,
         operators,
         faults,
+        steps,
         thresholds,
         validity,
         duration,

@@ -16,6 +16,9 @@ pub(super) struct Problem {
     pub(super) help: Option<String>,
 }
 
+/// Code of a problem whose cause was reported where it stands: nothing is to be added.
+pub(super) const ALREADY_REPORTED: &str = "";
+
 impl From<Malformed> for Problem {
     fn from(malformed: Malformed) -> Self {
         Self { code: "value", message: malformed.message, help: Some(malformed.help.to_owned()) }
@@ -71,6 +74,7 @@ impl<'a> Fields<'a> {
         }
         match take(&entry.node) {
             Ok(value) => Some(value),
+            Err(problem) if problem.code == ALREADY_REPORTED => None,
             Err(problem) => {
                 let message = format!("`{key}`: {}", problem.message);
                 self.sink.report(problem.code, &entry.node.span, message, problem.help);

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::vocabulary::{
-    AuthMode, Backoff, Comparison, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, NetworkPath,
-    Notices, Origin, SignatureVersion, StoredMetadata,
+    Action, AuthMode, Backoff, Comparison, Credential, Deviation, Executor, Expectation, FaultKind,
+    ForwardedFor, GiveUp, NetworkPath, Notices, Origin, Persona, Request, SignatureVersion, StepConnect,
+    StopSignal, StoreEdit, StoredMetadata,
 };
 
 fn accept(text: &str) -> Scenario {
@@ -340,4 +341,106 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn steps_tell_a_story_about_clients_without_arrivals() {
+    let scenario = accept(
+        r#"
+name = "x"
+[path.proxy]
+from = "127.2.0.1"
+[cohort.laptop]
+persona = "cli"
+count = 2
+path = "proxy"
+signature = "v2"
+scopes = ["operator.read"]
+[cohort.phone]
+persona = "ios"
+count = 3
+[[step]]
+connect = "laptop"
+[[step]]
+connect = "laptop/1"
+scopes = ["operator.write"]
+credential = "device-token"
+hold = true
+expect = { outcome = "refused", close = 1008 }
+[[step]]
+connect = "laptop"
+scopes = ["operator.write"]
+credential = "device-token"
+[[step]]
+connect = "laptop"
+persona = "control-ui"
+[[step]]
+connect = "phone/2"
+path = "proxy"
+deviation.clock-skew = "-3m"
+[[step]]
+approve = "phone/2"
+[[step]]
+reject = "latest"
+as = "laptop/1"
+[[step]]
+rotate = { client = "laptop", scopes = [], give = true }
+[[step]]
+rotate = "phone"
+[[step]]
+revoke = { client = "laptop", role = "node" }
+[[step]]
+remove = "phone/1"
+[[step]]
+edit = { client = "laptop", scopes = ["operator.admin"] }
+[[step]]
+edit = { client = "laptop", entry = "drop" }
+[[step]]
+drop = "laptop/1"
+[[step]]
+restart = "SIGKILL"
+down = "1s"
+[[step]]
+reload = true
+[[step]]
+wait = "2s"
+"#,
+    );
+    let connect = |client, ask| StepConnect { client, ask, hold: false, expect: None };
+    let refused =
+        Expectation { outcome: Some("refused".to_owned()), close: Some(1008), ..Expectation::default() };
+    let act = |action, by| Step::Act { action, by };
+    let operator = || "operator".to_owned();
+    assert_eq!(
+        scenario.steps,
+        [
+            Step::Connect(connect(0, 0)),
+            Step::Connect(StepConnect { hold: true, expect: Some(refused), ..connect(1, 1) }),
+            Step::Connect(connect(0, 1)),
+            Step::Connect(connect(0, 2)),
+            Step::Connect(connect(4, 1)),
+            act(Action::Approve(Request::Of(4)), None),
+            act(Action::Reject(Request::Latest), Some(1)),
+            act(Action::Rotate { client: 0, role: operator(), scopes: Some(Vec::new()), give: true }, None),
+            act(Action::Rotate { client: 2, role: "node".to_owned(), scopes: None, give: false }, None),
+            act(Action::Revoke { client: 0, role: "node".to_owned() }, None),
+            act(Action::Remove(3), None),
+            Step::Edit { client: 0, edit: StoreEdit::SetScopes(vec!["operator.admin".to_owned()]) },
+            Step::Edit { client: 0, edit: StoreEdit::DropEntry },
+            Step::Leave(1),
+            Step::Fault(FaultKind::Restart { signal: StopSignal::Sigkill, down: Duration::from_secs(1) }),
+            Step::Fault(FaultKind::Reload),
+            Step::Wait(Duration::from_secs(2)),
+        ]
+    );
+    let laptop = &scenario.cohorts[0].cohort;
+    assert_eq!(laptop.executor, Executor::Steps);
+    let [wider, browser] = laptop.variants.as_slice() else { panic!("{:?}", laptop.variants) };
+    assert_eq!(wider.scopes, Some(vec!["operator.write".to_owned()]));
+    assert_eq!(wider.credential, Credential::DeviceToken);
+    assert_eq!((wider.signature, &wider.path), (SignatureVersion::V2, &laptop.connect.path));
+    // Another persona brings what is its own; how the client reaches the gateway stays the cohort's.
+    assert_eq!((browser.persona, &browser.origin), (Persona::ControlUi, &Some(Origin::SameHost)));
+    assert_eq!((browser.signature, &browser.path), (SignatureVersion::V2, &laptop.connect.path));
+    assert_eq!(scenario.cohorts[1].cohort.variants[0].deviation, Deviation::ClockSkew(-180_000));
 }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub operators: Vec<OperatorPlan>,
     /// Faults sorted by time.
     pub faults: Vec<PlannedFault>,
+    /// Steps of a story, carried out one after the other; faults and steps exclude each other.
+    pub steps: Vec<Step>,
     /// Pass rules beside the oracle.
     pub thresholds: Vec<Threshold>,
     /// When clients stop starting attempts and leave; `None` = when all scripts have ended.
@@ -130,7 +132,7 @@ impl Cohort {
 }
 
 /// One connect request, as all clients of a cohort make it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectSpec {
     /// Which official client is imitated.
     pub persona: Persona,
@@ -322,6 +324,8 @@ pub enum Executor {
         /// Pause before the next one starts.
         think: DurationRange,
     },
+    /// Its clients do what the plan's steps say, when they say so.
+    Steps,
 }
 
 /// A duration drawn uniformly from a range; equal ends = constant.
@@ -453,6 +457,93 @@ pub enum StopSignal {
     Sigterm,
     /// Die at once.
     Sigkill,
+}
+
+/// One step of a story. It begins when the one before has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A client connects.
+    Connect(StepConnect),
+    /// A client leaves every session it holds.
+    Leave(ClientId),
+    /// Somebody who may, or may not, does something to a device.
+    Act {
+        /// What.
+        action: Action,
+        /// The client through whose held session it is done; `None` = an operator of the run's own.
+        by: Option<ClientId>,
+    },
+    /// The entry of a device is changed in the gateway's store, behind its back.
+    Edit {
+        /// Whose.
+        client: ClientId,
+        /// How.
+        edit: StoreEdit,
+    },
+    /// Something happens to the gateway's process.
+    Fault(FaultKind),
+    /// Nothing happens for this long.
+    Wait(Duration),
+}
+
+/// A connect in a story.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepConnect {
+    /// Who.
+    pub client: ClientId,
+    /// Which of its cohort's connects ([`Cohort::ask`]).
+    pub ask: u16,
+    /// Whether it stays, if it gets a session, until it is told to leave or the story ends.
+    pub hold: bool,
+    /// What the scenario expects of it beside the oracle.
+    pub expect: Option<Expectation>,
+}
+
+/// Something that is done to a device over a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `device.pair.approve`
+    Approve(Request),
+    /// `device.pair.reject`
+    Reject(Request),
+    /// `device.pair.remove`
+    Remove(ClientId),
+    /// `device.token.rotate`
+    Rotate {
+        /// Whose token.
+        client: ClientId,
+        /// Role of the token.
+        role: String,
+        /// New scopes; `None` leaves the key out.
+        scopes: Option<Vec<String>>,
+        /// Whether the client is told the new token.
+        give: bool,
+    },
+    /// `device.token.revoke`
+    Revoke {
+        /// Whose token.
+        client: ClientId,
+        /// Role of the token.
+        role: String,
+    },
+}
+
+/// Which pending request is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// The one this client was told of last; if it was told of none, one that does not exist.
+    Of(ClientId),
+    /// The newest that the gateway lists.
+    Latest,
+}
+
+/// What somebody's editor did to the entry of one device in the gateway's store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreEdit {
+    /// The approved scopes became these, wherever the release keeps them.
+    SetScopes(Vec<String>),
+    /// The entry went.
+    DropEntry,
 }
 
 /// What a scenario expects of a cohort's outcomes, beside the oracle or instead of it.

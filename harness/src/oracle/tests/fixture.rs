@@ -105,6 +105,7 @@ impl Case {
             }],
             operators: Vec::new(),
             faults: Vec::new(),
+            steps: Vec::new(),
             thresholds: Vec::new(),
             duration: None,
             max_time: Duration::from_secs(3600),

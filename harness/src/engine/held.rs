@@ -1,0 +1,124 @@
+//! A session that is held while other things happen: read all the time, and called or left when asked.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::Frame;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::attempt::{close_seen, finish_closing};
+use super::dial::Socket;
+use super::script::leave;
+use crate::history::EndedBy;
+use crate::observation::CloseSeen;
+
+/// How long a call may take. 2026.9.6 answers some after a delay of its own.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// The end by which a held session is asked for something.
+#[derive(Debug, Clone)]
+pub struct Held {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Call { method: String, params: serde_json::Value, answer: oneshot::Sender<Vec<u8>> },
+    Leave(oneshot::Sender<()>),
+}
+
+/// A call has no answer: the session is over, or none came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call has no answer")]
+pub struct NoAnswer;
+
+impl Held {
+    /// A handle and the work that keeps the session; the work ends with the session and says who ended it.
+    pub fn new(socket: Socket) -> (Self, impl Future<Output = EndedBy>) {
+        let (orders, received) = mpsc::unbounded_channel();
+        (Self { orders }, keep(socket, received))
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.orders.is_closed()
+    }
+
+    /// Calls a method and waits for the bytes of its response frame.
+    ///
+    /// # Errors
+    /// [`NoAnswer`]
+    pub async fn call(&self, method: &str, params: &impl Serialize) -> Result<Vec<u8>, NoAnswer> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Call { method: method.to_owned(), params: json!(params), answer };
+        self.orders.send(order).map_err(|_| NoAnswer)?;
+        match tokio::time::timeout(ANSWER_WITHIN, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            _ => Err(NoAnswer),
+        }
+    }
+
+    /// Leaves, and waits until that is done.
+    pub async fn leave(&self) {
+        let (done, left) = oneshot::channel();
+        if self.orders.send(Order::Leave(done)).is_ok() {
+            let _ = left.await;
+        }
+    }
+}
+
+async fn keep(mut socket: Socket, mut orders: mpsc::UnboundedReceiver<Order>) -> EndedBy {
+    let mut next_id = 1_u64;
+    let mut waiting: Option<(String, oneshot::Sender<Vec<u8>>)> = None;
+    loop {
+        tokio::select! {
+            message = socket.next() => {
+                let bytes = match message {
+                    Some(Ok(Message::Close(frame))) => {
+                        let close = close_seen(frame.as_ref());
+                        finish_closing(&mut socket).await;
+                        return EndedBy::Gateway(close);
+                    }
+                    Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                    Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                    Some(Ok(_)) => continue,
+                    Some(Err(_)) | None => return EndedBy::Gateway(CloseSeen::Abrupt),
+                };
+                let is_answer = match (Frame::decode(&bytes), &waiting) {
+                    (Ok(Frame::Response(response)), Some((id, _))) => response.id == id.as_str(),
+                    _ => false,
+                };
+                if is_answer && let Some((_, answer)) = waiting.take() {
+                    // Who asked may have stopped waiting.
+                    let _ = answer.send(bytes);
+                }
+            }
+            order = orders.recv() => match order {
+                Some(Order::Call { method, params, answer }) => {
+                    // The first request of the connection was its `connect`.
+                    next_id += 1;
+                    let id = next_id.to_string();
+                    let text = json!({"type": "req", "id": id, "method": method, "params": params}).to_string();
+                    waiting = Some((id, answer));
+                    if socket.send(Message::text(text)).await.is_err() {
+                        return EndedBy::Gateway(CloseSeen::Abrupt);
+                    }
+                }
+                Some(Order::Leave(done)) => {
+                    leave(&mut socket).await;
+                    let _ = done.send(());
+                    return EndedBy::Client;
+                }
+                // Nobody is left who could ask.
+                None => {
+                    leave(&mut socket).await;
+                    return EndedBy::Client;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Clients that do what they are told, one thing after the other: the cast of a story.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::JoinSet;
+
+use super::assignment::{Assignment, ReactorOutput};
+use super::dial::Socket;
+use super::held::Held;
+use super::script::{Client, leave};
+use super::shared::Shared;
+use crate::history::{EndedBy, Record, SessionEnd};
+use crate::observation::Outcome;
+use crate::plan::ClientId;
+
+/// The clients of a story and the sessions they hold. Must be used inside a [`tokio::task::LocalSet`].
+pub struct Puppets {
+    shared: Rc<Shared>,
+    clients: HashMap<ClientId, Puppet>,
+    sessions: JoinSet<()>,
+}
+
+struct Puppet {
+    client: Client,
+    /// Sessions it holds, or held until the gateway ended them.
+    held: Vec<Held>,
+    /// The pending request it was told of last.
+    request_id: Option<String>,
+}
+
+impl Puppets {
+    /// Nobody has done anything yet.
+    #[must_use]
+    pub fn new(assignment: &Assignment) -> Self {
+        Self { shared: Rc::new(Shared::new(assignment)), clients: HashMap::new(), sessions: JoinSet::new() }
+    }
+
+    fn puppet(&mut self, id: ClientId) -> Option<&mut Puppet> {
+        if !self.clients.contains_key(&id) {
+            let client = Client::new(&self.shared, id)?;
+            self.clients.insert(id, Puppet { client, held: Vec::new(), request_id: None });
+        }
+        self.clients.get_mut(&id)
+    }
+
+    /// Lets a client connect with `ask`. A session is kept if it is to `hold` it, and left at once if not.
+    pub async fn connect(&mut self, id: ClientId, ask: u16, hold: bool) {
+        let shared = Rc::clone(&self.shared);
+        let Some(puppet) = self.puppet(id) else { return };
+        let Some(cohort) = shared.plan.cohorts.get(usize::from(puppet.client.planned().cohort)) else {
+            return;
+        };
+        let (outcome, session) = puppet.client.attempt(cohort, ask, shared.clock.now()).await;
+        if let Outcome::Refused(refusal) = &outcome
+            && let Some(request_id) = &refusal.request_id
+        {
+            puppet.request_id = Some(request_id.clone());
+        }
+        let attempt = puppet.client.last_attempt();
+        let Some(mut socket) = session else { return };
+        if !hold {
+            let end = SessionEnd { client: id, attempt, at: shared.clock.now(), by: EndedBy::Client };
+            shared.feed.push(Record::SessionEnd(end));
+            leave(&mut socket).await;
+            return;
+        }
+        self.keep(id, attempt, socket);
+    }
+
+    fn keep(&mut self, client: ClientId, attempt: u32, socket: Socket) {
+        let shared = Rc::clone(&self.shared);
+        let (held, keeping) = Held::new(socket);
+        if let Some(puppet) = self.clients.get_mut(&client) {
+            puppet.held.push(held);
+        }
+        self.sessions.spawn_local(async move {
+            let count = &shared.feed.progress().held;
+            count.fetch_add(1, Ordering::Relaxed);
+            let by = keeping.await;
+            count.fetch_sub(1, Ordering::Relaxed);
+            let at = shared.clock.now();
+            shared.feed.push(Record::SessionEnd(SessionEnd { client, attempt, at, by }));
+        });
+    }
+
+    /// Lets a client leave every session it holds.
+    pub async fn leave(&mut self, id: ClientId) {
+        let held = self.clients.get_mut(&id).map(|puppet| std::mem::take(&mut puppet.held));
+        for session in held.unwrap_or_default() {
+            session.leave().await;
+        }
+    }
+
+    /// The session that a client took last, if it keeps one; it may have ended since.
+    #[must_use]
+    pub fn session(&self, id: ClientId) -> Option<Held> {
+        self.clients.get(&id)?.held.last().cloned()
+    }
+
+    /// The pending request that a client was told of last.
+    #[must_use]
+    pub fn request_id(&self, id: ClientId) -> Option<&str> {
+        self.clients.get(&id)?.request_id.as_deref()
+    }
+
+    /// A client's device id; `None` if the id is not the plan's.
+    #[must_use]
+    pub fn device_id(&mut self, id: ClientId) -> Option<String> {
+        Some(self.puppet(id)?.client.device_id().to_owned())
+    }
+
+    /// A secret that the gateway gave out, to be kept from every file; a client may be told it.
+    pub fn receive_token(&mut self, id: ClientId, token: &str, tell: bool) {
+        self.shared.learn_secret(token);
+        if tell && let Some(puppet) = self.puppet(id) {
+            puppet.client.receive(token);
+        }
+    }
+
+    /// Everybody leaves; what was kept for the end of the run is handed over.
+    pub async fn finish(mut self) -> ReactorOutput {
+        let clients: Vec<ClientId> = self.clients.keys().copied().collect();
+        for client in clients {
+            self.leave(client).await;
+        }
+        while self.sessions.join_next().await.is_some() {}
+        let finished = self.clients.len() as u64;
+        self.shared.feed.progress().finished.fetch_add(finished, Ordering::Relaxed);
+        self.shared.take_output()
+    }
+}
