@@ -12,9 +12,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::locality::TrustedProxies;
 use gateway_under_test::policy::{DeviceEntry, Fresh, Rules, TokenEntry};
-use gateway_under_test::profile;
-use gateway_under_test::store::Core;
-use gateway_under_test::store::files::Files;
+use gateway_under_test::profile::{self, StoreKind};
+use gateway_under_test::store::{Core, backend};
 use protocol::pairing::RotateParams;
 
 const NOW_MS: u64 = 1_795_414_435_593;
@@ -68,11 +67,11 @@ fn rules() -> Arc<Rules> {
 }
 
 fn core(folder: &Folder) -> Core {
-    let files = Files::of(&folder.0);
-    match files
-        .create_folder()
-        .and_then(|()| Core::load(files, rules(), Box::new(|| NOW_MS), Box::new(Numbered(Cell::new(0)))))
-    {
+    let core = backend::open(StoreKind::JsonLoaded, &folder.0).and_then(|backend| {
+        backend.prepare(true)?;
+        Core::load(backend, rules(), Box::new(|| NOW_MS), Box::new(Numbered(Cell::new(0))))
+    });
+    match core {
         Ok(core) => core,
         Err(error) => unreachable!("{error}"),
     }

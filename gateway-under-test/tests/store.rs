@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::{DeviceAttempt, DeviceEntry, Fresh, PairingEvent, Rules};
 use gateway_under_test::profile::ARTICLE;
-use gateway_under_test::store::files::Files;
+use gateway_under_test::store::backend;
 use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, Touched};
 use protocol::connect::AuthParams;
 use serde_json::{Value, json};
@@ -50,9 +50,9 @@ fn rules() -> Arc<Rules> {
 }
 
 fn load_at(dir: &Path, now_ms: u64) -> Result<Core, LoadError> {
-    let files = Files::of(dir);
-    files.create_folder().unwrap();
-    Core::load(files, rules(), Box::new(move || now_ms), Box::new(Counter::default()))
+    let backend = backend::open(ARTICLE.store, dir)?;
+    backend.prepare(true).unwrap();
+    Core::load(backend, rules(), Box::new(move || now_ms), Box::new(Counter::default()))
 }
 
 fn write(dir: &Path, name: &str, text: &str) {

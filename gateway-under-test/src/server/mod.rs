@@ -51,7 +51,7 @@ use crate::policy::locality::TrustedProxies;
 use crate::policy::{PairingEvent, Rules};
 use crate::profile::{Profile, StoreKind};
 use crate::state_dir::{Hold, HoldError};
-use crate::store::files::Files;
+use crate::store::backend;
 use crate::store::{Core, LoadError, Observer, Store, StoreError};
 
 /// How long a peer may take to answer a close frame; also how long a stop waits for sessions.
@@ -242,12 +242,9 @@ pub fn serve(options: &Options) -> Result<(), ServeError> {
     let rules = Arc::new(rules(options, &config)?);
     let shared = options.defect == Some(Defect::SharedStateDir);
     let mut hold = Hold::take(&options.state_dir, shared)?;
-    let files = Files::of(&options.state_dir);
-    let core = Core::load(files.clone(), Arc::clone(&rules), Box::new(wall_ms), Box::new(OsFresh))?;
-    files.create_folder()?;
-    if !shared {
-        files.remove_leftovers();
-    }
+    let backend = backend::open(options.profile.store, &options.state_dir)?;
+    let core = Core::load(backend, Arc::clone(&rules), Box::new(wall_ms), Box::new(OsFresh))?;
+    core.prepare(!shared)?;
     raise_open_files();
     let log = Arc::new(Log::start().map_err(system("cannot start the log's thread"))?);
     if !config.ignored.is_empty() {

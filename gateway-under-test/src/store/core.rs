@@ -1,6 +1,6 @@
 //! The working state and its commits, without thread and channel: what the store's thread runs, and what a bench calls.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use protocol::ErrorShape;
@@ -9,7 +9,7 @@ use protocol::pairing::{
     RotateResult,
 };
 
-use super::files::{Files, Which};
+use super::backend::{Backend, Changes, Contents, Marks, Probe, Standing};
 use super::state::{Record, State, Stored};
 use super::touches::Touched;
 use super::{LoadError, StoreError};
@@ -29,48 +29,43 @@ enum By {
     Policy,
 }
 
-/// What one commit did.
+/// What one commit wrote.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// `paired.json` was written.
+    /// Devices: `paired.json`, or rows.
     pub paired: bool,
-    /// `pending.json` was written.
+    /// Requests: `pending.json`, or rows.
     pub pending: bool,
-}
-
-/// Which files differ from memory.
-#[derive(Debug, Clone, Copy, Default)]
-struct Dirty {
-    paired: bool,
-    pending: bool,
 }
 
 /// The working state. Changes are made by its methods and become durable, and visible, with [`Core::commit`].
 pub struct Core {
     rules: Arc<Rules>,
-    files: Files,
+    backend: Box<dyn Backend>,
     clock: Clock,
     fresh: Box<dyn Fresh + Send>,
     state: State,
-    /// What is on disk and published; a failed commit goes back to it.
+    /// What is kept and published, and lazy notes; a failed commit goes back to it.
     committed: State,
     /// Device of each request.
     requests: HashMap<String, Arc<str>>,
     /// Requests by age, so that old ones are dropped without a scan.
     ages: BTreeSet<(u64, String)>,
     /// Must be written before anybody is answered.
-    dirty: Dirty,
-    /// May wait for the next change of the same file, or for the drain.
-    lazy: Dirty,
-    /// A failed commit may have left something in it that was rolled back.
-    suspect: Dirty,
+    dirty: Marks,
+    /// May wait for the next change, or for the drain.
+    lazy: Marks,
+    /// A failed commit may have left something of them that was rolled back.
+    suspect: Marks,
+    /// Lazy notes that are not written yet: they are made again on what somebody else has written meanwhile.
+    notes: HashMap<Arc<str>, Touched>,
     events: Vec<PairingEvent>,
 }
 
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core")
-            .field("files", &self.files)
+            .field("backend", &self.backend)
             .field("devices", &self.state.devices())
             .field("pending", &self.state.pending())
             .finish_non_exhaustive()
@@ -78,33 +73,76 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// Reads the files of a state directory.
+    /// Reads what a back end keeps.
     ///
     /// # Errors
-    /// [`LoadError`] when one cannot be read or does not parse; it is left as it is.
+    /// [`LoadError`] when it cannot be used; it is left as it is.
     pub fn load(
-        files: Files,
+        mut backend: Box<dyn Backend>,
         rules: Arc<Rules>,
         clock: Clock,
         fresh: Box<dyn Fresh + Send>,
     ) -> Result<Self, LoadError> {
-        let state = files.read(&rules, clock())?;
+        let state = assemble(backend.read()?, &rules, clock());
         let mut core = Self {
             rules,
-            files,
+            backend,
             clock,
             fresh,
             committed: state.clone(),
             state,
             requests: HashMap::new(),
             ages: BTreeSet::new(),
-            dirty: Dirty::default(),
-            lazy: Dirty::default(),
-            suspect: Dirty::default(),
+            dirty: Marks::default(),
+            lazy: Marks::default(),
+            suspect: Marks::default(),
+            notes: HashMap::new(),
             events: Vec::new(),
         };
         core.index();
         Ok(core)
+    }
+
+    /// Makes what writing needs. `alone` = nobody else uses the directory.
+    ///
+    /// # Errors
+    /// [`LoadError::Read`] when the system refuses.
+    pub fn prepare(&self, alone: bool) -> Result<(), LoadError> {
+        self.backend.prepare(alone)
+    }
+
+    /// What tells other threads whether the published state may be used.
+    pub(super) fn probe(&self) -> Option<Arc<dyn Probe>> {
+        self.backend.probe()
+    }
+
+    /// The working state has been published.
+    pub(super) fn vouch(&mut self) {
+        self.backend.vouch();
+    }
+
+    /// Begins a batch of operations, which [`Core::commit`] ends: what somebody else has changed is read first. Gives
+    /// whether something was.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be looked at, or holds what cannot be used. Memory then stays, and no batch
+    /// has begun.
+    pub fn enter(&mut self) -> Result<bool, StoreError> {
+        if self.backend.enter()? == Standing::Same {
+            return Ok(false);
+        }
+        match self.backend.read() {
+            Ok(contents) => {
+                let notes = std::mem::take(&mut self.notes);
+                self.replace(contents);
+                self.touch(notes);
+                Ok(true)
+            }
+            Err(error) => {
+                self.backend.leave();
+                Err(error.into())
+            }
+        }
     }
 
     /// The working state, uncommitted changes included.
@@ -113,20 +151,26 @@ impl Core {
         &self.state
     }
 
-    /// Replaces memory with the files. Nothing is written: lazy notes are forgotten, and uncommitted changes with them,
+    /// Replaces memory with what is kept. Nothing is written: lazy notes are forgotten, and uncommitted changes with them,
     /// so that a commit goes before.
     ///
     /// # Errors
-    /// [`LoadError`] when the files cannot be used: memory then stays.
+    /// [`LoadError`] when it cannot be used: memory then stays.
     pub fn reload(&mut self) -> Result<(), LoadError> {
-        self.state = self.files.read(&self.rules, (self.clock)())?;
+        let contents = self.backend.read()?;
+        self.notes.clear();
+        self.replace(contents);
+        Ok(())
+    }
+
+    fn replace(&mut self, contents: Contents) {
+        self.state = assemble(contents, &self.rules, (self.clock)());
         self.committed = self.state.clone();
-        self.dirty = Dirty::default();
-        self.lazy = Dirty::default();
-        self.suspect = Dirty::default();
+        self.dirty = Marks::default();
+        self.lazy = Marks::default();
+        self.suspect = Marks::default();
         self.events.clear();
         self.index();
-        Ok(())
     }
 
     fn index(&mut self) {
@@ -158,7 +202,7 @@ impl Core {
             {
                 let record = Record { pending: None, ..Record::clone(record) };
                 self.state.put(&device_id, record);
-                self.lazy.pending = true;
+                self.lazy.pending.insert(device_id);
             }
         }
     }
@@ -166,6 +210,7 @@ impl Core {
     /// Takes over what was noted lazily.
     pub fn touch(&mut self, touched: impl IntoIterator<Item = (Arc<str>, Touched)>) {
         for (device_id, touched) in touched {
+            self.notes.entry(Arc::clone(&device_id)).or_default().add(&touched);
             let Some(record) = self.state.get(&device_id) else { continue };
             let mut record = Record::clone(record);
             if let Some(entry) = &record.entry {
@@ -181,7 +226,7 @@ impl Core {
                 }
                 if used {
                     record.entry = Some(Arc::new(Stored::new(value)));
-                    self.lazy.paired = true;
+                    self.lazy.paired.insert(Arc::clone(&device_id));
                 }
             }
             if let Some((request_id, asked_ms)) = touched.asked
@@ -191,7 +236,7 @@ impl Core {
             {
                 let request = PendingRequest { ts: asked_ms, ..request.value().clone() };
                 self.set_pending(&device_id, &mut record, Some(request));
-                self.lazy.pending = true;
+                self.lazy.pending.insert(Arc::clone(&device_id));
             }
             self.state.put(&device_id, record);
         }
@@ -229,22 +274,22 @@ impl Core {
                     record.unwritten |=
                         by == By::Operator && self.rules.defect == Some(Defect::ForgetApprovalOnRestart);
                     record.entry = Some(Arc::new(Stored::new(*entry)));
-                    self.dirty.paired = true;
+                    self.dirty.paired.insert(device_id.into());
                 }
                 Change::Drop => {
                     record = Record { pending: record.pending, ..Record::default() };
-                    self.dirty.paired = true;
+                    self.dirty.paired.insert(device_id.into());
                 }
             }
             match effects.pending {
                 Change::Keep => {}
                 Change::Put(request) => {
                     self.set_pending(device_id, &mut record, Some(*request));
-                    self.dirty.pending = true;
+                    self.dirty.pending.insert(device_id.into());
                 }
                 Change::Drop => {
                     self.set_pending(device_id, &mut record, None);
-                    self.dirty.pending = true;
+                    self.dirty.pending.insert(device_id.into());
                 }
             }
             self.state.put(device_id, record);
@@ -342,31 +387,29 @@ impl Core {
         self.apply(&device_id, effects, By::Policy);
     }
 
-    /// Makes every change durable: only files that must change are written. Lazy notes ride along.
-    ///
-    /// `paired.json` goes first: after a crash between the two, an approved request may still be listed, but no
-    /// approval is lost.
+    /// Makes every change durable, and ends the batch. Lazy notes ride along where that costs nothing.
     ///
     /// # Errors
     /// [`StoreError`]; memory is then what it was before the changes, and their events are forgotten.
     pub fn commit(&mut self) -> Result<Commit, StoreError> {
         if !self.is_dirty() {
+            self.backend.leave();
             return Ok(Commit::default());
         }
-        let commit = Commit {
-            paired: self.dirty.paired || self.suspect.paired,
-            pending: self.dirty.pending || self.suspect.pending,
-        };
-        let written = [(commit.paired, Which::Paired), (commit.pending, Which::Pending)]
-            .into_iter()
-            .filter(|(is_dirty, _)| *is_dirty)
-            .try_for_each(|(_, which)| self.files.replace(which, &self.state));
-        match written {
-            Ok(()) => {
-                self.lazy.paired &= !commit.paired;
-                self.lazy.pending &= !commit.pending;
-                self.dirty = Dirty::default();
-                self.suspect = Dirty::default();
+        let mut must = std::mem::take(&mut self.dirty);
+        must.add(&self.suspect);
+        match self.backend.write(&Changes { must: &must, may: &self.lazy }, &self.state) {
+            Ok(commit) => {
+                if commit.paired {
+                    self.lazy.paired.clear();
+                }
+                if commit.pending {
+                    self.lazy.pending.clear();
+                }
+                if self.lazy.is_empty() {
+                    self.notes.clear();
+                }
+                self.suspect = Marks::default();
                 self.committed = self.state.clone();
                 Ok(commit)
             }
@@ -374,8 +417,7 @@ impl Core {
                 self.state = self.committed.clone();
                 self.index();
                 self.events.clear();
-                self.dirty = Dirty::default();
-                self.suspect = Dirty { paired: true, pending: true };
+                self.suspect = must;
                 Err(error)
             }
         }
@@ -387,15 +429,20 @@ impl Core {
     /// # Errors
     /// As [`Core::commit`].
     pub fn flush(&mut self) -> Result<Commit, StoreError> {
-        self.dirty.paired |= self.lazy.paired || self.suspect.paired;
-        self.dirty.pending |= self.lazy.pending || self.suspect.pending;
+        self.dirty.add(&self.lazy);
+        self.dirty.add(&self.suspect);
         self.commit()
+    }
+
+    /// Whether lazy notes wait to be written.
+    pub(super) fn has_notes(&self) -> bool {
+        !self.lazy.is_empty()
     }
 
     /// Whether a commit has something to write.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.dirty.paired || self.dirty.pending
+        !self.dirty.is_empty()
     }
 
     /// Events of committed changes, in their order. To be taken after a commit.
@@ -407,4 +454,30 @@ impl Core {
     pub fn with_view<T>(&self, device_id: &str, look: impl FnOnce(DeviceView<'_>) -> T) -> T {
         look(self.state.get(device_id).map(|record| record.view()).unwrap_or_default())
     }
+}
+
+/// The records of what a back end keeps.
+fn assemble(contents: Contents, rules: &Rules, now_ms: u64) -> State {
+    let mut records: BTreeMap<String, Record> = BTreeMap::new();
+    for entry in contents.paired {
+        let device_id = entry.device_id.clone();
+        records.entry(device_id).or_default().entry = Some(Arc::new(Stored::new(entry)));
+    }
+    for request in contents.pending {
+        let record = records.entry(request.device_id.clone()).or_default();
+        // One request a device: of several, which only another program can have written, the newest counts.
+        if record.pending.as_ref().is_none_or(|other| other.value().ts <= request.ts) {
+            record.pending = Some(Arc::new(Stored::new(request)));
+        }
+    }
+    let mut state = State::default();
+    for (device_id, mut record) in records {
+        record.repairable = record.entry.as_ref().is_some_and(|entry| entry.value().is_legacy())
+            && record
+                .pending
+                .as_ref()
+                .is_some_and(|request| pairing::is_waiting(rules, request.value(), now_ms));
+        state.put(&device_id, record);
+    }
+    state
 }

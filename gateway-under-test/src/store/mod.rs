@@ -1,20 +1,27 @@
-//! The device store: JSON files as OpenClaw 2026.2 writes them, owned by one thread.
+//! The device store, owned by one thread, on a back end that the profile names: JSON files or SQLite.
 //!
 //! Connections read a published snapshot without waiting for anybody. Whatever must be durable is a job for the store's
-//! thread: it takes all jobs that wait, runs each on the working state in turn, writes the files that changed once,
-//! publishes the new snapshot, hands on the events, and only then answers. So changes that arrive together share one
-//! fsync, judging and recording a connect are one step, and nobody sees or is told what a SIGKILL could undo.
+//! thread: it takes all jobs that wait, looks whether somebody else has changed what is kept and then reads it again,
+//! runs each job on the working state in turn, writes what changed once, publishes the new snapshot, hands on the events,
+//! and only then answers. So changes that arrive together share one fsync, judging and recording a connect are one step,
+//! and nobody sees or is told what a SIGKILL could undo.
+//!
+//! Where the profile says that a change from outside is seen by the next operation, a connection asks the back end's
+//! probe before it trusts the snapshot, and makes its connect a job if the probe does not vouch for it.
 //!
 //! Jobs are at most one a connection, so that the queue needs no bound of its own.
 
+pub mod backend;
 mod core;
-pub mod files;
+mod json;
+mod sqlite;
 pub mod state;
 mod touches;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use protocol::ErrorShape;
@@ -24,17 +31,23 @@ use protocol::pairing::{
 };
 use tokio::sync::oneshot;
 
+use self::backend::Probe;
 pub use self::core::{Clock, Commit, Core};
 pub use self::state::State;
 pub use self::touches::Touched;
 use self::touches::Touches;
 use crate::clock::{OsFresh, Stopwatch, wall_ms};
 use crate::policy::{Accepted, DeviceAttempt, PairingEvent, Refusal, Rules, pairing};
+use crate::profile::StoreKind;
 
 /// Jobs that share one commit at most.
 const BATCH_MAX: usize = 4096;
+/// How soon lazy notes are written where releases write them with every connect.
+const NOTES_WAIT: Duration = Duration::from_millis(50);
+/// Writing notes may take one part in so many of the store's time.
+const NOTES_SHARE: u32 = 20;
 
-/// Why the files cannot be used.
+/// Why what is kept cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The system refuses.
@@ -91,10 +104,12 @@ pub trait Observer: Send {
 }
 
 type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-type Work = Box<dyn FnOnce(&mut Core) -> Acknowledge + Send>;
+type Work = Box<dyn FnOnce(Result<&mut Core, &StoreError>) -> Acknowledge + Send>;
 
 enum Job {
     Work(Work),
+    /// The first lazy note has been made.
+    Noted,
     Reload(oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -104,6 +119,7 @@ pub struct Store {
     rules: Arc<Rules>,
     snapshot: Arc<ArcSwap<State>>,
     touches: Arc<Touches>,
+    probe: Option<Arc<dyn Probe>>,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -118,18 +134,31 @@ impl Store {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(core: Core, rules: Arc<Rules>, observer: impl Observer + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        mut core: Core,
+        rules: Arc<Rules>,
+        observer: impl Observer + 'static,
+    ) -> std::io::Result<Self> {
+        let probe = core.probe();
         let snapshot = Arc::new(ArcSwap::from_pointee(core.state().clone()));
         let touches = Arc::new(Touches::default());
+        core.vouch();
         let (jobs, inbox) = mpsc::channel();
         let worker = Worker {
             core,
             snapshot: Arc::clone(&snapshot),
             touches: Arc::clone(&touches),
             observer: Box::new(observer),
+            notes_due: None,
+            last_write: Duration::ZERO,
         };
         std::thread::Builder::new().name("store".to_owned()).spawn(move || worker.run(&inbox))?;
-        Ok(Self { rules, snapshot, touches, jobs })
+        Ok(Self { rules, snapshot, touches, probe, jobs })
+    }
+
+    /// Whether the snapshot, loaded after this, is what is kept.
+    fn is_current(&self) -> bool {
+        self.probe.as_ref().is_none_or(|probe| probe.is_current())
     }
 
     /// The published state: everything in it is durable, but for lazy notes.
@@ -144,9 +173,17 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let work: Work = Box::new(move |core| {
-            let result = work(core);
             // Nobody may be waiting any more: then the change stands and nobody is told.
-            Box::new(move |committed| drop(answer.send(committed.map(|()| result))))
+            match core {
+                Ok(core) => {
+                    let result = work(core);
+                    Box::new(move |committed| drop(answer.send(committed.map(|()| result))))
+                }
+                Err(error) => {
+                    let error = error.clone();
+                    Box::new(move |_| drop(answer.send(Err(error))))
+                }
+            }
         });
         self.jobs.send(Job::Work(work)).map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
@@ -158,27 +195,31 @@ impl Store {
     /// [`StoreError`] when a change that the answer depends on could not be made.
     pub async fn admit(&self, attempt: Arc<DeviceAttempt>) -> Result<Result<Accepted, Refusal>, StoreError> {
         let now_ms = wall_ms();
+        // In this order: a snapshot that is loaded later is no older.
+        let is_current = self.is_current();
         let snapshot = self.snapshot.load();
         let record = snapshot.get(&attempt.device_id);
         let view = record.map(|record| record.view()).unwrap_or_default();
         let judged = pairing::admit(&self.rules, &attempt, &view, now_ms, &mut OsFresh);
-        let (outcome, touch) = if judged.effects.is_durable() {
+        let (outcome, touch) = if judged.effects.is_durable() || !is_current {
             drop(snapshot);
             let attempt = Arc::clone(&attempt);
             self.run(move |core| core.admit(&attempt)).await?
         } else {
             (judged.outcome, judged.effects.touch)
         };
-        match (touch, &outcome) {
+        let is_first = match (touch, &outcome) {
             (Some(pairing::Touch::TokenUsed), _) => {
-                self.touches.token_used(&attempt.device_id, &attempt.role, now_ms);
+                self.touches.token_used(&attempt.device_id, &attempt.role, now_ms)
             }
-            (Some(pairing::Touch::AskedAgain), Err(refusal)) => {
-                if let Some(request_id) = refusal.request_id() {
-                    self.touches.asked_again(&attempt.device_id, request_id, now_ms);
-                }
-            }
-            (Some(pairing::Touch::AskedAgain), Ok(_)) | (None, _) => {}
+            (Some(pairing::Touch::AskedAgain), Err(refusal)) => refusal
+                .request_id()
+                .is_some_and(|request_id| self.touches.asked_again(&attempt.device_id, request_id, now_ms)),
+            (Some(pairing::Touch::AskedAgain), Ok(_)) | (None, _) => false,
+        };
+        if is_first && self.rules.profile.store != StoreKind::JsonLoaded {
+            // It fails when the store is closing, which writes them too.
+            let _ = self.jobs.send(Job::Noted);
         }
         Ok(outcome)
     }
@@ -295,17 +336,24 @@ struct Worker {
     snapshot: Arc<ArcSwap<State>>,
     touches: Arc<Touches>,
     observer: Box<dyn Observer>,
+    /// Since when lazy notes wait, and how long they may.
+    notes_due: Option<(Stopwatch, Duration)>,
+    last_write: Duration,
 }
 
 impl Worker {
     fn run(mut self, inbox: &mpsc::Receiver<Job>) {
-        while let Ok(first) = inbox.recv() {
+        while let Some(first) = self.wait(inbox) {
             let mut batch: Vec<Work> = Vec::new();
             let mut last = None;
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
                     Job::Work(work) => batch.push(work),
+                    Job::Noted => {
+                        let wait = NOTES_WAIT.max(self.last_write.saturating_mul(NOTES_SHARE));
+                        self.notes_due.get_or_insert_with(|| (Stopwatch::start(), wait));
+                    }
                     // What came before a reload or the end is written and answered first.
                     other => {
                         last = Some(other);
@@ -314,7 +362,9 @@ impl Worker {
                 }
                 next = if batch.len() < BATCH_MAX { inbox.try_recv().ok() } else { None };
             }
-            self.work(batch, matches!(last, Some(Job::Close(_))));
+            if !batch.is_empty() {
+                self.work(batch);
+            }
             match last {
                 Some(Job::Reload(done)) => {
                     let reloaded = self.core.reload().map_err(StoreError::from);
@@ -325,48 +375,93 @@ impl Worker {
                     let _ = done.send(reloaded);
                 }
                 Some(Job::Close(done)) => {
-                    let flushed = self.core.flush();
-                    if let Err(error) = &flushed {
-                        self.observer.failed(error);
-                    }
-                    let _ = done.send(flushed.map(|_| ()));
+                    let _ = done.send(self.write_notes());
                     return;
                 }
-                Some(Job::Work(_)) | None => {}
+                Some(Job::Work(_) | Job::Noted) | None => {}
             }
         }
     }
 
-    fn work(&mut self, batch: Vec<Work>, closing: bool) {
-        if batch.is_empty() && !closing {
-            return;
-        }
-        self.core.touch(self.touches.take());
-        self.core.expire();
-        let size = batch.len();
-        let acknowledgements: Vec<Acknowledge> = batch.into_iter().map(|work| work(&mut self.core)).collect();
-        let watch = Stopwatch::start();
-        let committed = self.core.commit();
-        match &committed {
-            Ok(commit) => {
-                if commit.paired || commit.pending {
-                    self.observer.committed(size, watch.elapsed().as_secs_f64());
+    /// The next job; notes that are due are written meanwhile. `None` when there will be none.
+    fn wait(&mut self, inbox: &mpsc::Receiver<Job>) -> Option<Job> {
+        while let Some((since, wait)) = self.notes_due {
+            match inbox.recv_timeout(wait.saturating_sub(since.elapsed())) {
+                Ok(job) => return Some(job),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    // What could not be written rides along with the next change.
+                    let _ = self.write_notes();
                 }
-                self.publish();
-                let events = self.core.take_events();
-                if !events.is_empty() {
-                    self.observer.events(events);
-                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
             }
-            Err(error) => self.observer.failed(error),
         }
-        let committed = committed.map(|_| ());
+        inbox.recv().ok()
+    }
+
+    fn work(&mut self, batch: Vec<Work>) {
+        let entered = self.core.enter();
+        let entered = match entered {
+            Ok(_) => {
+                self.core.touch(self.touches.take());
+                self.core.expire();
+                Ok(())
+            }
+            Err(error) => {
+                self.observer.failed(&error);
+                Err(error)
+            }
+        };
+        let size = batch.len();
+        let acknowledgements: Vec<Acknowledge> = match &entered {
+            Ok(()) => batch.into_iter().map(|work| work(Ok(&mut self.core))).collect(),
+            Err(error) => batch.into_iter().map(|work| work(Err(error))).collect(),
+        };
+        let committed = entered.and_then(|()| {
+            let watch = Stopwatch::start();
+            let commit = self.core.commit().inspect_err(|error| self.observer.failed(error))?;
+            if commit.paired || commit.pending {
+                self.wrote(watch);
+                self.observer.committed(size, watch.elapsed().as_secs_f64());
+            }
+            self.publish();
+            let events = self.core.take_events();
+            if !events.is_empty() {
+                self.observer.events(events);
+            }
+            Ok(())
+        });
         for acknowledge in acknowledgements {
             acknowledge(committed.clone());
         }
     }
 
-    fn publish(&self) {
+    /// Writes lazy notes, and what a failed commit may have left.
+    fn write_notes(&mut self) -> Result<(), StoreError> {
+        self.notes_due = None;
+        let written = self.core.enter().and_then(|_| {
+            self.core.touch(self.touches.take());
+            self.core.expire();
+            let watch = Stopwatch::start();
+            self.core.flush()?;
+            self.wrote(watch);
+            Ok(())
+        });
+        if let Err(error) = &written {
+            self.observer.failed(error);
+        }
+        self.publish();
+        written
+    }
+
+    fn wrote(&mut self, watch: Stopwatch) {
+        self.last_write = watch.elapsed();
+        if !self.core.has_notes() {
+            self.notes_due = None;
+        }
+    }
+
+    fn publish(&mut self) {
         self.snapshot.store(Arc::new(self.core.state().clone()));
+        self.core.vouch();
     }
 }

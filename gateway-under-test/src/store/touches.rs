@@ -13,6 +13,19 @@ pub struct Touched {
     pub asked: Option<(String, u64)>,
 }
 
+impl Touched {
+    /// Adds later notes.
+    pub(super) fn add(&mut self, later: &Self) {
+        for (role, used_ms) in &later.tokens {
+            let last = self.tokens.entry(role.clone()).or_default();
+            *last = (*used_ms).max(*last);
+        }
+        if later.asked.is_some() {
+            self.asked.clone_from(&later.asked);
+        }
+    }
+}
+
 /// The notes; shared between connections, which write, and the store's thread, which takes.
 #[derive(Debug, Default)]
 pub(super) struct Touches(Mutex<HashMap<Arc<str>, Touched>>);
@@ -23,18 +36,24 @@ impl Touches {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn token_used(&self, device_id: &str, role: &str, now_ms: u64) {
+    /// Gives whether it is the first note since they were last taken.
+    pub(super) fn token_used(&self, device_id: &str, role: &str, now_ms: u64) -> bool {
         self.with(|notes| {
+            let is_first = notes.is_empty();
             let tokens = &mut notes.entry(device_id.into()).or_default().tokens;
             let last = tokens.entry(role.to_owned()).or_default();
             *last = now_ms.max(*last);
-        });
+            is_first
+        })
     }
 
-    pub(super) fn asked_again(&self, device_id: &str, request_id: &str, now_ms: u64) {
+    /// As [`Touches::token_used`].
+    pub(super) fn asked_again(&self, device_id: &str, request_id: &str, now_ms: u64) -> bool {
         self.with(|notes| {
+            let is_first = notes.is_empty();
             notes.entry(device_id.into()).or_default().asked = Some((request_id.to_owned(), now_ms));
-        });
+            is_first
+        })
     }
 
     pub(super) fn take(&self) -> HashMap<Arc<str>, Touched> {

@@ -1,0 +1,498 @@
+//! The stores of the releases: what another program changes is seen by the next operation, broken files, durability,
+//! and what 2026.9.6 makes of older files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests; clippy's allowance covers only functions marked as tests"
+)]
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_under_test::config::{AuthConfig, Secret};
+use gateway_under_test::policy::{DeviceAttempt, Fresh, PairingEvent, Rules};
+use gateway_under_test::profile::{self, Profile, StoreKind};
+use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, backend};
+use protocol::connect::AuthParams;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// A recent time, so that no request of these tests is too old for the real clock.
+fn now_ms() -> u64 {
+    gateway_under_test::clock::wall_ms()
+}
+
+#[derive(Default)]
+struct Counter(u32);
+
+impl Fresh for Counter {
+    fn request_id(&mut self) -> String {
+        self.0 += 1;
+        format!("request-{}", self.0)
+    }
+
+    fn token(&mut self) -> String {
+        self.0 += 1;
+        format!("token-{}", self.0)
+    }
+}
+
+/// An observer that does not care.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn events(&self, _: Vec<PairingEvent>) {}
+
+    fn committed(&self, _: usize, _: f64) {}
+
+    fn failed(&self, _: &StoreError) {}
+}
+
+/// A profile whose store is of this kind.
+fn profile(kind: StoreKind) -> &'static Profile {
+    profile::ALL.iter().copied().find(|profile| profile.store == kind).unwrap()
+}
+
+fn rules(kind: StoreKind) -> Arc<Rules> {
+    let profile = profile(kind);
+    Arc::new(Rules {
+        profile,
+        auth: AuthConfig::Token(Secret::new("shared")),
+        trusted_proxies: Default::default(),
+        allow_real_ip_fallback: false,
+        allowed_origins: Vec::new(),
+        pending_ttl_ms: profile.pending_ttl_ms,
+        defect: None,
+    })
+}
+
+fn load(kind: StoreKind, dir: &Path) -> Result<Core, LoadError> {
+    let backend = backend::open(kind, dir)?;
+    backend.prepare(true)?;
+    Core::load(backend, rules(kind), Box::new(now_ms), Box::new(Counter::default()))
+}
+
+fn start(kind: StoreKind, dir: &Path) -> Store {
+    Store::start(load(kind, dir).unwrap(), rules(kind), Nobody).unwrap()
+}
+
+fn attempt(device: &str, local: bool) -> Arc<DeviceAttempt> {
+    Arc::new(DeviceAttempt {
+        device_id: device.to_owned(),
+        public_key: format!("key of {device}"),
+        role: "operator".to_owned(),
+        scopes: vec!["operator.read".to_owned()],
+        client: serde_json::from_value(
+            json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}),
+        )
+        .unwrap(),
+        auth: AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() },
+        local,
+        client_ip: (!local).then(|| "203.0.113.7".parse().unwrap()),
+    })
+}
+
+/// Whether a connect gets a session, or the id of its request.
+async fn connect(store: &Store, device: &str, local: bool) -> Result<(), String> {
+    let outcome = store.admit(attempt(device, local)).await.unwrap();
+    outcome.map(|_| ()).map_err(|refusal| refusal.request_id().unwrap().to_owned())
+}
+
+fn paired(dir: &Path) -> std::path::PathBuf {
+    dir.join("devices/paired.json")
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn database(dir: &Path) -> Connection {
+    Connection::open(dir.join("state/openclaw.sqlite")).unwrap()
+}
+
+fn one<T: rusqlite::types::FromSql>(connection: &Connection, query: &str) -> T {
+    connection.query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+/// A device that only an operator lets in, let in.
+async fn paired_remote(store: &Store, device: &str) {
+    let request = connect(store, device, false).await.unwrap_err();
+    store.approve(request).await.unwrap().unwrap();
+    connect(store, device, false).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_on_disk_is_seen_by_the_next_operation() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::JsonReread, dir.path());
+    paired_remote(&store, "a").await;
+    paired_remote(&store, "b").await;
+    let good = text(&paired(dir.path()));
+    // Renamed over, in place, removed, and put back.
+    let mut fewer: Value = serde_json::from_str(&good).unwrap();
+    fewer.as_object_mut().unwrap().remove("a");
+    let aside = dir.path().join("aside");
+    std::fs::write(&aside, fewer.to_string()).unwrap();
+    std::fs::rename(&aside, paired(dir.path())).unwrap();
+    assert!(connect(&store, "b", false).await.is_ok());
+    assert_eq!(store.list().await.unwrap().paired.len(), 1);
+    std::fs::write(paired(dir.path()), &good).unwrap();
+    assert!(connect(&store, "a", false).await.is_ok());
+    std::fs::remove_file(paired(dir.path())).unwrap();
+    assert_eq!(store.list().await.unwrap().paired.len(), 0);
+    std::fs::write(paired(dir.path()), &good).unwrap();
+    assert!(connect(&store, "a", false).await.is_ok());
+    // A request is taken from under an operator.
+    let request = connect(&store, "c", false).await.unwrap_err();
+    std::fs::write(dir.path().join("devices/pending.json"), "{}").unwrap();
+    assert_eq!(store.approve(request).await.unwrap().unwrap_err().message, "unknown requestId");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn edits_of_the_same_size_within_a_tick_are_told_apart_by_the_inode() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::JsonReread, dir.path());
+    paired_remote(&store, "a").await;
+    let good = text(&paired(dir.path()));
+    let stamp = |path: &Path| {
+        let metadata = std::fs::metadata(path).unwrap();
+        (metadata.size(), metadata.modified().unwrap())
+    };
+    let bad = good.replace("key of a", "yek of a");
+    let before = stamp(&paired(dir.path()));
+    let aside = dir.path().join("aside");
+    std::fs::write(&aside, &bad).unwrap();
+    std::fs::File::options().write(true).open(&aside).unwrap().set_modified(before.1).unwrap();
+    std::fs::rename(&aside, paired(dir.path())).unwrap();
+    assert_eq!(stamp(&paired(dir.path())), before, "only the inode is another one");
+    assert!(connect(&store, "a", false).await.is_err());
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_parsed_is_empty_and_the_next_change_overwrites_it() {
+    for broken in ["{\"a\": {\"publicKey\": \"key of a\", \"tok", "", "null", "[]", "\u{feff}{}", "{} {}"] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = start(StoreKind::JsonReread, dir.path());
+        paired_remote(&store, "a").await;
+        let good = text(&paired(dir.path()));
+        let first = connect(&store, "b", false).await.unwrap_err();
+        std::fs::write(paired(dir.path()), broken).unwrap();
+        assert_eq!(store.list().await.unwrap().paired.len(), 0, "{broken}");
+        assert_eq!(text(&paired(dir.path())), broken, "looking at it leaves it");
+        let again = connect(&store, "a", false).await.unwrap_err();
+        assert_eq!(text(&paired(dir.path())), "{}", "{broken}: the pairings are lost");
+        assert_eq!(connect(&store, "b", false).await.unwrap_err(), first, "requests are kept");
+        std::fs::write(paired(dir.path()), good).unwrap();
+        assert!(connect(&store, "a", false).await.is_ok(), "{again}");
+        store.close().await.unwrap();
+    }
+    // At start the same.
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("devices")).unwrap();
+    std::fs::write(paired(dir.path()), "{\"cut").unwrap();
+    assert_eq!(load(StoreKind::JsonReread, dir.path()).unwrap().state().devices(), 0);
+    assert!(matches!(load(StoreKind::JsonLoaded, dir.path()), Err(LoadError::Parse { .. })));
+}
+
+#[tokio::test]
+async fn rows_of_a_strange_shape_are_kept_and_the_others_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::JsonReread, dir.path());
+    paired_remote(&store, "a").await;
+    let mut rows: Value = serde_json::from_str(&text(&paired(dir.path()))).unwrap();
+    rows["strange"] = json!({"publicKey": 5});
+    rows["b"] = Value::Null;
+    std::fs::write(paired(dir.path()), rows.to_string()).unwrap();
+    assert!(connect(&store, "a", false).await.is_ok());
+    paired_remote(&store, "b").await;
+    let after: Value = serde_json::from_str(&text(&paired(dir.path()))).unwrap();
+    assert_eq!(after["strange"], json!({"publicKey": 5}));
+    assert_eq!(after["b"]["publicKey"], "key of b");
+    assert_eq!(after.as_object().unwrap().len(), 3);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn files_look_as_the_releases_write_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::JsonReread, dir.path());
+    connect(&store, "a", false).await.unwrap_err();
+    // Both are written by every change, and end with the brace.
+    assert_eq!(text(&paired(dir.path())), "{}");
+    paired_remote(&store, "a").await;
+    for name in ["paired.json", "pending.json"] {
+        let path = dir.path().join("devices").join(name);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!text(&path).ends_with('\n'));
+    }
+    let as_written: Box<serde_json::value::RawValue> =
+        serde_json::from_str(&text(&paired(dir.path()))).unwrap();
+    assert_eq!(text(&paired(dir.path())), serde_json::to_string_pretty(&as_written).unwrap());
+    // The folder is made again if it has gone.
+    std::fs::remove_dir_all(dir.path().join("devices")).unwrap();
+    connect(&store, "b", false).await.unwrap_err();
+    assert_eq!(text(&paired(dir.path())), "{}");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn lazy_notes_are_written_soon_and_survive_another_programs_edit() {
+    for kind in [StoreKind::JsonReread, StoreKind::Sqlite] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut core = load(kind, dir.path()).unwrap();
+        core.enter().unwrap();
+        let request = core.admit(&attempt("a", false)).0.unwrap_err().request_id().unwrap().to_owned();
+        core.commit().unwrap();
+        core.enter().unwrap();
+        core.approve(&request).unwrap();
+        core.commit().unwrap();
+        let used = gateway_under_test::store::Touched {
+            tokens: [("operator".to_owned(), 7)].into(),
+            ..Default::default()
+        };
+        core.touch([("a".into(), used)]);
+        edit_scopes(kind, dir.path(), "a", "operator.write");
+        assert!(core.enter().unwrap(), "the edit is seen");
+        core.flush().unwrap();
+        let again = load(kind, dir.path()).unwrap();
+        let record = again.state().get("a").unwrap();
+        let entry = record.entry.as_ref().unwrap().value();
+        assert_eq!(entry.scopes(), ["operator.write"]);
+        assert_eq!(entry.tokens["operator"].last_used_at_ms, Some(7));
+    }
+}
+
+/// Replaces the scopes of a device behind the gateway's back.
+fn edit_scopes(kind: StoreKind, dir: &Path, device: &str, scope: &str) {
+    if kind == StoreKind::Sqlite {
+        let sql =
+            "UPDATE device_pairing_paired SET scopes_json = ?, approved_scopes_json = ? WHERE device_id = ?";
+        let scopes = json!([scope]).to_string();
+        assert_eq!(database(dir).execute(sql, [&scopes, &scopes, device]).unwrap(), 1);
+    } else {
+        let mut rows: Value = serde_json::from_str(&text(&paired(dir))).unwrap();
+        rows[device]["scopes"] = json!([scope]);
+        rows[device]["approvedScopes"] = json!([scope]);
+        std::fs::write(paired(dir), rows.to_string()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_database_has_the_real_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::Sqlite, dir.path());
+    paired_remote(&store, "a").await;
+    connect(&store, "b", false).await.unwrap_err();
+    let connection = database(dir.path());
+    assert_eq!(one::<String>(&connection, "PRAGMA journal_mode"), "wal");
+    assert_eq!(one::<i64>(&connection, "PRAGMA auto_vacuum"), 2);
+    for (query, value) in [
+        ("SELECT public_key FROM device_pairing_paired", "key of a"),
+        ("SELECT roles_json FROM device_pairing_paired", "[\"operator\"]"),
+        ("SELECT scopes_json FROM device_pairing_paired", "[\"operator.read\"]"),
+        ("SELECT remote_ip FROM device_pairing_paired", "203.0.113.7"),
+        ("SELECT device_id FROM device_pairing_pending", "b"),
+        ("SELECT platform FROM device_pairing_pending", "linux"),
+    ] {
+        assert_eq!(one::<String>(&connection, query), value, "{query}");
+    }
+    let tokens: Value =
+        serde_json::from_str(&one::<String>(&connection, "SELECT tokens_json FROM device_pairing_paired"))
+            .unwrap();
+    assert_eq!(tokens["operator"]["role"], "operator");
+    assert_eq!(one::<i64>(&connection, "SELECT silent + is_repair FROM device_pairing_pending"), 0);
+    for (path, mode) in
+        [("state", 0o700), ("state/openclaw.sqlite", 0o600), ("state/openclaw.sqlite-wal", 0o600)]
+    {
+        let held = std::fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(held, mode, "{path}");
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_another_process_changes_is_seen_by_the_next_operation() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::Sqlite, dir.path());
+    paired_remote(&store, "a").await;
+    paired_remote(&store, "b").await;
+    let other = database(dir.path());
+    for _ in 0..3 {
+        let row = "CREATE TEMP TABLE kept AS SELECT * FROM device_pairing_paired WHERE device_id = 'a'";
+        other.execute_batch(row).unwrap();
+        other.execute("DELETE FROM device_pairing_paired WHERE device_id = 'a'", []).unwrap();
+        assert!(connect(&store, "a", false).await.is_err());
+        assert!(connect(&store, "b", false).await.is_ok());
+        other.execute_batch("INSERT INTO device_pairing_paired SELECT * FROM kept; DROP TABLE kept").unwrap();
+        assert!(connect(&store, "a", false).await.is_ok());
+    }
+    // Nor is what it writes lost by a change of ours to another device.
+    edit_scopes(StoreKind::Sqlite, dir.path(), "a", "operator.write");
+    connect(&store, "c", false).await.unwrap_err();
+    let scopes = "SELECT scopes_json FROM device_pairing_paired WHERE device_id = 'a'";
+    assert_eq!(one::<String>(&other, scopes), "[\"operator.write\"]");
+    // A stray file of an older release is ignored while it runs.
+    std::fs::create_dir_all(dir.path().join("devices")).unwrap();
+    std::fs::write(paired(dir.path()), "{\"cut").unwrap();
+    assert!(connect(&store, "b", false).await.is_ok());
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_column_that_holds_no_json_fails_operations_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = start(StoreKind::Sqlite, dir.path());
+    paired_remote(&store, "a").await;
+    let other = database(dir.path());
+    let scopes: String = one(&other, "SELECT scopes_json FROM device_pairing_paired");
+    other.execute("UPDATE device_pairing_paired SET scopes_json = '[\"secr'", []).unwrap();
+    let error = store.admit(attempt("a", false)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Load(_)), "{error}");
+    assert!(!error.to_string().contains("secr"), "{error}");
+    other.execute("UPDATE device_pairing_paired SET scopes_json = ?", [scopes]).unwrap();
+    assert!(connect(&store, "a", false).await.is_ok());
+    store.close().await.unwrap();
+}
+
+/// A device as 2026.2.19 writes it.
+fn old_device(device: &str) -> Value {
+    json!({
+        "deviceId": device, "publicKey": format!("key of {device}"), "platform": "linux", "clientId": "cli",
+        "clientMode": "cli", "role": "operator", "roles": ["operator"], "scopes": ["operator.read"],
+        "tokens": {"operator": {"token": "old token", "role": "operator", "scopes": ["operator.read"], "createdAtMs": 1}},
+        "createdAtMs": 1, "approvedAtMs": 1,
+    })
+}
+
+fn older(dir: &Path, paired_text: &str) {
+    std::fs::create_dir_all(dir.join("devices")).unwrap();
+    std::fs::write(paired(dir), paired_text).unwrap();
+    let request = json!({"r": {"requestId": "r", "deviceId": "c", "publicKey": "key of c", "ts": now_ms()}});
+    std::fs::write(dir.join("devices/pending.json"), request.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn an_older_releases_devices_are_taken_over_and_its_requests_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        // A device that the database has already keeps its row there.
+        let store = start(StoreKind::Sqlite, dir.path());
+        paired_remote(&store, "b").await;
+        store.close().await.unwrap();
+    }
+    let rows = json!({
+        "a": old_device("a"), "b": old_device("somebody else"), "nothing": null, "bad": {"publicKey": "k"}
+    });
+    older(dir.path(), &rows.to_string());
+    let core = load(StoreKind::Sqlite, dir.path()).unwrap();
+    let token = |device: &str| {
+        let entry = core.state().get(device)?.entry.clone()?;
+        Some(entry.value().tokens.get("operator")?.token.clone())
+    };
+    assert_eq!(token("a").as_deref(), Some("old token"));
+    assert!(token("b").is_some_and(|token| token != "old token"));
+    assert_eq!((core.state().devices(), core.state().pending()), (2, 0));
+    let mut names: Vec<_> = std::fs::read_dir(dir.path().join("devices"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["paired.json.migrated", "pending.json.migrated"]);
+    drop(core);
+    assert_eq!(load(StoreKind::Sqlite, dir.path()).unwrap().state().devices(), 2);
+}
+
+#[test]
+fn what_cannot_be_taken_over_stops_the_start_and_is_not_touched() {
+    for broken in ["{\"a\": {\"publicKey\": \"secr", "", " \n"] {
+        let dir = tempfile::tempdir().unwrap();
+        older(dir.path(), broken);
+        let error = load(StoreKind::Sqlite, dir.path()).unwrap_err();
+        assert!(matches!(error, LoadError::Parse { .. }), "{error}");
+        assert!(!error.to_string().contains("secr"), "{error}");
+        assert_eq!(text(&paired(dir.path())), broken);
+        assert!(dir.path().join("devices/pending.json").exists() && !dir.path().join("state").exists());
+    }
+    for other in ["[]", "null"] {
+        let dir = tempfile::tempdir().unwrap();
+        older(dir.path(), other);
+        assert_eq!(load(StoreKind::Sqlite, dir.path()).unwrap().state().devices(), 0);
+        assert!(!paired(dir.path()).exists());
+    }
+    let garbage =
+        "this is no database, and long enough to be taken for the header of one by nobody ".repeat(20);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    std::fs::write(dir.path().join("state/openclaw.sqlite"), &garbage).unwrap();
+    older(dir.path(), &json!({"a": old_device("a")}).to_string());
+    let error = load(StoreKind::Sqlite, dir.path()).unwrap_err();
+    assert!(matches!(error, LoadError::Parse { .. }), "{error}");
+    assert_eq!(text(&dir.path().join("state/openclaw.sqlite")), garbage);
+    assert!(paired(dir.path()).exists());
+    assert_eq!(std::fs::read_dir(dir.path().join("state")).unwrap().count(), 1);
+    // Of a later release.
+    let dir = tempfile::tempdir().unwrap();
+    drop(load(StoreKind::Sqlite, dir.path()).unwrap());
+    database(dir.path()).execute_batch("PRAGMA user_version = 19").unwrap();
+    assert!(matches!(load(StoreKind::Sqlite, dir.path()), Err(LoadError::Parse { .. })));
+}
+
+#[test]
+fn a_commit_that_fails_changes_nothing_in_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut core = load(StoreKind::Sqlite, dir.path()).unwrap();
+    core.enter().unwrap();
+    let request = core.admit(&attempt("a", false)).0.unwrap_err().request_id().unwrap().to_owned();
+    core.commit().unwrap();
+    // Somebody forbids what is to be written.
+    let other = database(dir.path());
+    let forbid =
+        "CREATE TRIGGER no BEFORE DELETE ON device_pairing_pending BEGIN SELECT RAISE(ABORT, 'no'); END";
+    other.execute_batch(forbid).unwrap();
+    core.enter().unwrap();
+    core.approve(&request).unwrap();
+    assert!(matches!(core.commit(), Err(StoreError::Write { .. })));
+    assert_eq!((core.state().devices(), core.state().pending()), (0, 1));
+    assert_eq!(one::<i64>(&other, "SELECT count(*) FROM device_pairing_paired"), 0);
+    other.execute_batch("DROP TRIGGER no").unwrap();
+    core.enter().unwrap();
+    core.approve(&request).unwrap();
+    core.commit().unwrap();
+    assert_eq!(one::<i64>(&other, "SELECT count(*) FROM device_pairing_paired"), 1);
+    assert_eq!(one::<i64>(&other, "SELECT count(*) FROM device_pairing_pending"), 0);
+}
+
+#[tokio::test]
+async fn everything_acknowledged_is_there_for_whoever_reads_it() {
+    for kind in [StoreKind::JsonReread, StoreKind::Sqlite] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(start(kind, dir.path()));
+        let mut asks = tokio::task::JoinSet::new();
+        for number in 0..32 {
+            let (store, dir) = (Arc::clone(&store), dir.path().to_owned());
+            asks.spawn(async move {
+                let device = format!("{number:02x}");
+                let request = connect(&store, &device, false).await.unwrap_err();
+                store.approve(request).await.unwrap().unwrap();
+                // Another reader, as after a SIGKILL at this moment.
+                let is_there = if kind == StoreKind::Sqlite {
+                    let query =
+                        format!("SELECT count(*) FROM device_pairing_paired WHERE device_id = '{device}'");
+                    one::<i64>(&database(&dir), &query) == 1
+                } else {
+                    serde_json::from_str::<Value>(&text(&paired(&dir))).unwrap().get(&device).is_some()
+                };
+                assert!(is_there, "{kind:?} {device}");
+            });
+        }
+        while let Some(asked) = asks.join_next().await {
+            asked.unwrap();
+        }
+        store.close().await.unwrap();
+        assert_eq!(load(kind, dir.path()).unwrap().state().devices(), 32);
+    }
+}
