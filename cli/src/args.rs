@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Print what a scenario would do: clients, arrivals, faults, sockets needed
     Plan(PlanArguments),
+    /// Tell stories drawn from a seed to the in-repo gateway, and to a real one, and compare
+    Differential(DifferentialArguments),
     /// The in-repo gateway, as a process of its own (the same code as `gateway-under-test`)
     Gateway(gateway_under_test::cli::Args),
 }
@@ -116,6 +118,29 @@ pub(crate) struct CheckArguments {
     /// Give a variable of the files' [vars] another value; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) sets: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = exit_codes())]
+pub(crate) struct DifferentialArguments {
+    /// Whom the in-repo gateway stands in for, and what the oracle holds every gateway to
+    #[arg(long, value_name = "NAME", default_value = "article")]
+    pub(crate) profile: String,
+    /// Seed of the stories
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Steps in all, or a few more
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub(crate) steps: usize,
+    /// Switch a deliberate fault of the in-repo gateway on, to see it found
+    #[arg(long, value_name = "NAME")]
+    pub(crate) defect: Option<String>,
+    /// Where the scenarios are written [default: results/runs/<utc>-differential/]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// No progress line
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Plan(arguments) => commands::plan::plan(&arguments),
+        Command::Differential(arguments) => commands::differential::run(&arguments),
         Command::Gateway(arguments) => gateway_under_test::cli::run(arguments),
     }
 }

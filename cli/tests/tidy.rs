@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
+    "harness/src/differential",
     "harness/src/history.rs",
     "harness/src/observation.rs",
     "harness/src/oracle",
@@ -21,7 +22,7 @@ const PURE: [&str; 10] = [
 ];
 
 /// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
-const ONE_WAY: [&str; 16] = [
+const ONE_WAY: [&str; 17] = [
     "vocabulary",
     "observation",
     "history",
@@ -37,6 +38,7 @@ const ONE_WAY: [&str; 16] = [
     "oracle",
     "record",
     "report",
+    "differential",
     "run",
 ];
 

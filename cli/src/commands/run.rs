@@ -43,9 +43,9 @@ pub(crate) fn run(arguments: &RunArguments) -> ProcessExitCode {
 }
 
 /// Why a run is not even tried.
-struct Refusal {
-    message: String,
-    exit: ExitCode,
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+    pub(crate) exit: ExitCode,
 }
 
 impl Refusal {
@@ -57,11 +57,8 @@ impl Refusal {
 fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<RunOptions, Refusal> {
     let target = match &arguments.target {
         None => {
-            if let Some(name) = &arguments.scenario.defect
-                && gateway_under_test::defect::Defect::find(name).is_none()
-            {
-                let known = gateway_under_test::defect::Defect::names();
-                return Err(Refusal::usage(format!("there is no defect `{name}`; known: {known}")));
+            if let Some(name) = &arguments.scenario.defect {
+                known_defect(name).map_err(Refusal::usage)?;
             }
             RunTarget::Own(own_gateway()?)
         }
@@ -80,8 +77,20 @@ fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<
     })
 }
 
+/// Checks the name of a defect.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn known_defect(name: &str) -> Result<(), String> {
+    if gateway_under_test::defect::Defect::find(name).is_some() {
+        return Ok(());
+    }
+    let known = gateway_under_test::defect::Defect::names();
+    Err(format!("there is no defect `{name}`; known: {known}"))
+}
+
 /// This very program, as `pairstorm gateway …`.
-fn own_gateway() -> Result<GatewayCommand, Refusal> {
+pub(crate) fn own_gateway() -> Result<GatewayCommand, Refusal> {
     let program = std::env::current_exe().map_err(|error| Refusal {
         message: format!("cannot find this program to start it as a gateway: {error}"),
         exit: ExitCode::Failed,
@@ -133,7 +142,7 @@ fn foreign(arguments: &RunArguments, url: &str, plan: &Plan) -> Result<ForeignTa
 }
 
 /// `results/runs/<utc>-<name>/`, with a number when two runs begin in the same second.
-fn default_folder(name: &str) -> PathBuf {
+pub(crate) fn default_folder(name: &str) -> PathBuf {
     let stem = format!("{}-{name}", harness::clock::utc_stamp());
     let runs = PathBuf::from("results/runs");
     let mut folder = runs.join(&stem);

@@ -3,6 +3,7 @@
 //! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load and collects the
 //! history, [`finish`] judges and reports, [`foreign`] treats somebody else's gateway with care.
 
+pub mod differential;
 pub mod finish;
 pub mod foreign;
 pub mod gateway;
@@ -41,6 +42,7 @@ pub struct RunOptions {
 }
 
 /// Which gateway a run loads.
+#[derive(Clone)]
 pub enum RunTarget {
     /// One that the run starts and stops.
     Own(GatewayCommand),
@@ -49,6 +51,7 @@ pub enum RunTarget {
 }
 
 /// Somebody else's gateway.
+#[derive(Clone)]
 pub struct ForeignTarget {
     /// As typed, for the report.
     pub url: String,

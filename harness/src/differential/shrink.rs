@@ -1,0 +1,69 @@
+//! Simpler versions of a tale.
+
+use super::tale::{Keys, Move, Tale, Value};
+
+/// Versions of a tale that are simpler by one thing each, the boldest first: fewer steps, then fewer keys, then shorter
+/// lists. Some may be no scenario any more (a step without what it does); the reader of scenarios knows.
+#[must_use]
+pub fn simpler(tale: &Tale) -> Vec<Tale> {
+    let mut versions = Vec::new();
+    let count = tale.moves.len();
+    let mut chunk = count / 2;
+    while chunk > 0 {
+        let mut start = 0;
+        while start < count {
+            let keep = |at: usize| !(start..start + chunk).contains(&at);
+            versions.push(with_moves(tale, keep));
+            start += chunk;
+        }
+        chunk /= 2;
+    }
+    for cohort in fewer(&tale.cohort) {
+        versions.push(Tale { cohort, ..tale.clone() });
+    }
+    for at in 0..count {
+        let Some(step) = tale.moves.get(at) else { continue };
+        for keys in fewer(&step.0) {
+            let mut moves = tale.moves.clone();
+            if let Some(step) = moves.get_mut(at) {
+                *step = Move(keys);
+            }
+            versions.push(Tale { moves, ..tale.clone() });
+        }
+    }
+    versions
+}
+
+fn with_moves(tale: &Tale, keep: impl Fn(usize) -> bool) -> Tale {
+    let moves = tale.moves.iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, it)| it.clone()).collect();
+    Tale { moves, ..tale.clone() }
+}
+
+/// The keys without one of them, or with one of them simpler.
+fn fewer(keys: &Keys) -> Vec<Keys> {
+    let mut versions = Vec::new();
+    for (at, (_, value)) in keys.iter().enumerate() {
+        let mut without = keys.clone();
+        without.remove(at);
+        versions.push(without);
+        let mut put = |value: Value| {
+            let mut changed = keys.clone();
+            if let Some((_, slot)) = changed.get_mut(at) {
+                *slot = value;
+            }
+            versions.push(changed);
+        };
+        match value {
+            Value::List(items) => {
+                for item in 0..items.len() {
+                    let mut items = items.clone();
+                    items.remove(item);
+                    put(Value::List(items));
+                }
+            }
+            Value::Table(inner) => fewer(inner).into_iter().map(Value::Table).for_each(put),
+            _ => {}
+        }
+    }
+    versions
+}
