@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use protocol::ProfileName;
 use serde::{Deserialize, Serialize};
 
 /// Why the directory cannot be held.
@@ -36,6 +37,9 @@ pub struct Running {
     pub pid: u32,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Whose behaviour it shows, if it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
 }
 
 /// A held state directory. The lock goes with the process, however that ends.
@@ -82,13 +86,18 @@ impl Hold {
         }
     }
 
-    /// Says where this gateway listens.
+    /// Says where this gateway listens, and whose behaviour it shows.
     ///
     /// # Errors
     /// [`HoldError::System`].
-    pub fn announce(&mut self, address: SocketAddr) -> Result<(), HoldError> {
+    pub fn announce(&mut self, address: SocketAddr, profile: ProfileName) -> Result<(), HoldError> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let text = serde_json::json!(Running { pid: std::process::id(), address }).to_string();
+        let text = serde_json::json!(Running {
+            pid: std::process::id(),
+            address,
+            profile: Some(profile.as_str().to_owned())
+        })
+        .to_string();
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
@@ -110,7 +119,7 @@ mod tests {
     fn one_gateway_a_directory() {
         let dir = tempfile::tempdir().unwrap();
         let mut hold = Hold::take(dir.path(), false).unwrap();
-        hold.announce("127.0.0.1:18789".parse().unwrap()).unwrap();
+        hold.announce("127.0.0.1:18789".parse().unwrap(), ProfileName::Article).unwrap();
         let refused = Hold::take(dir.path(), false).unwrap_err().to_string();
         assert!(
             refused.contains(&format!("held by another gateway (pid {})", std::process::id())),

@@ -70,6 +70,9 @@ struct Serve {
     /// Worker threads; one is what OpenClaw has
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
+    /// How long the open port answers that the gateway is starting, milliseconds, scaled (2026.9.6)
+    #[arg(long, value_name = "MS", default_value_t = server::DEFAULT_STARTUP_MS)]
+    startup_ms: u64,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -139,6 +142,7 @@ fn options(args: Serve) -> Result<Options, String> {
         defect,
         time_scale: args.time_scale,
         threads: usize::from(args.threads),
+        startup_ms: args.startup_ms,
     })
 }
 

@@ -26,6 +26,7 @@ pub mod credential;
 pub mod device_proof;
 pub mod entry;
 pub mod locality;
+pub mod management;
 pub mod origin;
 pub mod pairing;
 pub mod refusal;

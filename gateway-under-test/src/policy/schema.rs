@@ -116,6 +116,8 @@ pub enum Params {
     RequestId,
     /// `device.pair.remove`.
     DeviceId,
+    /// `device.pair.rename`.
+    Rename,
     /// `device.token.rotate`.
     Rotate,
     /// `device.token.revoke`.
@@ -131,6 +133,7 @@ impl Params {
             Self::Empty => &[],
             Self::RequestId => const { &[required("requestId", NON_EMPTY)] },
             Self::DeviceId => const { &[required("deviceId", NON_EMPTY)] },
+            Self::Rename => const { &[required("deviceId", NON_EMPTY), required("label", NON_EMPTY)] },
             Self::Rotate => {
                 const {
                     &[

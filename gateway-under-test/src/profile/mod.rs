@@ -48,6 +48,12 @@ pub struct Profile {
     pub event_seq: EventSeq,
     /// What `hello.auth` holds.
     pub hello_auth: HelloAuthRule,
+    /// Which keys hello has beside those that every gateway sends.
+    pub hello: HelloShape,
+    /// What sessions are told when somebody connects.
+    pub announces: Announces,
+    /// How long the port stays open after SIGTERM to refuse upgrades, milliseconds.
+    pub stop_ms: u64,
 
     // Shapes of messages and refusals.
     /// Texts of the validator.
@@ -129,6 +135,8 @@ pub struct Profile {
     pub live_sessions: LiveSessions,
     /// Whether removing a device drops its waiting request too.
     pub remove: RemoveRule,
+    /// What `devices approve --latest` does.
+    pub latest: LatestRule,
 
     // Store.
     /// Where devices are kept and when they are read.
@@ -199,6 +207,31 @@ pub enum HelloAuthRule {
     DeviceToken,
     /// Always there: how it authenticated and the *session's* scopes, in the order asked; the token if one was issued (9.6).
     Session,
+}
+
+/// Which keys hello has beside those that every gateway sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelloShape {
+    /// None (article).
+    Bare,
+    /// `server.host`, `canvasHostUrl` (2.19, 2.21).
+    HostAndCanvas,
+    /// `canvasHostUrl` (2.22, 3.13).
+    Canvas,
+    /// Build, boot, capabilities, what plugins add, attachments and sharing (9.6).
+    V4,
+}
+
+/// What sessions are told when somebody connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announces {
+    /// Nothing (article).
+    Nothing,
+    /// All are told a fresh `health`; a node is told the words that wake it (2.19 to 3.13).
+    Health,
+    /// Readers are told who is there, all are told `health` once a minute, operators are told of a node that wants its
+    /// commands approved; a node is told the words that wake it and where they lead (9.6).
+    PresenceAndNodes,
 }
 
 /// Texts of the validator.
@@ -526,6 +559,8 @@ pub enum AuthorityRule {
 pub enum ManagementRule {
     /// Nothing: `operator.pairing` is enough.
     PairingScope,
+    /// Likewise, but a rotater must hold the scopes that it grants (3.13).
+    RotatesWhatItHolds,
     /// The caller's scopes must cover what it grants, other roles need admin, and who came by a device token and is
     /// no admin manages only its own device (9.6).
     CoveredAndOwn,
@@ -562,6 +597,17 @@ pub enum RemoveRule {
     EntryOnly,
     /// Both (article, 9.6).
     EntryAndRequest,
+}
+
+/// What `devices approve --latest` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatestRule {
+    /// Approves the request that waits, and none if several do (article).
+    OnlyOne,
+    /// Approves the newest (2.19 to 3.13).
+    Newest,
+    /// Shows the newest and how to approve it, and exits with 1 (9.6).
+    Preview,
 }
 
 /// Where devices are kept and when they are read.

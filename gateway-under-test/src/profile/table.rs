@@ -3,11 +3,12 @@
 use protocol::{PayloadVersion, ProfileName};
 
 use super::{
-    AdmissionSteps, ApprovalRule, AuthorityRule, BareEntries, CidrEntries, DetailLevel, DevicelessRule,
-    EventSeq, ForwardedChoice, HelloAuthRule, HttpRule, IssueRule, LiveSessions, LocalityRule,
-    ManagementRule, MetadataRule, OriginRule, PendingAge, PendingMerge, Pipelining, Profile, RateLimitRule,
-    RealIpRule, RefreshRule, RemoveRule, RoleRule, RotateRule, SchemaStyle, ScopeCoverage, SharedSecretField,
-    SilentRule, SkipPairing, Startup, StopRule, StoreKind, TokenMismatch, TrustedProxyRule, Vocabulary,
+    AdmissionSteps, Announces, ApprovalRule, AuthorityRule, BareEntries, CidrEntries, DetailLevel,
+    DevicelessRule, EventSeq, ForwardedChoice, HelloAuthRule, HelloShape, HttpRule, IssueRule, LatestRule,
+    LiveSessions, LocalityRule, ManagementRule, MetadataRule, OriginRule, PendingAge, PendingMerge,
+    Pipelining, Profile, RateLimitRule, RealIpRule, RefreshRule, RemoveRule, RoleRule, RotateRule,
+    SchemaStyle, ScopeCoverage, SharedSecretField, SilentRule, SkipPairing, Startup, StopRule, StoreKind,
+    TokenMismatch, TrustedProxyRule, Vocabulary,
 };
 
 const CONTROL_UI_NEEDS_DEVICE: &str =
@@ -32,6 +33,9 @@ pub static ARTICLE: Profile = Profile {
     http: HttpRule::HealthAndMetrics,
     event_seq: EventSeq::Gateway,
     hello_auth: HelloAuthRule::DeviceToken,
+    hello: HelloShape::Bare,
+    announces: Announces::Nothing,
+    stop_ms: 0,
     schema: SchemaStyle::AllErrors,
     vocabulary: Vocabulary::V3,
     auth_keys: &["token", "password", "deviceToken"],
@@ -67,6 +71,7 @@ pub static ARTICLE: Profile = Profile {
     rotate: RotateRule::Widens,
     live_sessions: LiveSessions::StayOpen,
     remove: RemoveRule::EntryAndRequest,
+    latest: LatestRule::OnlyOne,
     store: StoreKind::JsonLoaded,
 };
 
@@ -89,6 +94,9 @@ pub static V2026_2_19: Profile = Profile {
     http: HttpRule::ControlUi,
     event_seq: EventSeq::Gateway,
     hello_auth: HelloAuthRule::DeviceToken,
+    hello: HelloShape::HostAndCanvas,
+    announces: Announces::Health,
+    stop_ms: 5_000,
     schema: SchemaStyle::AllErrors,
     vocabulary: Vocabulary::V3,
     auth_keys: &["token", "password"],
@@ -124,6 +132,7 @@ pub static V2026_2_19: Profile = Profile {
     rotate: RotateRule::Replaces,
     live_sessions: LiveSessions::StayOpen,
     remove: RemoveRule::EntryOnly,
+    latest: LatestRule::Newest,
     store: StoreKind::JsonReread,
 };
 
@@ -147,6 +156,7 @@ pub static V2026_2_21: Profile = Profile {
 pub static V2026_2_22: Profile = Profile {
     name: ProfileName::V2026_2_22,
     version: "2026.2.22",
+    hello: HelloShape::Canvas,
     auth_keys: &["token", "deviceToken", "password"],
     details: DetailLevel::Codes,
     skew_ms: 120_000,
@@ -181,6 +191,7 @@ pub static V2026_3_13: Profile = Profile {
     skip_pairing: SkipPairing::LocalHelpers,
     refresh: RefreshRule::Access,
     issue: IssueRule::WithinApproved,
+    management: ManagementRule::RotatesWhatItHolds,
     rotate: RotateRule::Refused,
     ..V2026_2_22
 };
@@ -199,6 +210,9 @@ pub static V2026_9_6: Profile = Profile {
     stop: StopRule::ClosesHandshakes,
     event_seq: EventSeq::Session,
     hello_auth: HelloAuthRule::Session,
+    hello: HelloShape::V4,
+    announces: Announces::PresenceAndNodes,
+    stop_ms: 500,
     schema: SchemaStyle::FirstOfEachKeyword,
     vocabulary: Vocabulary::V4,
     auth_keys: &[
@@ -234,6 +248,7 @@ pub static V2026_9_6: Profile = Profile {
     rotate: RotateRule::Denied,
     live_sessions: LiveSessions::Closed,
     remove: RemoveRule::EntryAndRequest,
+    latest: LatestRule::Preview,
     store: StoreKind::Sqlite,
     ..V2026_3_13
 };

@@ -1,28 +1,43 @@
 //! One connection, from the upgrade to a session or a refusal.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use protocol::close::code;
+use protocol::close::reason::SERVICE_RESTART;
 use protocol::connect::{CHALLENGE_EVENT, Challenge, METHOD};
 use protocol::frame::{Event, Request};
 use protocol::hello::HelloAuth;
-use protocol::{Frame, PairingReason};
-use serde_json::Value;
+use protocol::{Close, Frame, PairingReason};
 use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Bytes;
 
-use super::http::Upgraded;
+use super::http::{Caller, Upgraded};
 use super::log::clean;
 use super::session::{self, Identity};
+use super::sessions::{Audience, Who, unnumbered};
 use super::socket::{Incoming, Socket};
-use super::{Gateway, hello, rpc};
+use super::{Gateway, hello, rpc, startup};
 use crate::clock::{Stopwatch, wall_ms};
+use crate::policy::credential::Method;
 use crate::policy::locality::is_local_host;
-use crate::policy::{DeviceAttempt, Locality, Refusal, Screened, locality, screen};
+use crate::policy::{DeviceAttempt, Locality, Refusal, Screened, screen};
+use crate::profile::{Announces, HelloAuthRule, Pipelining, Profile, StopRule};
+
+/// A release takes several milliseconds for a connect that it looks up a device for (4 to 60 were seen), and what a client
+/// pipelines behind it comes in that time. Ours is done sooner, so that it waits this long before it says hello.
+const CONNECT_TAKES: Duration = Duration::from_millis(3);
+/// Connects of one socket that are in progress at once.
+const CONNECTS_MAX: usize = 16;
 
 /// How a handshake went wrong.
 enum Failure {
-    /// It was refused; `id` is the request to answer, if any.
-    Refused { id: Option<String>, refusal: Box<Refusal> },
+    /// It was refused; `id` is the request to answer, if any. `late` = only once the device was looked up.
+    Refused { id: Option<String>, refusal: Box<Refusal>, late: bool },
     /// The client closed.
     ClosedByClient(u16),
     /// The client went away.
@@ -31,7 +46,7 @@ enum Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused { id: None, refusal: Box::new(refusal) }
+        Self::Refused { id: None, refusal: Box::new(refusal), late: false }
     }
 }
 
@@ -39,9 +54,20 @@ impl From<Refusal> for Failure {
 struct Grant {
     id: String,
     identity: Identity,
+    who: Who,
     auth: Option<HelloAuth>,
+    /// What operators are told of a node.
+    node: Option<Value>,
     /// For the log: client id and mode, device, how it authenticated.
     summary: String,
+}
+
+/// How a handshake went well.
+struct Granted {
+    /// The connects that were accepted: one, but where they are handled side by side.
+    grants: Vec<Grant>,
+    /// What came behind.
+    queued: VecDeque<Bytes>,
 }
 
 /// Everything the log says about a connection.
@@ -58,40 +84,36 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
     let watch = Stopwatch::start();
     let conn_id = uuid::Uuid::new_v4().to_string();
     let nonce = uuid::Uuid::new_v4().to_string();
-    let Upgraded { stream, leftover, facts: http } = upgraded;
-    let rules = &gateway.rules;
-    let locality =
-        locality::locate(rules.profile, &rules.trusted_proxies, rules.allow_real_ip_fallback, &http);
-    if locality.untrusted_forwarder {
-        gateway.log.line(
-            "[ws] Proxy headers detected from untrusted address. Connection will not be treated as local. \
-             Configure gateway.trustedProxies to restore local client detection behind your proxy.",
-        );
-    } else if http.peer.is_loopback() && !http.host.as_deref().is_some_and(is_local_host) {
-        gateway.log.line(
-            "[ws] Loopback connection with non-local Host header. Treating it as remote. If you're behind a \
-             reverse proxy, set gateway.trustedProxies and forward X-Forwarded-For/X-Real-IP.",
-        );
-    }
+    let Upgraded { stream, leftover, caller } = upgraded;
+    let Caller { facts: http, locality, place } = caller;
+    let profile = gateway.rules.profile;
+    warn(gateway, &http, locality);
     let facts = Facts { conn_id: &conn_id, http: &http, locality, watch };
-    let mut socket =
-        Socket::new(stream, &leftover, rules.profile.preauth_bytes_max.unwrap_or(rules.profile.max_payload));
-    send_challenge(&mut socket, &nonce);
+    let mut socket = Socket::new(stream, &leftover, profile.preauth_bytes_max.unwrap_or(profile.max_payload));
+    send_challenge(profile, &mut socket, &nonce);
 
     let deadline = watch.deadline(gateway.durations.handshake);
     let decided = tokio::select! {
         biased;
-        // A stop drops what is not a session yet, without a close frame.
-        () = gateway.draining() => return,
+        () = gateway.draining() => {
+            // A stop drops what is not a session yet, or says why.
+            if profile.stop == StopRule::ClosesHandshakes {
+                let close = Close::cut(code::SERVICE_RESTART, SERVICE_RESTART);
+                socket.close(&close, gateway.durations.linger).await;
+            }
+            return;
+        }
         decided = tokio::time::timeout_at(deadline, decide(gateway, &mut socket, &facts, &nonce)) => decided,
     };
+    // Refused or not, it is no longer one of those that have not said who they are.
+    drop(place);
     let failure = match decided {
-        Ok(Ok(grant)) => return welcome(gateway, socket, grant, &facts, in_progress).await,
+        Ok(Ok(granted)) => return welcome(gateway, socket, granted, &facts, in_progress).await,
         Ok(Err(failure)) => failure,
         Err(_) => Refusal::timeout().into(),
     };
     match failure {
-        Failure::Refused { id, refusal } => {
+        Failure::Refused { id, refusal, .. } => {
             gateway.metrics.handshake("refused", refusal.cause);
             log_refusal(gateway, &facts, &refusal);
             if let (Some(id), Some(error)) = (id, refusal.error)
@@ -113,8 +135,29 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
     }
 }
 
-fn send_challenge(socket: &mut Socket, nonce: &str) {
-    let challenge = Challenge { nonce: nonce.to_owned(), ts: wall_ms(), capabilities: None };
+/// What an operator who wonders why a client is remote looks for in the log.
+fn warn(gateway: &Gateway, http: &crate::policy::HttpFacts, locality: Locality) {
+    if locality.untrusted_forwarder {
+        gateway.log.line(
+            "[ws] Proxy headers detected from untrusted address. Connection will not be treated as local. \
+             Configure gateway.trustedProxies to restore local client detection behind your proxy.",
+        );
+    } else if http.peer.is_loopback() && !http.host.as_deref().is_some_and(is_local_host) {
+        gateway.log.line(
+            "[ws] Loopback connection with non-local Host header. Treating it as remote. If you're behind a \
+             reverse proxy, set gateway.trustedProxies and forward X-Forwarded-For/X-Real-IP.",
+        );
+    }
+}
+
+fn send_challenge(profile: &Profile, socket: &mut Socket, nonce: &str) {
+    let capabilities = profile.challenge_capabilities;
+    let challenge = Challenge {
+        nonce: nonce.to_owned(),
+        ts: wall_ms(),
+        capabilities: (!capabilities.is_empty())
+            .then(|| capabilities.iter().map(|name| (*name).to_owned()).collect()),
+    };
     let Ok(payload) = to_raw_value(&challenge) else { return };
     let event = Frame::Event(Event {
         event: CHALLENGE_EVENT.into(),
@@ -128,83 +171,272 @@ fn send_challenge(socket: &mut Socket, nonce: &str) {
     }
 }
 
-/// Reads the first message and judges it.
+/// The next message of a client, or how it went away.
+fn message(incoming: Incoming) -> Result<Option<Bytes>, Failure> {
+    match incoming {
+        Incoming::Message(message) => Ok(Some(message)),
+        // A challenge is too short to make a backlog.
+        Incoming::CaughtUp => Ok(None),
+        Incoming::Close(frame) => Err(Failure::ClosedByClient(frame.map_or(1005, |(code, _)| code))),
+        Incoming::Ended => Err(Failure::Ended),
+        Incoming::TooBig => Err(Refusal::too_big().into()),
+        Incoming::Broken(code) => Err(Refusal::silent(code, "", "not-websocket").into()),
+    }
+}
+
+/// Reads the first message and judges it, and what comes behind as the profile has it.
 async fn decide(
     gateway: &Gateway,
     socket: &mut Socket,
     facts: &Facts<'_>,
     nonce: &str,
-) -> Result<Grant, Failure> {
-    let message = loop {
-        match socket.next().await {
-            Incoming::Message(message) => break message,
-            // A challenge is too short to make a backlog.
-            Incoming::CaughtUp => {}
-            Incoming::Close(frame) => {
-                return Err(Failure::ClosedByClient(frame.map_or(1005, |(code, _)| code)));
-            }
-            Incoming::Ended => return Err(Failure::Ended),
-            Incoming::TooBig => return Err(Refusal::too_big().into()),
-            Incoming::Broken(code) => return Err(Refusal::silent(code, "", "not-websocket").into()),
+) -> Result<Granted, Failure> {
+    let first = loop {
+        if let Some(message) = message(socket.next().await)? {
+            break message;
         }
     };
+    let judged = |message| judge_message(gateway, facts, nonce, message);
+    match gateway.rules.profile.pipelining {
+        Pipelining::AfterHello => Ok(Granted { grants: vec![judged(first).await?], queued: VecDeque::new() }),
+        Pipelining::Queued { max } => queued(socket, judged(first), max).await,
+        Pipelining::Concurrent => concurrent(socket, judged, first).await,
+    }
+}
+
+/// Judges one connect, and lets at most `max` messages wait behind it.
+async fn queued(
+    socket: &mut Socket,
+    judging: impl Future<Output = Result<Grant, Failure>>,
+    max: usize,
+) -> Result<Granted, Failure> {
+    tokio::pin!(judging);
+    let hello_at = Stopwatch::start().deadline(CONNECT_TAKES);
+    let mut queued = VecDeque::new();
+    let mut grant = None;
+    loop {
+        tokio::select! {
+            biased;
+            judged = &mut judging, if grant.is_none() => grant = Some(judged?),
+            incoming = socket.next() => if let Some(message) = message(incoming)? {
+                if queued.len() >= max {
+                    return Err(overflow().into());
+                }
+                queued.push_back(message);
+            },
+            () = tokio::time::sleep_until(hello_at), if grant.is_some() => {
+                return Ok(Granted { grants: grant.into_iter().collect(), queued });
+            }
+        }
+    }
+}
+
+fn overflow() -> Refusal {
+    Refusal::silent(code::POLICY, "too many pending handshake frames", "handshake-message-overflow")
+}
+
+/// Judges each message as if it were the first. The first that is refused for what it says ends all of them: the others
+/// get no answer, though they may have changed the store.
+async fn concurrent<J: Future<Output = Result<Grant, Failure>>>(
+    socket: &mut Socket,
+    judged: impl Fn(Bytes) -> J,
+    first: Bytes,
+) -> Result<Granted, Failure> {
+    let hello_at = Stopwatch::start().deadline(CONNECT_TAKES);
+    let mut judging = FuturesUnordered::new();
+    judging.push(judged(first));
+    let mut grants = Vec::new();
+    let mut refused = None;
+    loop {
+        tokio::select! {
+            biased;
+            Some(judged) = judging.next() => match judged {
+                Ok(grant) => grants.push(grant),
+                // The connection ends with the first answer of this kind, but other messages are still looked at.
+                Err(failure @ Failure::Refused { late: true, .. }) => refused = refused.or(Some(failure)),
+                Err(failure) => return Err(failure),
+            },
+            incoming = socket.next(), if judging.len() + grants.len() < CONNECTS_MAX => {
+                if let Some(message) = message(incoming)? {
+                    judging.push(judged(message));
+                }
+            }
+            () = tokio::time::sleep_until(hello_at), if judging.is_empty() => {
+                return match refused {
+                    Some(failure) => Err(failure),
+                    None => Ok(Granted { grants, queued: VecDeque::new() }),
+                };
+            }
+        }
+    }
+}
+
+async fn judge_message(
+    gateway: &Gateway,
+    facts: &Facts<'_>,
+    nonce: &str,
+    message: Bytes,
+) -> Result<Grant, Failure> {
     let request = match Frame::decode(&message) {
         Ok(Frame::Request(request)) => request,
         Ok(_) | Err(protocol::FrameError::NotAFrame(_)) => return Err(Refusal::not_a_request().into()),
         Err(protocol::FrameError::NotJson(_)) => return Err(Refusal::not_json().into()),
     };
     let id = request.id.clone().into_owned();
-    judge(gateway, facts, nonce, &request)
-        .await
-        .map_err(|refusal| Failure::Refused { id: Some(id), refusal: Box::new(refusal) })
+    judge(gateway, facts, nonce, &request).await.map_err(|(refusal, late)| Failure::Refused {
+        id: Some(id),
+        refusal: Box::new(refusal),
+        late,
+    })
 }
 
-async fn judge(
-    gateway: &Gateway,
-    facts: &Facts<'_>,
-    nonce: &str,
-    request: &Request<'_>,
-) -> Result<Grant, Refusal> {
+/// A refusal, and whether it came only once the device was looked up.
+type Judged<T> = Result<T, (Refusal, bool)>;
+
+async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Request<'_>) -> Judged<Grant> {
+    let at_once = |refusal| (refusal, false);
     if request.method != METHOD {
-        return Err(Refusal::not_connect());
+        return Err(at_once(Refusal::not_connect()));
     }
     let params = match request.params {
         // JSON that cannot be held, such as a number beyond every range; serde's words repeat nothing of it.
         Some(params) => serde_json::from_str(params.get()).map_err(|error| {
-            Refusal::invalid(format!("invalid connect params: {error}"), "invalid-params")
+            at_once(Refusal::invalid(format!("invalid connect params: {error}"), "invalid-params"))
         })?,
         None => Value::Null,
     };
+    let starting = gateway.starting();
+    if let Some(retry_after_ms) = starting
+        && startup::is_refused(gateway.rules.profile, &params)
+    {
+        return Err(at_once(startup::refusal(retry_after_ms)));
+    }
+    let node = node_wish(gateway.rules.profile, &params);
     let id = request.id.clone().into_owned();
-    let attempt = match screen(&gateway.rules, facts.http, facts.locality, params, nonce, wall_ms())? {
-        Screened::Anonymous(anonymous) => {
-            let client = anonymous.client;
-            return Ok(Grant {
-                id,
-                identity: Identity { role: protocol::scope::ROLE_OPERATOR.to_owned(), scopes: Vec::new() },
-                auth: None,
-                summary: format!("client={} {} device=n/a auth=shared-secret", client.id, client.mode),
-            });
+    let screened =
+        screen(&gateway.rules, facts.http, facts.locality, params, nonce, wall_ms()).map_err(at_once)?;
+    let attempt = match screened {
+        Screened::Anonymous(_) if starting.is_some() => {
+            return Err(at_once(startup::refusal(starting.unwrap_or_default())));
         }
+        Screened::Anonymous(anonymous) => return Ok(anonymous_grant(gateway, id, anonymous)),
         Screened::Device(attempt) => Arc::from(attempt),
     };
+    if let Some(retry_after_ms) = starting
+        && !startup::is_paired_node(&gateway.store.snapshot(), &attempt)
+    {
+        return Err((startup::refusal(retry_after_ms), true));
+    }
     let outcome = gateway.store.admit(Arc::clone(&attempt)).await.map_err(|error| {
         gateway.log.line(&format!("[gateway] device store: {error}"));
-        Refusal::store_failed()
+        (Refusal::store_failed(), true)
     })?;
-    let accepted = outcome.inspect_err(|refusal| audit(gateway, facts, &attempt, refusal))?;
+    let accepted = outcome.map_err(|refusal| {
+        audit(gateway, facts, &attempt, &refusal);
+        (refusal, true)
+    })?;
+    let client = &attempt.client;
+    let by_token = accepted.method == Method::DeviceToken;
     Ok(Grant {
         id,
         summary: format!(
             "client={} {} device={} auth={}",
-            attempt.client.id,
-            attempt.client.mode,
+            client.id,
+            client.mode,
             attempt.device_id,
             accepted.method.as_str()
         ),
-        identity: Identity { role: accepted.role, scopes: accepted.scopes },
+        who: Who {
+            role: accepted.role.clone(),
+            scopes: accepted.scopes.clone(),
+            device_id: Some(attempt.device_id.clone()),
+            presence: presence(client, &accepted.role, &accepted.scopes, Some(&attempt.device_id)),
+        },
+        node: node.map(|wish| node_request(wish, &attempt)),
+        identity: Identity {
+            role: accepted.role,
+            scopes: accepted.scopes,
+            token_device: by_token.then(|| attempt.device_id.clone()),
+        },
         auth: Some(accepted.auth),
     })
+}
+
+fn anonymous_grant(gateway: &Gateway, id: String, anonymous: crate::policy::Anonymous) -> Grant {
+    let client = anonymous.client;
+    let role = protocol::scope::ROLE_OPERATOR.to_owned();
+    let scopes = Vec::new();
+    let auth = (gateway.rules.profile.hello_auth == HelloAuthRule::Session).then(|| HelloAuth {
+        device_token: None,
+        role: role.clone(),
+        scopes: scopes.clone(),
+        issued_at_ms: None,
+        more: [("method".to_owned(), json!(gateway.rules.auth.mode()))].into_iter().collect(),
+    });
+    Grant {
+        id,
+        summary: format!("client={} {} device=n/a auth=shared-secret", client.id, client.mode),
+        who: Who {
+            presence: presence(&client, &role, &scopes, None),
+            role: role.clone(),
+            scopes: scopes.clone(),
+            device_id: None,
+        },
+        node: None,
+        identity: Identity { role, scopes, token_device: None },
+        auth,
+    }
+}
+
+/// A session's entry in presence events.
+fn presence(
+    client: &protocol::connect::ClientInfo,
+    role: &str,
+    scopes: &[String],
+    device_id: Option<&str>,
+) -> Value {
+    let now_ms = wall_ms();
+    json!({
+        "clientId": client.id, "mode": client.mode, "host": client.id, "version": client.version,
+        "platform": client.platform, "deviceId": device_id, "roles": [role], "scopes": scopes,
+        "reason": "connect", "onlineSince": now_ms, "ts": now_ms,
+        "text": format!("Node: unknown · mode {}", client.mode),
+    })
+}
+
+/// What a node says that it can do: operators of 2026.9.6 are asked to approve it.
+fn node_wish(profile: &Profile, params: &Value) -> Option<Value> {
+    let asks = profile.announces == Announces::PresenceAndNodes
+        && params.get("role").and_then(Value::as_str) == Some(protocol::scope::ROLE_NODE);
+    let list = |key: &str| params.get(key).cloned().unwrap_or_else(|| json!([]));
+    asks.then(|| json!({"caps": list("caps"), "commands": list("commands")}))
+}
+
+/// Payload of `node.pair.requested`.
+fn node_request(wish: Value, attempt: &DeviceAttempt) -> Value {
+    let client = &attempt.client;
+    let mut request = json!({
+        "requestId": uuid::Uuid::new_v4().to_string(),
+        "nodeId": attempt.device_id,
+        "clientId": client.id,
+        "clientMode": client.mode,
+        "platform": client.platform,
+        "version": client.version,
+        "requiredApproveScopes": [protocol::scope::PAIRING],
+        "ts": wall_ms(),
+    });
+    if let (Some(request), Value::Object(wish)) = (request.as_object_mut(), wish) {
+        request.extend(wish);
+        if let Some(family) = &client.device_family {
+            request.insert("deviceFamily".to_owned(), json!(family));
+        }
+        if attempt.local {
+            request.insert("silent".to_owned(), json!(true));
+        } else if let Some(address) = attempt.client_ip {
+            request.insert("remoteIp".to_owned(), json!(address.to_string()));
+        }
+    }
+    request
 }
 
 /// The security log's line about a device that wants more than it has.
@@ -234,34 +466,69 @@ fn audit(gateway: &Gateway, facts: &Facts<'_>, attempt: &DeviceAttempt, refusal:
 async fn welcome(
     gateway: &Arc<Gateway>,
     mut socket: Socket,
-    grant: Grant,
+    granted: Granted,
     facts: &Facts<'_>,
     in_progress: super::metrics::InProgress,
 ) {
+    let Granted { mut grants, queued } = granted;
+    // Whose session it is: the latest connect's, where several were accepted.
+    let Some(last) = grants.pop() else { return };
     socket.set_message_bytes_max(gateway.rules.profile.max_payload);
     // In the list before hello goes out: no event between the two is missed.
-    let (open, inlet) = gateway.sessions.open(&grant.identity.role, &grant.identity.scopes);
-    let hello = hello::hello(gateway, facts.conn_id, grant.auth);
-    if let Some(text) = to_raw_value(&hello).ok().and_then(|payload| rpc::encode(&grant.id, Ok(payload))) {
-        socket.send(text);
+    let (open, inlet) = gateway.sessions.open(last.who);
+    let node = last.node.filter(|_| last.identity.role == protocol::scope::ROLE_NODE);
+    if let (Some(request), Some(device_id)) = (node, inlet.outlet().device_id())
+        && gateway.nodes.is_new(device_id)
+    {
+        gateway.sessions.broadcast("node.pair.requested", &request, Audience::Pairing);
     }
-    gateway.metrics.handshake("accepted", "accepted");
+    let mut summary = last.summary;
+    for (id, auth) in grants.into_iter().map(|grant| (grant.id, grant.auth)).chain([(last.id, last.auth)]) {
+        let hello = hello::hello(gateway, facts.conn_id, facts.http.host.as_deref(), auth);
+        if let Some(text) = to_raw_value(&hello).ok().and_then(|payload| rpc::encode(&id, Ok(payload))) {
+            socket.send(text);
+        }
+        gateway.metrics.handshake("accepted", "accepted");
+    }
+    if last.identity.role == protocol::scope::ROLE_NODE {
+        greet_node(gateway.rules.profile.announces, &mut socket);
+    }
+    gateway.announcer.connected();
+    summary.push(' ');
     gateway.log.line(&format!(
-        "[ws] connected conn={} remote={} role={} {} durationMs={}",
+        "[ws] connected conn={} remote={} role={} {summary}durationMs={}",
         facts.conn_id,
         facts.http.peer,
-        grant.identity.role,
-        grant.summary,
+        last.identity.role,
         facts.watch.elapsed_ms(),
     ));
     drop(in_progress);
-    let code = session::run(gateway, socket, inlet, &grant.identity).await;
+    let start = session::Start { socket, inlet, queued };
+    let code = session::run(gateway, start, &last.identity).await;
     drop(open);
     gateway.log.line(&format!(
         "[ws] disconnected conn={} code={code} durationMs={}",
         facts.conn_id,
         facts.watch.elapsed_ms(),
     ));
+}
+
+/// The words that wake a node, and where they lead.
+fn greet_node(announces: Announces, socket: &mut Socket) {
+    let mut say = |name: &str, payload: Value| {
+        if let Some(text) = unnumbered(name, &payload) {
+            socket.send(text);
+        }
+    };
+    if announces == Announces::Nothing {
+        return;
+    }
+    say("voicewake.changed", json!({"triggers": ["openclaw", "claude", "computer"]}));
+    if announces == Announces::PresenceAndNodes {
+        let config =
+            json!({"version": 1, "defaultTarget": {"mode": "current"}, "routes": [], "updatedAtMs": 0});
+        say("voicewake.routing.changed", json!({"config": config}));
+    }
 }
 
 fn log_refusal(gateway: &Gateway, facts: &Facts<'_>, refusal: &Refusal) {

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE, USER_AGENT};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    UPGRADE, USER_AGENT,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -16,10 +19,17 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::Gateway;
-use crate::policy::HttpFacts;
+use super::preauth::Place;
+use crate::policy::{HttpFacts, Locality, locality};
+use crate::profile::{HttpRule, StopRule};
 
 /// Bytes a request head may have.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+/// Build of the control UI that 2026.9.6 serves, as hello names it too.
+pub(super) const BUILD_ID: &str = "2026.9.6-release-eb377ac59e6c-2026-09-23T16-33-12.144Z";
 
 /// A connection after `101 Switching Protocols`.
 #[derive(Debug)]
@@ -27,14 +37,25 @@ pub(super) struct Upgraded {
     pub(super) stream: TcpStream,
     /// Bytes that came behind the request head.
     pub(super) leftover: Bytes,
-    pub(super) facts: HttpFacts,
+    pub(super) caller: Caller,
 }
+
+/// Who asked for an upgrade that was granted.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) facts: HttpFacts,
+    pub(super) locality: Locality,
+    /// Its place among the sockets without hello.
+    pub(super) place: Place,
+}
+
+type Answer = Response<Full<Bytes>>;
 
 /// Serves plain requests until one is upgraded; `None` when the connection ended before.
 pub(super) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, peer: IpAddr) -> Option<Upgraded> {
-    let facts: Arc<Mutex<Option<HttpFacts>>> = Arc::default();
+    let caller: Arc<Mutex<Option<Caller>>> = Arc::default();
     let service = service_fn(|request| {
-        let response = answer(gateway, &request, peer, &facts);
+        let response = answer(gateway, &request, peer, &caller);
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -47,66 +68,130 @@ pub(super) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, peer: IpAdd
     // connection have a handshake's time.
     let within = gateway.durations.handshake.max(Duration::from_millis(100)) * 2;
     let parts = tokio::time::timeout(within, connection.without_shutdown()).await.ok()?.ok()?;
-    let facts = facts.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    Some(Upgraded { stream: parts.io.into_inner(), leftover: parts.read_buf, facts })
+    let caller = caller.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    Some(Upgraded { stream: parts.io.into_inner(), leftover: parts.read_buf, caller })
 }
 
 fn answer(
     gateway: &Gateway,
     request: &Request<Incoming>,
     peer: IpAddr,
-    facts: &Mutex<Option<HttpFacts>>,
-) -> Response<Full<Bytes>> {
+    caller: &Mutex<Option<Caller>>,
+) -> Answer {
     let wants_upgrade = request
         .headers()
         .get(UPGRADE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     if wants_upgrade {
-        return upgrade(gateway, request, peer, facts);
+        return match upgrade(gateway, request, peer) {
+            Ok((response, accepted)) => {
+                *caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
+                response
+            }
+            Err((cause, response)) => {
+                gateway.metrics.handshake("upgrade_refused", cause);
+                *response
+            }
+        };
     }
-    if request.method() != Method::GET {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = with_type(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
+    let rule = gateway.rules.profile.http;
     match request.uri().path() {
-        "/healthz" | "/health" => json_body(&json!({"ok": true, "status": "live"})),
-        "/readyz" => json_body(&json!({"ready": true, "failing": [], "uptimeMs": gateway.uptime_ms()})),
+        // The harness's own, and no client's of a real gateway.
         "/metrics" => with_type(
             StatusCode::OK,
             "text/plain; version=0.0.4; charset=utf-8",
             gateway.metrics.text(gateway.gauges()),
         ),
-        _ => text(StatusCode::NOT_FOUND, "Not Found"),
+        "/healthz" | "/health" if rule != HttpRule::ControlUi => {
+            probe(gateway, &json!({"ok": true, "status": "live"}))
+        }
+        "/readyz" | "/ready" if rule != HttpRule::ControlUi => {
+            probe(gateway, &json!({"ready": true, "failing": [], "uptimeMs": gateway.uptime_ms()}))
+        }
+        _ if rule == HttpRule::HealthAndMetrics => with_type(StatusCode::NOT_FOUND, TEXT, "Not Found"),
+        _ => with_type(StatusCode::OK, HTML, control_ui(gateway)),
     }
 }
+
+fn probe(gateway: &Gateway, body: &serde_json::Value) -> Answer {
+    let mut response = with_type(StatusCode::OK, JSON, body.to_string());
+    if gateway.rules.profile.http == HttpRule::ControlUiAndHealth {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// A page that begins as the control UI's does: enough for who asks whether a gateway is there, or for its build.
+fn control_ui(gateway: &Gateway) -> String {
+    // The build is said where upgrades and hello say it too.
+    let html = if gateway.rules.profile.stop == StopRule::ClosesHandshakes {
+        format!(
+            "<html data-openclaw-control-ui-base-path=\"\" data-openclaw-terminal-enabled=\"true\" \
+             data-openclaw-control-ui-build-id=\"{BUILD_ID}\" lang=\"en\">"
+        )
+    } else {
+        "<html lang=\"en\">".to_owned()
+    };
+    format!(
+        "<!doctype html>\n{html}\n  <head>\n    <meta charset=\"UTF-8\" />\n    <meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1.0\" />\n    <title>OpenClaw Control</title>\n  </head>\n  \
+         <body></body>\n</html>\n"
+    )
+}
+
+/// Why an upgrade is refused: its name for the metrics, and the answer.
+type Refused = (&'static str, Box<Answer>);
 
 fn upgrade(
     gateway: &Gateway,
     request: &Request<Incoming>,
     peer: IpAddr,
-    facts: &Mutex<Option<HttpFacts>>,
-) -> Response<Full<Bytes>> {
+) -> Result<(Answer, Caller), Refused> {
+    let rules = &gateway.rules;
+    let refused = |cause, response| (cause, Box::new(last(response)));
+    let facts = facts(request.headers(), peer);
+    let locality =
+        locality::locate(rules.profile, &rules.trusted_proxies, rules.allow_real_ip_fallback, &facts);
     if gateway.is_draining() {
-        gateway.metrics.handshake("upgrade_refused", "draining");
-        return text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+        let response = match rules.profile.stop {
+            StopRule::DropsHandshakes => {
+                with_type(StatusCode::SERVICE_UNAVAILABLE, "text/html", "Service Unavailable")
+            }
+            StopRule::ClosesHandshakes => {
+                with_type(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Gateway websocket admission closed")
+            }
+        };
+        return Err(refused("draining", response));
     }
-    let Ok(mut response) = create_response_with_body(request, Full::default) else {
-        gateway.metrics.handshake("upgrade_refused", "malformed");
-        return text(StatusCode::BAD_REQUEST, "Bad Request");
+    let Some(place) = gateway.preauth.take(locality.client_ip.unwrap_or(peer)) else {
+        let response = with_type(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Too many unauthenticated sockets");
+        return Err(refused("too-many-unauthenticated", response));
     };
-    let headers = request.headers();
-    if let Some(first) = joined(headers, &HeaderName::from_static("sec-websocket-protocol"))
+    let Ok(mut response) = create_response_with_body(request, Full::default) else {
+        return Err(refused("malformed", with_type(StatusCode::BAD_REQUEST, TEXT, "Bad Request")));
+    };
+    if let Some(first) = joined(request.headers(), &HeaderName::from_static("sec-websocket-protocol"))
         .as_deref()
         .and_then(|offered| offered.split(',').next())
         .and_then(|first| HeaderValue::from_str(first.trim()).ok())
     {
         response.headers_mut().insert("sec-websocket-protocol", first);
     }
+    Ok((response, Caller { facts, locality, place }))
+}
+
+fn facts(headers: &HeaderMap, peer: IpAddr) -> HttpFacts {
     let one = |name: &HeaderName| {
         headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
     };
     let some = |value: Option<String>| value.filter(|value| !value.is_empty());
-    *facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(HttpFacts {
+    HttpFacts {
         peer,
         host: some(one(&HOST)),
         origin: some(one(&ORIGIN)),
@@ -114,8 +199,7 @@ fn upgrade(
         forwarded_for: some(joined(headers, &HeaderName::from_static("x-forwarded-for"))),
         real_ip: some(joined(headers, &HeaderName::from_static("x-real-ip"))),
         forwarded_host: some(joined(headers, &HeaderName::from_static("x-forwarded-host"))),
-    });
-    response
+    }
 }
 
 /// All values of a header, joined by commas as a list.
@@ -128,16 +212,14 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(", "))
 }
 
-fn json_body(value: &serde_json::Value) -> Response<Full<Bytes>> {
-    with_type(StatusCode::OK, "application/json; charset=utf-8", value.to_string())
+/// The same answer as the connection's last.
+fn last(mut response: Answer) -> Answer {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    with_type(status, "text/plain; charset=utf-8", body.to_owned())
-}
-
-fn with_type(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

@@ -3,29 +3,35 @@
 //! | file | holds |
 //! |---|---|
 //! | `listener` | the listening socket |
+//! | `preauth` | how many sockets an address has that have not said hello |
 //! | `http` | plain requests and the upgrade |
 //! | `socket` | WebSocket between two buffers |
 //! | `handshake` | upgrade to session or refusal |
+//! | `startup` | what is refused until the gateway is ready |
 //! | `hello` | the payload of an accepted `connect` |
 //! | `session` | a session's loop |
 //! | `rpc` | methods |
 //! | `sessions` | open sessions and broadcasts |
+//! | `announce` | what sessions are told when somebody connects |
 //! | [`log`], [`metrics`] | what the gateway says of itself |
 //!
 //! One worker thread serves all connections (`--threads`), as OpenClaw's event loop does; the store and the log have a
 //! thread each. Signature checks are the largest cost there (about 35 µs each), so that one thread can bear some
 //! thousand handshakes a second and leaves the other cores to whoever makes the load.
 
+mod announce;
 mod handshake;
 mod hello;
 mod http;
 mod listener;
 pub mod log;
 pub mod metrics;
+mod preauth;
 mod rpc;
 mod session;
 mod sessions;
 mod socket;
+mod startup;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -41,15 +47,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::announce::{Announcer, Nodes};
 use self::log::Log;
 use self::metrics::{Gauges, Metrics};
-use self::sessions::Sessions;
+use self::preauth::Preauth;
+use self::sessions::{Audience, Sessions};
 use crate::clock::{OsFresh, Stopwatch, wall_ms};
 use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
 use crate::policy::locality::TrustedProxies;
-use crate::policy::{PairingEvent, Rules};
-use crate::profile::{Profile, StoreKind};
+use crate::policy::{Fresh as _, PairingEvent, Rules};
+use crate::profile::{Profile, Startup, StoreKind};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::backend;
 use crate::store::{Core, LoadError, Observer, Store, StoreError};
@@ -76,7 +84,12 @@ pub struct Options {
     pub time_scale: f64,
     /// Worker threads.
     pub threads: usize,
+    /// How long the open port answers that the gateway is starting, milliseconds, scaled; where the profile does so.
+    pub startup_ms: u64,
 }
+
+/// [`Options::startup_ms`] unless it is said otherwise: short, because nobody waits for it but who tests it.
+pub const DEFAULT_STARTUP_MS: u64 = 100;
 
 /// OpenClaw's own port.
 pub const DEFAULT_PORT: u16 = 18789;
@@ -139,6 +152,10 @@ struct Durations {
     handshake: Duration,
     tick: Duration,
     linger: Duration,
+    /// From the open port until it is ready.
+    startup: Duration,
+    /// From SIGTERM until the port is closed.
+    stop: Duration,
 }
 
 /// Everything connections share.
@@ -147,16 +164,34 @@ struct Gateway {
     rules: Arc<Rules>,
     store: Store,
     sessions: Arc<Sessions>,
+    announcer: Announcer,
+    nodes: Nodes,
+    preauth: Arc<Preauth>,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
     durations: Durations,
     draining: watch::Sender<bool>,
     config_path: PathBuf,
     state_dir: PathBuf,
+    /// Of this process.
+    boot_id: String,
+    /// Says whether two gateways run by one configuration; nobody can tell the configuration from it.
+    config_hash: String,
+    /// Since the port is open.
     started: Stopwatch,
 }
 
 impl Gateway {
+    /// While it is starting: after how many milliseconds a client may try again.
+    fn starting(&self) -> Option<u64> {
+        match self.rules.profile.startup {
+            Startup::Refuses { retry_after_ms, .. } if self.started.elapsed() < self.durations.startup => {
+                Some(retry_after_ms)
+            }
+            Startup::Refuses { .. } | Startup::Ready => None,
+        }
+    }
+
     fn uptime_ms(&self) -> u64 {
         self.started.elapsed_ms()
     }
@@ -305,7 +340,7 @@ async fn run(
     let (listener, address) = listener::bind(options.bind, port)
         .map_err(|source| ServeError::Listen { address: SocketAddr::new(options.bind, port), source })?;
     let profile = options.profile;
-    let sessions = Arc::new(Sessions::new(profile.max_buffered_bytes));
+    let sessions = Arc::new(Sessions::new(profile, profile.max_buffered_bytes));
     let metrics = Arc::new(Metrics::new(wall_ms()));
     let observer = StoreObserver {
         sessions: Arc::clone(&sessions),
@@ -318,21 +353,30 @@ async fn run(
         handshake: scaled(profile.handshake_timeout_ms, options.time_scale),
         tick: scaled(profile.tick_interval_ms, options.time_scale).max(Duration::from_millis(1)),
         linger: LINGER.mul_f64(options.time_scale.clamp(0.0, 1.0)).max(LINGER_MIN),
+        startup: match profile.startup {
+            Startup::Ready => Duration::ZERO,
+            Startup::Refuses { .. } => scaled(options.startup_ms, options.time_scale),
+        },
+        stop: scaled(profile.stop_ms, options.time_scale),
     };
     let gateway = Arc::new(Gateway {
         rules,
         store,
         sessions,
+        announcer: Announcer::default(),
+        nodes: Nodes::default(),
+        preauth: Arc::new(Preauth::new(profile.preauth_sockets_max)),
         metrics,
         log,
         durations,
         draining: watch::Sender::new(false),
         config_path: config::path(&options.state_dir),
         state_dir: options.state_dir.clone(),
+        boot_id: uuid::Uuid::new_v4().to_string(),
+        config_hash: format!("hmac-sha256:v1:{}", OsFresh.token()),
         started: Stopwatch::start(),
     });
-    hold.announce(address)?;
-    say_listening(address).map_err(system("cannot write to standard output"))?;
+    hold.announce(address, profile.name)?;
     let snapshot = gateway.store.snapshot();
     gateway.log.line(&format!(
         "[gateway] listening on ws://{address} profile={} devices={} pending={}",
@@ -341,7 +385,12 @@ async fn run(
         snapshot.pending(),
     ));
     drop(snapshot);
-    accept(&gateway, &listener, signals).await
+    if durations.startup.is_zero() {
+        say_listening(address).map_err(system("cannot write to standard output"))?;
+    } else {
+        gateway.log.line("[gateway] starting: connects are refused until it is ready");
+    }
+    accept(&gateway, &listener, address, signals).await
 }
 
 fn say_listening(address: SocketAddr) -> std::io::Result<()> {
@@ -354,9 +403,15 @@ fn say_listening(address: SocketAddr) -> std::io::Result<()> {
 async fn accept(
     gateway: &Arc<Gateway>,
     listener: &TcpListener,
+    address: SocketAddr,
     mut signals: Signals,
 ) -> Result<(), ServeError> {
     let mut tasks = JoinSet::new();
+    let announcing = announce::run(gateway);
+    tokio::pin!(announcing);
+    let ready = tokio::time::sleep_until(gateway.started.deadline(gateway.durations.startup));
+    tokio::pin!(ready);
+    let mut starting = !gateway.durations.startup.is_zero();
     let mut tick = tokio::time::interval(gateway.durations.tick);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     tick.tick().await;
@@ -372,7 +427,16 @@ async fn accept(
                     tasks.spawn(async move { reload(&gateway).await });
                 }
             },
-            _ = tick.tick() => gateway.sessions.broadcast(event::TICK, &json!({"ts": wall_ms()}), false),
+            () = &mut ready, if starting => {
+                starting = false;
+                gateway.log.line("[gateway] ready");
+                let system = |source| ServeError::System { what: "cannot write to standard output", source };
+                say_listening(address).map_err(system)?;
+            }
+            _ = tick.tick() => {
+                gateway.sessions.broadcast(event::TICK, &json!({"ts": wall_ms()}), Audience::All);
+            }
+            () = &mut announcing => {}
             accepted = listener.accept() => admit(gateway, &mut tasks, accepted).await,
             Some(_) = tasks.join_next() => {}
         }
@@ -380,8 +444,11 @@ async fn accept(
     gateway.log.line("[gateway] signal received, stopping");
     gateway.draining.send_replace(true);
     // New connections are still answered, with 503, until the last session is gone.
-    let drained = tokio::time::timeout(gateway.durations.linger, async {
-        let empty = gateway.sessions.wait_empty();
+    let within = gateway.durations.linger.max(gateway.durations.stop + LINGER_MIN);
+    let drained = tokio::time::timeout(within, async {
+        let empty = async {
+            tokio::join!(gateway.sessions.wait_empty(), tokio::time::sleep(gateway.durations.stop));
+        };
         tokio::pin!(empty);
         loop {
             tokio::select! {

@@ -1,17 +1,22 @@
 //! Methods after hello.
 
 use protocol::frame::Response;
-use protocol::pairing::method;
+use protocol::pairing::{
+    DeviceIdParams, PendingRequest, RequestIdParams, RevokeParams, RotateParams, RotateResult, method,
+};
 use protocol::{ErrorCode, ErrorShape, Frame};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::Gateway;
+use super::sessions::Audience;
 use crate::clock::wall_ms;
-use crate::policy::authority;
+use crate::policy::management::{self, Act};
 use crate::policy::schema::{self, Params};
+use crate::policy::{DeviceEntry, authority};
+use crate::profile::{HelloShape, ManagementRule, Profile};
 use crate::store::StoreError;
 
 /// The caller.
@@ -19,6 +24,8 @@ use crate::store::StoreError;
 pub(super) struct Caller<'a> {
     pub(super) role: &'a str,
     pub(super) scopes: &'a [String],
+    /// Its device, if it came by that device's token.
+    pub(super) token_device: Option<&'a str>,
     /// Held while a listing is made: of large stores, one at a time is enough memory for a session.
     pub(super) listing: &'a tokio::sync::Mutex<()>,
 }
@@ -33,11 +40,20 @@ fn parsing<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes > LARGE_BYTES { tokio::task::block_in_place(work) } else { work() }
 }
 
-/// Serves one message of a session; `None` when it gets no answer.
-pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Option<String> {
+/// What came of one message.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    /// The response; `None` when it gets none.
+    pub(super) answer: Option<String>,
+    /// Device, and role if not all, whose sessions must end once the answer is on its way.
+    pub(super) ended: Option<(String, Option<String>)>,
+}
+
+/// Serves one message of a session.
+pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8]) -> Served {
     let request = match parsing(message.len(), || Frame::decode(message)) {
         Ok(Frame::Request(request)) => request,
-        Err(protocol::FrameError::NotJson(_)) => return None,
+        Err(protocol::FrameError::NotJson(_)) => return Served::default(),
         Ok(_) | Err(protocol::FrameError::NotAFrame(_)) => {
             let text = parsing(message.len(), || {
                 // JSON that cannot be held, such as a number beyond every range, has no place to name.
@@ -45,11 +61,13 @@ pub(super) async fn serve(gateway: &Gateway, caller: Caller<'_>, message: &[u8])
                 schema::validate(gateway.rules.profile, Params::RequestFrame, &value).err()
             });
             let text = text.unwrap_or_else(|| "validation error".to_owned());
-            return encode("invalid", Err(invalid(format!("invalid request frame: {text}"))));
+            let answer = encode("invalid", Err(invalid(format!("invalid request frame: {text}"))));
+            return Served { answer, ended: None };
         }
     };
-    let result = call(gateway, caller, &request.method, request.params).await;
-    encode(&request.id, result)
+    let mut ended = None;
+    let result = call(gateway, caller, &request.method, request.params, &mut ended).await;
+    Served { answer: encode(&request.id, result), ended }
 }
 
 /// The text of a response; `None` only if it cannot be serialised.
@@ -70,8 +88,11 @@ async fn call(
     caller: Caller<'_>,
     name: &str,
     params: Option<&RawValue>,
+    ended: &mut Option<(String, Option<String>)>,
 ) -> Result<Box<RawValue>, Box<ErrorShape>> {
-    authority::authorize(caller.role, caller.scopes, name)?;
+    let profile = gateway.rules.profile;
+    authority::authorize(profile, caller.role, caller.scopes, name)?;
+    let manager = management::Caller { scopes: caller.scopes, token_device: caller.token_device };
     let store = &gateway.store;
     match name {
         authority::HEALTH => reply(&health(gateway)),
@@ -79,30 +100,122 @@ async fn call(
         method::LIST => {
             parse::<Value>(gateway, name, Params::Empty, params)?;
             let _one_at_a_time = caller.listing.lock().await;
-            reply(&store.list().await.map_err(|error| failed(gateway, &error))?)
+            let mut list = store.list().await.map_err(|error| failed(gateway, &error))?;
+            management::narrow(profile, manager, &mut list);
+            if profile.hello == HelloShape::V4 {
+                for device in &mut list.paired {
+                    let connected = gateway.sessions.has_device(&device.device_id);
+                    device.more.insert("connected".to_owned(), connected.into());
+                }
+            }
+            reply(&list)
         }
         method::APPROVE => {
-            let params: protocol::pairing::RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
+            let params: RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
+            if profile.management == ManagementRule::CoveredAndOwn {
+                let request = waiting(gateway, &params.request_id).await?;
+                let entry = request.as_ref().and_then(|request| entry(gateway, &request.device_id));
+                management::may_approve(profile, manager, request.as_ref(), entry.as_ref())?;
+            }
             answer(gateway, store.approve(params.request_id).await)
         }
         method::REJECT => {
-            let params: protocol::pairing::RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
+            let params: RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
+            if profile.management == ManagementRule::CoveredAndOwn {
+                let request = waiting(gateway, &params.request_id).await?;
+                management::may_reject(profile, manager, request.as_ref())?;
+            }
             answer(gateway, store.reject(params.request_id).await)
         }
         method::REMOVE => {
-            let params: protocol::pairing::DeviceIdParams = parse(gateway, name, Params::DeviceId, params)?;
-            answer(gateway, store.remove(params.device_id).await)
+            let params: DeviceIdParams = parse(gateway, name, Params::DeviceId, params)?;
+            let device = params.device_id;
+            management::may_change(profile, Act::Remove, manager, &device, entry(gateway, &device).as_ref())?;
+            let result = answer(gateway, store.remove(device.clone()).await)?;
+            gateway.nodes.forget(&device);
+            *ended = Some((device, None));
+            Ok(result)
+        }
+        authority::RENAME => {
+            let params: RenameParams = parse(gateway, name, Params::Rename, params)?;
+            let (device, label) = (params.device_id, params.label.trim().to_owned());
+            if label.is_empty() {
+                return Err(invalid("label required".to_owned()));
+            }
+            management::may_change(profile, Act::Rename, manager, &device, entry(gateway, &device).as_ref())?;
+            let known =
+                store.rename(device.clone(), label.clone()).await.map_err(|error| failed(gateway, &error))?;
+            if !known {
+                return Err(invalid("unknown deviceId".to_owned()));
+            }
+            gateway.sessions.broadcast("device.pair.changed", &json!({}), Audience::Pairing);
+            reply(&json!({"deviceId": device, "label": label}))
         }
         method::ROTATE => {
-            let params = parse(gateway, name, Params::Rotate, params)?;
-            answer(gateway, store.rotate(params).await)
+            let params: RotateParams = parse(gateway, name, Params::Rotate, params)?;
+            let device = params.device_id.clone();
+            management::may_rotate(profile, manager, &params, entry(gateway, &device).as_ref())?;
+            let rotated =
+                store.rotate(params).await.map_err(|error| failed(gateway, &error))?.map_err(|error| {
+                    if profile.management == ManagementRule::CoveredAndOwn {
+                        Act::Rotate.denied()
+                    } else {
+                        error
+                    }
+                })?;
+            *ended = Some((device.clone(), Some(rotated.role.clone())));
+            reply(&rotated_reply(profile, caller.token_device == Some(&*device), &rotated))
         }
         method::REVOKE => {
-            let params = parse(gateway, name, Params::Revoke, params)?;
-            answer(gateway, store.revoke(params).await)
+            let params: RevokeParams = parse(gateway, name, Params::Revoke, params)?;
+            let device = params.device_id.clone();
+            management::may_revoke(profile, manager, &params, entry(gateway, &device).as_ref())?;
+            let revoked =
+                store.revoke(params).await.map_err(|error| failed(gateway, &error))?.map_err(|error| {
+                    if profile.management == ManagementRule::CoveredAndOwn {
+                        Act::Revoke.denied()
+                    } else {
+                        error
+                    }
+                })?;
+            *ended = Some((device, Some(revoked.role.clone())));
+            reply(&revoked)
         }
         unknown => Err(invalid(format!("unknown method: {unknown}"))),
     }
+}
+
+/// The result of a rotation: 2026.9.6 gives the token to nobody but the device itself.
+fn rotated_reply(profile: &Profile, is_own: bool, rotated: &RotateResult) -> Value {
+    let mut result = json!(rotated);
+    if profile.management == ManagementRule::CoveredAndOwn
+        && let Some(result) = result.as_object_mut()
+    {
+        if !is_own {
+            result.remove("token");
+        }
+        let delivery = if is_own { "in-band" } else { "withheld-cross-device" };
+        result.insert("tokenDelivery".to_owned(), delivery.into());
+    }
+    result
+}
+
+/// The request that waits under this id.
+async fn waiting(gateway: &Gateway, request_id: &str) -> Result<Option<PendingRequest>, Box<ErrorShape>> {
+    gateway.store.waiting(request_id.to_owned()).await.map_err(|error| failed(gateway, &error))
+}
+
+/// The device's published entry.
+fn entry(gateway: &Gateway, device_id: &str) -> Option<DeviceEntry> {
+    gateway.store.snapshot().get(device_id).and_then(|record| record.view().entry.cloned())
+}
+
+/// Parameters of `device.pair.rename`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RenameParams {
+    device_id: String,
+    label: String,
 }
 
 fn parse<T: DeserializeOwned>(
@@ -140,8 +253,9 @@ fn failed(gateway: &Gateway, error: &StoreError) -> Box<ErrorShape> {
     Box::new(shape)
 }
 
-fn health(gateway: &Gateway) -> Value {
-    json!({
+/// Result of `health`, and payload of the event.
+pub(super) fn health(gateway: &Gateway) -> Value {
+    let mut health = json!({
         "ok": true,
         "ts": wall_ms(),
         "durationMs": 0,
@@ -150,7 +264,16 @@ fn health(gateway: &Gateway) -> Value {
         "channelLabels": {},
         "agents": [],
         "uptimeMs": gateway.uptime_ms(),
-    })
+    });
+    if gateway.rules.profile.hello != HelloShape::Bare
+        && let Some(health) = health.as_object_mut()
+    {
+        health.remove("uptimeMs");
+        health.insert("heartbeatSeconds".to_owned(), json!(1800));
+        health.insert("defaultAgentId".to_owned(), json!("main"));
+        health.insert("sessions".to_owned(), json!({"count": 0, "recent": []}));
+    }
+    health
 }
 
 fn status(gateway: &Gateway) -> Value {

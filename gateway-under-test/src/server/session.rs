@@ -1,5 +1,6 @@
 //! A session, from hello to its end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -7,11 +8,14 @@ use futures_util::stream::FuturesUnordered;
 use protocol::Close;
 use protocol::close::{code, reason};
 use protocol::pairing::{Shutdown, event};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Bytes;
 
 use super::Gateway;
 use super::rpc::{self, Caller};
-use super::sessions::Inlet;
+use super::sessions::{Ending, Inlet};
 use super::socket::{Incoming, Socket};
+use crate::profile::StopRule;
 
 /// Requests of one session in progress at once; further ones wait in the socket.
 const SERVING_MAX: usize = 256;
@@ -21,10 +25,21 @@ const SERVING_MAX: usize = 256;
 pub(super) struct Identity {
     pub(super) role: String,
     pub(super) scopes: Vec<String>,
+    /// Its device, if it came by that device's token.
+    pub(super) token_device: Option<String>,
+}
+
+/// What a session begins with.
+pub(super) struct Start {
+    pub(super) socket: Socket,
+    pub(super) inlet: Inlet,
+    /// Messages that came before hello and are served after it, in this order.
+    pub(super) queued: VecDeque<Bytes>,
 }
 
 /// Serves a session until one side ends it; gives the close code for the log.
-pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: Inlet, who: &Identity) -> u16 {
+pub(super) async fn run(gateway: &Arc<Gateway>, start: Start, who: &Identity) -> u16 {
+    let Start { mut socket, mut inlet, queued } = start;
     let draining = gateway.draining();
     tokio::pin!(draining);
     let outlet = inlet.outlet();
@@ -36,6 +51,18 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
     // Requests of one session are served side by side, as Node does: approvals that arrive together then share a commit
     // instead of waiting for one another's.
     let mut serving = FuturesUnordered::new();
+    let serve = |message: Bytes| async move {
+        let caller = Caller {
+            role: &who.role,
+            scopes: &who.scopes,
+            token_device: who.token_device.as_deref(),
+            listing,
+        };
+        rpc::serve(gateway, caller, &message).await
+    };
+    for message in queued {
+        serving.push(serve(message));
+    }
     loop {
         tokio::select! {
             // Order matters: a session that must go is not served first.
@@ -44,35 +71,38 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
                 while let Some(text) = inlet.try_next() {
                     socket.send(text);
                 }
-                let shutdown =
-                    Shutdown { reason: "gateway stopping".to_owned(), restart_expected_ms: None };
-                if let Some(text) = gateway.sessions.event(event::SHUTDOWN, &shutdown) {
+                if let Some(text) = gateway.sessions.event(&outlet, event::SHUTDOWN, &shutdown(gateway)) {
                     socket.send(text);
                 }
                 socket.close(&Close::cut(code::SERVICE_RESTART, reason::SERVICE_RESTART), linger).await;
                 return code::SERVICE_RESTART;
             }
-            () = outlet.slow() => {
-                socket.close(&Close::cut(code::POLICY, "slow consumer"), linger).await;
-                return code::POLICY;
+            ending = outlet.ends() => {
+                let close = match ending {
+                    Ending::Slow => Close::cut(code::POLICY, "slow consumer"),
+                    Ending::Removed => Close::cut(code::DEVICE_REMOVED, "device removed"),
+                };
+                socket.close(&close, linger).await;
+                return close.code;
             }
             Some(text) = inlet.next(), if !socket.is_backlogged() => socket.send(text),
             // Answers are only finished while the peer takes them, so that it cannot make a heap of them.
-            Some(response) = serving.next(), if !socket.is_backlogged() => {
+            Some(served) = serving.next(), if !socket.is_backlogged() => {
                 // Events of what was just done go out before its answer.
                 while let Some(text) = inlet.try_next() {
                     socket.send(text);
                 }
-                if let Some(text) = response {
+                if let Some(text) = served.answer {
                     socket.send(text);
+                }
+                // Only now: who ends its own session still gets the answer.
+                if let Some((device_id, role)) = served.ended {
+                    gateway.sessions.remove_device(&device_id, role.as_deref());
                 }
             }
             // While backlogged it sends and does not read, and that must go on however many requests wait.
             incoming = socket.next(), if serving.len() < SERVING_MAX || socket.is_backlogged() => match incoming {
-                Incoming::Message(message) => serving.push(async move {
-                    let caller = Caller { role: &who.role, scopes: &who.scopes, listing };
-                    rpc::serve(gateway, caller, &message).await
-                }),
+                Incoming::Message(message) => serving.push(serve(message)),
                 Incoming::Close(frame) => {
                     socket.finish(linger).await;
                     return frame.map_or(1005, |(code, _)| code);
@@ -89,5 +119,14 @@ pub(super) async fn run(gateway: &Arc<Gateway>, mut socket: Socket, mut inlet: I
                 }
             },
         }
+    }
+}
+
+/// Payload of `shutdown`.
+fn shutdown(gateway: &Gateway) -> Value {
+    let reason = "gateway stopping".to_owned();
+    match gateway.rules.profile.stop {
+        StopRule::DropsHandshakes => json!(Shutdown { reason, restart_expected_ms: None }),
+        StopRule::ClosesHandshakes => json!({"reason": reason}),
     }
 }

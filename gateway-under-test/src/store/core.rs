@@ -337,6 +337,26 @@ impl Core {
         Ok(result)
     }
 
+    /// The request that waits under this id.
+    #[must_use]
+    pub fn waiting(&self, request_id: &str) -> Option<PendingRequest> {
+        let (_, record) = self.find(request_id);
+        let request = record?.pending.as_ref()?.value().clone();
+        pairing::is_waiting(&self.rules, &request, (self.clock)()).then_some(request)
+    }
+
+    /// `device.pair.rename`: what an operator calls the device. Whether there is such a device.
+    pub fn rename(&mut self, device_id: &str, label: &str) -> bool {
+        let Some(entry) = self.record(device_id).and_then(|record| record.view().entry.cloned()) else {
+            return false;
+        };
+        let mut entry = entry;
+        entry.more.insert("operatorLabel".to_owned(), label.into());
+        let effects = Effects { entry: Change::Put(Box::new(entry)), ..Effects::default() };
+        self.apply(device_id, effects, By::Policy);
+        true
+    }
+
     fn find(&self, request_id: &str) -> (Arc<str>, Option<Arc<Record>>) {
         let device_id = self.requests.get(request_id).cloned().unwrap_or_else(|| "".into());
         let record = self.record(&device_id);

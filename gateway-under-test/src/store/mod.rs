@@ -26,8 +26,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use protocol::ErrorShape;
 use protocol::pairing::{
-    ApproveResult, PairList, RejectResult, RemoveResult, RevokeParams, RevokeResult, RotateParams,
-    RotateResult,
+    ApproveResult, PairList, PendingRequest, RejectResult, RemoveResult, RevokeParams, RevokeResult,
+    RotateParams, RotateResult,
 };
 use tokio::sync::oneshot;
 
@@ -286,6 +286,22 @@ impl Store {
         device_id: String,
     ) -> Result<Result<RemoveResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.remove(&device_id)).await
+    }
+
+    /// The request that waits under this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store has ended or could not be read.
+    pub async fn waiting(&self, request_id: String) -> Result<Option<PendingRequest>, StoreError> {
+        self.run(move |core| core.waiting(&request_id)).await
+    }
+
+    /// `device.pair.rename`; whether there is such a device.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn rename(&self, device_id: String, label: String) -> Result<bool, StoreError> {
+        self.run(move |core| core.rename(&device_id, &label)).await
     }
 
     /// `device.token.rotate`.
