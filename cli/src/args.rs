@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Tell stories drawn from a seed to the in-repo gateway, and to a real one, and compare
     Differential(DifferentialArguments),
+    /// Replay recorded sessions against a gateway and compare field by field
+    Conform(ConformArguments),
     /// The in-repo gateway, as a process of its own (the same code as `gateway-under-test`)
     Gateway(gateway_under_test::cli::Args),
 }
@@ -118,6 +120,36 @@ pub(crate) struct CheckArguments {
     /// Give a variable of the files' [vars] another value; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) sets: Vec<(String, String)>,
+}
+
+/// Which recordings, and against what.
+#[derive(Debug, Args)]
+#[command(after_help = exit_codes())]
+pub(crate) struct ConformArguments {
+    /// Folder of recordings: index.json and a file of lines a case
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Hold the in-repo gateway under this profile against the recordings [default: the recorded release's]
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    pub(crate) profile: Option<String>,
+    /// Replay against a gateway that is already there; signals and store edits are then not replayed
+    #[arg(long, value_name = "ws://HOST:PORT/")]
+    pub(crate) target: Option<String>,
+    /// Only cases whose name matches; * and ? as in a shell
+    #[arg(long = "case", value_name = "PATTERN")]
+    pub(crate) pattern: Option<String>,
+    /// Switch a deliberate fault of the in-repo gateway on, to see the comparison catch it
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    pub(crate) defect: Option<String>,
+    /// Leave out cases whose recorded pauses add up to more than this
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
+    pub(crate) longest: Duration,
+    /// Cases at the same time, each with a gateway of its own
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) at_once: u16,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,10 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 11] = [
+const PURE: [&str; 19] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
+    "harness/src/conform/compare.rs",
+    "harness/src/conform/format.rs",
+    "harness/src/conform/identity.rs",
+    "harness/src/conform/reconstruct.rs",
+    "harness/src/conform/session.rs",
+    "harness/src/conform/signing.rs",
+    "harness/src/conform/tally.rs",
+    "harness/src/conform/words.rs",
     "harness/src/differential",
     "harness/src/history.rs",
     "harness/src/observation.rs",
@@ -32,6 +40,7 @@ const ONE_WAY: [&str; 17] = [
     "client",
     "gateway",
     "engine",
+    "conform",
     "operator",
     "nemesis",
     "story",

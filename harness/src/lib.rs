@@ -3,10 +3,12 @@
 //! Data flows one way. A module uses those before it in this list and none after it (`cli/tests/tidy.rs` looks):
 //!
 //! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`gateway`], [`engine`],
-//! [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`], [`differential`], and [`run`], the only one that sees all of them.
+//! [`conform`], [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`], [`differential`], and [`run`],
+//! the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
+pub mod conform;
 pub mod differential;
 pub mod engine;
 pub mod gateway;

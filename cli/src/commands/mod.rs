@@ -1,6 +1,7 @@
 //! One file a command; each turns typed arguments into a call of the library and its answer into text and an exit code.
 
 pub(crate) mod check;
+pub(crate) mod conform;
 pub(crate) mod differential;
 pub(crate) mod load;
 pub(crate) mod plan;

@@ -1,0 +1,27 @@
+//! Replays recorded sessions against a gateway and compares field by field (docs/reference/conform.md).
+//!
+//! | module | does | pure |
+//! |---|---|---|
+//! | [`format`](mod@format) | reads a folder of recordings, both versions | yes |
+//! | [`words`] | what version 1 says in words | yes |
+//! | [`session`] | what a case is made of | yes |
+//! | [`reconstruct`] | lines to a session: connections, steps, one sequence | yes |
+//! | [`signing`] | how a connect was signed, rightly or wrongly, and how to do it again | yes |
+//! | [`identity`] | the recording's names and the replay's | yes |
+//! | [`compare`] | recorded against live, field by field | yes |
+//! | `wires` | the replay's sockets | no |
+//! | [`replay`] | one case, from start to end | no |
+//! | [`tally`] | agreement by release, case and field | yes |
+//! | [`run`] | a folder | no |
+
+pub mod compare;
+pub mod format;
+pub mod identity;
+pub mod reconstruct;
+pub mod replay;
+pub mod run;
+pub mod session;
+pub mod signing;
+pub mod tally;
+mod wires;
+pub mod words;

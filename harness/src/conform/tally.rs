@@ -1,0 +1,230 @@
+//! What a set of replayed cases amounts to: agreement by release and field, and every difference on a line.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::replay::Replayed;
+
+/// Agreement, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// Compared and equal.
+    pub agree: usize,
+    /// Compared.
+    pub of: usize,
+}
+
+impl Count {
+    fn add(&mut self, agrees: bool) {
+        self.of += 1;
+        self.agree += usize::from(agrees);
+    }
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Case.
+    pub case: String,
+    /// Line of the recording on which the step begins.
+    pub line: usize,
+    /// Step.
+    pub step: String,
+    /// Field.
+    pub field: String,
+    /// What was recorded.
+    pub recorded: String,
+    /// What came.
+    pub got: String,
+}
+
+/// Something that was not replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Case.
+    pub case: String,
+    /// Line of the recording, 0 = the whole case.
+    pub line: usize,
+    /// What it is.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Figures of a release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// Cases of which at least one step was compared.
+    pub cases: Count,
+    /// Steps.
+    pub steps: Count,
+    /// Fields.
+    pub fields: Count,
+    /// Steps and cases that were not replayed.
+    pub not_replayed: usize,
+    /// List entries of devices from before the recorded session.
+    pub foreign_entries: usize,
+    /// Events that are no part of the handshake.
+    pub events_not_compared: usize,
+}
+
+/// The whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// By release.
+    pub releases: BTreeMap<String, Release>,
+    /// By case: steps.
+    pub cases: BTreeMap<String, Count>,
+    /// By field, list positions left out.
+    pub fields: BTreeMap<String, Count>,
+    /// Every difference.
+    pub differences: Vec<Difference>,
+    /// Everything that was not replayed.
+    pub not_replayed: Vec<Left>,
+}
+
+impl Tally {
+    /// Counts replayed cases.
+    #[must_use]
+    pub fn of(replayed: &[Replayed]) -> Self {
+        let mut tally = Self::default();
+        for case in replayed {
+            tally.case(case);
+        }
+        tally
+    }
+
+    /// Whether something was compared and nothing differs.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    /// Fields compared.
+    #[must_use]
+    pub fn compared(&self) -> usize {
+        self.releases.values().map(|release| release.fields.of).sum()
+    }
+
+    fn case(&mut self, case: &Replayed) {
+        let release = self.releases.entry(case.release.clone()).or_default();
+        let mut case_count = Count::default();
+        for step in &case.steps {
+            let mut agrees = true;
+            for compared in &step.compared {
+                let same = compared.difference.is_none();
+                agrees &= same;
+                release.fields.add(same);
+                self.fields.entry(without_places(&compared.field)).or_default().add(same);
+                if let Some((recorded, got)) = &compared.difference {
+                    self.differences.push(Difference {
+                        case: case.name.clone(),
+                        line: step.line,
+                        step: step.name.clone(),
+                        field: compared.field.clone(),
+                        recorded: recorded.clone(),
+                        got: got.clone(),
+                    });
+                }
+            }
+            case_count.add(agrees);
+            release.steps.add(agrees);
+        }
+        if case_count.of > 0 {
+            release.cases.add(case_count.agree == case_count.of);
+        }
+        release.not_replayed += case.not_replayed.len();
+        release.foreign_entries += case.foreign;
+        release.events_not_compared += case.events_not_compared;
+        self.not_replayed.extend(case.not_replayed.iter().map(|left| Left {
+            case: case.name.clone(),
+            line: left.line,
+            what: left.what.clone(),
+            reason: left.reason.as_str().to_owned(),
+        }));
+        self.cases.insert(case.name.clone(), case_count);
+    }
+}
+
+fn without_places(field: &str) -> String {
+    let mut name = String::with_capacity(field.len());
+    let mut inside = false;
+    for character in field.chars() {
+        match character {
+            '[' => {
+                inside = true;
+                name.push('[');
+            }
+            ']' => {
+                inside = false;
+                name.push(']');
+            }
+            '0'..='9' if inside => {}
+            other => name.push(other),
+        }
+    }
+    name
+}
+
+/// The report as text: every difference on a line, what was not replayed, and the totals.
+#[must_use]
+pub fn text(tally: &Tally) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let show = |value: &str| value.replace('\n', "\\n");
+    // Writing to a String cannot fail.
+    for d in &tally.differences {
+        let _ = writeln!(
+            text,
+            "differs  {}:{}  {}  {}: recorded {} | got {}",
+            d.case,
+            d.line,
+            d.step,
+            d.field,
+            show(&d.recorded),
+            show(&d.got)
+        );
+    }
+    if !tally.not_replayed.is_empty() {
+        let _ = writeln!(text, "\nNot replayed, and not counted");
+        for left in &tally.not_replayed {
+            let _ =
+                writeln!(text, "  {}:{}  {}: {}", left.case, left.line, show(&cut(&left.what)), left.reason);
+        }
+    }
+    let _ = writeln!(text, "\nAgreement by field");
+    for (field, count) in &tally.fields {
+        let mark = if count.agree == count.of { " " } else { "!" };
+        let _ = writeln!(text, " {mark} {field:<60} {:>6} of {:>6}", count.agree, count.of);
+    }
+    let _ = writeln!(text, "\nAgreement by case (steps)");
+    for (case, count) in &tally.cases {
+        let mark = if count.agree == count.of { " " } else { "!" };
+        let _ = writeln!(text, " {mark} {case:<60} {:>6} of {:>6}", count.agree, count.of);
+    }
+    let _ = writeln!(
+        text,
+        "\nRelease            cases           steps             fields   not replayed   entries of others   other events"
+    );
+    for (name, r) in &tally.releases {
+        let _ = writeln!(
+            text,
+            "{name:<12} {:>4} of {:>4}   {:>5} of {:>5}   {:>6} of {:>6}   {:>12}   {:>17}   {:>12}",
+            r.cases.agree,
+            r.cases.of,
+            r.steps.agree,
+            r.steps.of,
+            r.fields.agree,
+            r.fields.of,
+            r.not_replayed,
+            r.foreign_entries,
+            r.events_not_compared
+        );
+    }
+    text
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(100).collect()
+}
