@@ -14,5 +14,6 @@ mod decisions;
 mod devices;
 mod lifecycle;
 mod process;
+mod releases;
 mod support;
 mod transport;

@@ -3,14 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
-use protocol::{PayloadVersion, SignaturePayload, device_id};
+use protocol::{PayloadVersion, ProfileName, SignaturePayload, device_id};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::client;
@@ -26,6 +26,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A state directory that goes away with the test.
 pub(crate) struct State {
     dir: tempfile::TempDir,
+    profile: ProfileName,
 }
 
 impl State {
@@ -33,8 +34,13 @@ impl State {
         Self::with_gateway_config(&json!({"auth": {"token": TOKEN}, "trustedProxies": [PROXY]}))
     }
 
+    /// Of a gateway that behaves as this release.
+    pub(crate) fn of(profile: ProfileName) -> Self {
+        Self { profile, ..Self::new() }
+    }
+
     pub(crate) fn with_gateway_config(gateway: &Value) -> Self {
-        let state = Self { dir: tempfile::tempdir().unwrap() };
+        let state = Self { dir: tempfile::tempdir().unwrap(), profile: ProfileName::Article };
         state.write("openclaw.json", &json!({"gateway": gateway}).to_string());
         state
     }
@@ -66,7 +72,7 @@ impl State {
     pub(crate) fn gateway_command(&self, port: u16, more: &[&str]) -> Command {
         let mut command = self.command();
         command
-            .args(["--profile", "article", "--port", &port.to_string(), "--state-dir"])
+            .args(["--profile", self.profile.as_str(), "--port", &port.to_string(), "--state-dir"])
             .arg(self.path())
             .args(more);
         command
@@ -81,14 +87,37 @@ impl State {
         self.start_with(0, &[])
     }
 
+    /// Waits until it says that it listens.
     pub(crate) fn start_with(&self, port: u16, more: &[&str]) -> Gateway {
+        let (mut gateway, mut stdout) = self.spawn(port, more);
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Some(address) = line.trim_end().strip_prefix("listening on ws://") else {
+            panic!("no `listening on` line but {line:?}; log: {:#?}", gateway.log.wait_ended());
+        };
+        gateway.address = address.parse().unwrap();
+        gateway
+    }
+
+    /// Waits only until its port is open.
+    pub(crate) fn start_early(&self, more: &[&str]) -> Gateway {
+        let (mut gateway, stdout) = self.spawn(0, more);
+        // Closed, it would end the gateway.
+        gateway.stdout = Some(stdout);
+        let line = gateway.logged("listening on ws://");
+        let address = line.split("ws://").nth(1).unwrap().split(' ').next().unwrap();
+        gateway.address = address.parse().unwrap();
+        gateway
+    }
+
+    fn spawn(&self, port: u16, more: &[&str]) -> (Gateway, BufReader<ChildStdout>) {
         let mut child =
             self.gateway_command(port, more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Log::default());
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let writer = Arc::clone(&log);
         #[expect(clippy::disallowed_methods, reason = "ends with the process whose output it reads")]
-        let reader = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 writer.lines.lock().unwrap().push(line);
                 writer.more.notify_all();
@@ -96,15 +125,8 @@ impl State {
             *writer.ended.lock().unwrap() = true;
             writer.more.notify_all();
         });
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        let Some(address) = line.trim_end().strip_prefix("listening on ws://") else {
-            let _ = child.kill();
-            reader.join().unwrap();
-            panic!("no `listening on` line but {line:?}; log: {:#?}", log.lines.lock().unwrap());
-        };
-        Gateway { address: address.parse().unwrap(), child, log }
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        (Gateway { address: ([127, 0, 0, 1], port).into(), child, log, stdout: None }, stdout)
     }
 }
 
@@ -115,11 +137,21 @@ struct Log {
     more: Condvar,
 }
 
+impl Log {
+    /// All lines, once the process has closed its end.
+    fn wait_ended(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        let wait = self.more.wait_timeout_while(lines, PATIENCE, |_| !*self.ended.lock().unwrap());
+        wait.unwrap().0.clone()
+    }
+}
+
 /// A running gateway; killed when dropped.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     child: Child,
     log: Arc<Log>,
+    stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Gateway {
@@ -191,6 +223,32 @@ impl Gateway {
         self.session(&Way::local(), &Device::new(250).scopes(&protocol::scope::ALL))
     }
 
+    /// The same, of a release.
+    pub(crate) fn operator_of(&self, profile: ProfileName) -> Connection {
+        self.session(&Way::local(), &Device::new(250).scopes(&protocol::scope::ALL).of(profile))
+    }
+
+    /// `GET path`: status, content type and body.
+    pub(crate) fn page(&self, path: &str) -> (u16, String, String) {
+        let text = self
+            .exchange(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address));
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let kind = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), kind.to_owned(), body.to_owned())
+    }
+
+    /// The status and body that an upgrade is refused with.
+    pub(crate) fn not_upgraded(&self, way: &Way) -> (u16, String) {
+        match Connection::open(self.address, way).map_err(|error| *error) {
+            Err(tungstenite::Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                (response.status().as_u16(), String::from_utf8(body).unwrap())
+            }
+            Err(other) => panic!("no HTTP answer but {other}"),
+            Ok(_) => panic!("it was upgraded"),
+        }
+    }
+
     /// `GET path`: status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.http(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
@@ -198,14 +256,19 @@ impl Gateway {
 
     /// Sends bytes and reads to the end: status and body.
     pub(crate) fn http(&self, request: &str) -> (u16, String) {
+        let text = self.exchange(request);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    fn exchange(&self, request: &str) -> String {
         use std::io::{Read as _, Write as _};
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        text
     }
 }
 
@@ -276,6 +339,14 @@ impl Device {
             clock_ms: 0,
             nonce: None,
         }
+    }
+
+    /// As the clients of that release sign and speak.
+    pub(crate) fn of(self, profile: ProfileName) -> Self {
+        let v2 =
+            matches!(profile, ProfileName::V2026_2_19 | ProfileName::V2026_2_21 | ProfileName::V2026_2_22);
+        let version = if v2 { PayloadVersion::V2 } else { PayloadVersion::V3 };
+        Self { version, ..self }.set("/maxProtocol", json!(4))
     }
 
     pub(crate) fn set(mut self, pointer: &str, value: Value) -> Self {
@@ -437,6 +508,14 @@ impl Connection {
         self.socket.send(message.into()).unwrap();
     }
 
+    /// Sends several messages with one write.
+    pub(crate) fn send_together(&mut self, messages: impl IntoIterator<Item = String>) {
+        for message in messages {
+            self.socket.write(Message::text(message)).unwrap();
+        }
+        self.socket.flush().unwrap();
+    }
+
     pub(crate) fn set_write_timeout(&mut self, timeout: Duration) {
         self.socket.get_ref().set_write_timeout(Some(timeout)).unwrap();
     }
@@ -444,6 +523,28 @@ impl Connection {
     /// Whether the message could be sent in time.
     pub(crate) fn try_send(&mut self, text: &str) -> bool {
         self.socket.send(Message::text(text)).is_ok()
+    }
+
+    /// The next response; events before it are kept.
+    pub(crate) fn response(&mut self) -> Value {
+        loop {
+            match self.read() {
+                Got::Json(frame) if frame["type"] == "event" => self.events.push(frame),
+                Got::Json(frame) => return frame,
+                other => panic!("no response but {other:?}"),
+            }
+        }
+    }
+
+    /// The close frame that comes next, whatever events come before it; `None` when the connection ends without one.
+    pub(crate) fn closed(&mut self) -> Option<(u16, String)> {
+        loop {
+            match self.read() {
+                Got::Close(frame) => return Some(frame.unwrap_or((1005, String::new()))),
+                Got::Gone => return None,
+                Got::Json(frame) => self.events.push(frame),
+            }
+        }
     }
 
     /// The close frame that comes next; `None` when the connection ends without one.
@@ -494,6 +595,11 @@ impl Connection {
 
     /// The next event of this name; others are skipped.
     pub(crate) fn event(&mut self, name: &str) -> Value {
+        self.event_frame(name)["payload"].clone()
+    }
+
+    /// The next event of this name, whole; others are skipped.
+    pub(crate) fn event_frame(&mut self, name: &str) -> Value {
         loop {
             let frame = if self.events.is_empty() {
                 match self.read() {
@@ -504,7 +610,7 @@ impl Connection {
                 self.events.remove(0)
             };
             if frame["event"] == name {
-                return frame["payload"].clone();
+                return frame;
             }
         }
     }
