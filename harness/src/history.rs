@@ -19,6 +19,8 @@ pub struct History {
     pub operations: Vec<Operation>,
     /// What the nemesis did.
     pub faults: Vec<Fault>,
+    /// Events about pairing that clients' sessions received.
+    pub overheard: Vec<Overheard>,
     /// When the run ended; operations without completion stay open until here.
     pub ended: Nanos,
 }
@@ -67,10 +69,60 @@ pub struct Operation {
     pub client: Option<ClientId>,
     /// What.
     pub kind: OperationKind,
+    /// Through whose session; `None` = that of an operator of the run's own, who holds every scope.
+    pub caller: Option<Caller>,
     /// When the request was handed to the kernel.
     pub invoked: Nanos,
     /// How it ended; [`OperationEnd::Unknown`] may or may not have happened.
     pub end: OperationEnd,
+}
+
+/// A client's session through which something was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose.
+    pub client: ClientId,
+    /// The attempt that opened it.
+    pub attempt: u32,
+}
+
+/// An event about pairing, on the session of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overheard {
+    /// Whose session.
+    pub client: ClientId,
+    /// The attempt that opened it.
+    pub attempt: u32,
+    /// Which event.
+    pub event: HeardEvent,
+    /// When.
+    pub at: Nanos,
+}
+
+/// An event that only sessions that see to pairing may receive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeardEvent {
+    /// `device.pair.requested`
+    Requested,
+    /// `device.pair.resolved`
+    Resolved,
+}
+
+impl HeardEvent {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => protocol::pairing::event::REQUESTED,
+            Self::Resolved => protocol::pairing::event::RESOLVED,
+        }
+    }
+
+    /// The event of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        [Self::Requested, Self::Resolved].into_iter().find(|event| event.as_str() == name)
+    }
 }
 
 /// What an operator did.
@@ -171,6 +223,8 @@ pub enum Record {
     Operation(Operation),
     /// A fault ended, or the run did before it.
     Fault(Fault),
+    /// A client's session received an event about pairing.
+    Overheard(Overheard),
 }
 
 impl History {
@@ -182,6 +236,7 @@ impl History {
             Record::Notice(notice) => self.notices.push(notice),
             Record::Operation(operation) => self.operations.push(operation),
             Record::Fault(fault) => self.faults.push(fault),
+            Record::Overheard(heard) => self.overheard.push(heard),
         }
     }
 }

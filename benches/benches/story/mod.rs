@@ -50,6 +50,7 @@ pub(crate) fn history(clients: u32) -> History {
             operator: 0,
             client: Some(client),
             kind: OperationKind::Approve { request_id },
+            caller: None,
             invoked: start + 20 * MS,
             end: OperationEnd::Done { at: start + 25 * MS, token: None },
         });

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::attempt::{close_seen, finish_closing};
 use super::dial::Socket;
+use super::ears::Ears;
 use super::script::leave;
 use crate::history::EndedBy;
 use crate::observation::CloseSeen;
@@ -38,8 +39,13 @@ pub struct NoAnswer;
 impl Held {
     /// A handle and the work that keeps the session; the work ends with the session and says who ended it.
     pub fn new(socket: Socket) -> (Self, impl Future<Output = EndedBy>) {
+        Self::listening(socket, None)
+    }
+
+    /// The same, of a client whose session `ears` listens on.
+    pub(super) fn listening(socket: Socket, ears: Option<Ears>) -> (Self, impl Future<Output = EndedBy>) {
         let (orders, received) = mpsc::unbounded_channel();
-        (Self { orders }, keep(socket, received))
+        (Self { orders }, keep(socket, received, ears))
     }
 
     /// Whether the session has ended.
@@ -71,7 +77,11 @@ impl Held {
     }
 }
 
-async fn keep(mut socket: Socket, mut orders: mpsc::UnboundedReceiver<Order>) -> EndedBy {
+async fn keep(
+    mut socket: Socket,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut ears: Option<Ears>,
+) -> EndedBy {
     let mut next_id = 1_u64;
     let mut waiting: Option<(String, oneshot::Sender<Vec<u8>>)> = None;
     loop {
@@ -88,6 +98,9 @@ async fn keep(mut socket: Socket, mut orders: mpsc::UnboundedReceiver<Order>) ->
                     Some(Ok(_)) => continue,
                     Some(Err(_)) | None => return EndedBy::Gateway(CloseSeen::Abrupt),
                 };
+                if let Some(ears) = &mut ears {
+                    ears.hear(&bytes);
+                }
                 let is_answer = match (Frame::decode(&bytes), &waiting) {
                     (Ok(Frame::Response(response)), Some((id, _))) => response.id == id.as_str(),
                     _ => false,

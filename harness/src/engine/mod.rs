@@ -8,12 +8,14 @@
 //! | [`assignment`] | what a reactor is given, and what it gives back |
 //! | [`reactor`] | starts clients when they are due, on a thread of its own |
 //! | [`held`] | a session that is kept, called and left on demand |
+//! | `ears` | notes the events that not every session may hear |
 //! | [`puppets`] | clients that act step by step |
 //! | [`feed`] | hands records to the run |
 
 pub mod assignment;
 pub mod attempt;
 pub mod dial;
+mod ears;
 pub mod feed;
 pub mod held;
 pub mod puppets;

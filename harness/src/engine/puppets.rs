@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::assignment::{Assignment, ReactorOutput};
 use super::dial::Socket;
+use super::ears::Ears;
 use super::held::Held;
 use super::script::{Client, leave};
 use super::shared::Shared;
@@ -24,8 +25,8 @@ pub struct Puppets {
 
 struct Puppet {
     client: Client,
-    /// Sessions it holds, or held until the gateway ended them.
-    held: Vec<Held>,
+    /// Sessions it holds, or held until the gateway ended them, each with the attempt that opened it.
+    held: Vec<(u32, Held)>,
     /// The pending request it was told of last.
     request_id: Option<String>,
 }
@@ -71,9 +72,10 @@ impl Puppets {
 
     fn keep(&mut self, client: ClientId, attempt: u32, socket: Socket) {
         let shared = Rc::clone(&self.shared);
-        let (held, keeping) = Held::new(socket);
+        let ears = Ears::new(&shared, client, attempt);
+        let (held, keeping) = Held::listening(socket, Some(ears));
         if let Some(puppet) = self.clients.get_mut(&client) {
-            puppet.held.push(held);
+            puppet.held.push((attempt, held));
         }
         self.sessions.spawn_local(async move {
             let count = &shared.feed.progress().held;
@@ -88,14 +90,14 @@ impl Puppets {
     /// Lets a client leave every session it holds.
     pub async fn leave(&mut self, id: ClientId) {
         let held = self.clients.get_mut(&id).map(|puppet| std::mem::take(&mut puppet.held));
-        for session in held.unwrap_or_default() {
+        for (_, session) in held.unwrap_or_default() {
             session.leave().await;
         }
     }
 
-    /// The session that a client took last, if it keeps one; it may have ended since.
+    /// The session that a client took last, if it keeps one, and the attempt that opened it; it may have ended since.
     #[must_use]
-    pub fn session(&self, id: ClientId) -> Option<Held> {
+    pub fn session(&self, id: ClientId) -> Option<(u32, Held)> {
         self.clients.get(&id)?.held.last().cloned()
     }
 

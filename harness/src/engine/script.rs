@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::attempt::{Attempt, Ended, MESSAGE_BYTES_MAX, close_seen, finish_closing};
 use super::dial::Socket;
+use super::ears::Ears;
 use super::feed::StopPhase;
 use super::shared::Shared;
 use crate::client::first_message::Purse;
@@ -235,8 +236,9 @@ impl Client {
             }
         };
         let mut stop = self.stop.clone();
+        let mut ears = Ears::new(&shared, self.id, self.last_attempt());
         let by = tokio::select! {
-            close = until_closed(&mut socket) => EndedBy::Gateway(close),
+            close = until_closed(&mut socket, &mut ears) => EndedBy::Gateway(close),
             () = leaving => EndedBy::Client,
             _ = stop.wait_for(|phase| *phase != StopPhase::Running) => EndedBy::Client,
         };
@@ -266,8 +268,8 @@ fn dropped(reason: DropReason) -> Ended {
     }
 }
 
-/// Reads (and drops) what the gateway says until it closes.
-async fn until_closed(socket: &mut Socket) -> CloseSeen {
+/// Reads what the gateway says until it closes.
+async fn until_closed(socket: &mut Socket, ears: &mut Ears) -> CloseSeen {
     loop {
         match socket.next().await {
             Some(Ok(Message::Close(frame))) => {
@@ -275,6 +277,8 @@ async fn until_closed(socket: &mut Socket) -> CloseSeen {
                 finish_closing(socket).await;
                 return close;
             }
+            Some(Ok(Message::Text(text))) => ears.hear(text.as_bytes()),
+            Some(Ok(Message::Binary(bytes))) => ears.hear(&bytes),
             Some(Ok(_)) => {}
             Some(Err(_)) | None => return CloseSeen::Abrupt,
         }

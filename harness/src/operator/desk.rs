@@ -244,6 +244,7 @@ impl Desk {
             operator: self.position,
             client: Some(client),
             kind,
+            caller: None,
             invoked,
             end: OperationEnd::Unknown,
         };

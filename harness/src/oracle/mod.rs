@@ -25,11 +25,13 @@
 //! | `device` | verdicts on one device's attempts |
 //! | `form` | code, texts, details and close of one refusal, grant of one session |
 //! | `windows` | when faults excuse an attempt that got no answer |
+//! | `conduct` | what a gateway did beside answering connects |
 //! | `expectation` | the scenario's own expectations |
 //! | `explain` | the sentence for people |
 
 mod alphabet;
 pub mod classify;
+mod conduct;
 pub mod credential;
 mod device;
 mod expectation;
@@ -49,7 +51,7 @@ mod windows;
 pub use classify::class_of;
 pub use credential::Sent;
 pub use table::{Due, Expected, expected_static};
-pub use verdict::{Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
+pub use verdict::{Breach, Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
 
 use std::collections::HashMap;
 
@@ -182,7 +184,11 @@ impl<'p> Oracle<'p> {
             .zip(verdicts)
             .map(|(observation, verdict)| self.with_expectation(observation, verdict, &windows))
             .collect();
-        Judgement { attempts, session_ends: self.session_ends(history, &windows) }
+        let breaches = match self.plan.oracle {
+            OracleMode::Profile => conduct::breaches(self.plan, history),
+            OracleMode::Expectations => Vec::new(),
+        };
+        Judgement { attempts, session_ends: self.session_ends(history, &windows), breaches }
     }
 
     /// Joins the profile's verdict (`None`: not asked for, or no such client) with the scenario's expectation.

@@ -1,5 +1,7 @@
 //! What the oracle says of an attempt.
 
+use crate::plan::{ClientId, Nanos};
+
 /// Verdicts over a whole run.
 #[derive(Debug, Clone, Default)]
 pub struct Judgement {
@@ -7,6 +9,8 @@ pub struct Judgement {
     pub attempts: Vec<Verdict>,
     /// Sessions that ended although nobody said they should.
     pub session_ends: Vec<SessionEndFinding>,
+    /// What else the gateway did that it may not.
+    pub breaches: Vec<Breach>,
 }
 
 /// Verdict on one attempt. Worst wins: mismatch over indeterminate over match.
@@ -56,17 +60,26 @@ pub enum MismatchKind {
     WrongGrant,
     /// The gateway did not answer although nothing stood in its way.
     NoAnswer,
+    /// A session heard an event that it may not hear.
+    LeakedEvent,
+    /// A gateway that had begun to stop let an upgrade through.
+    LateUpgrade,
+    /// An operation was carried out for somebody who may not ask for it, or refused to somebody who may.
+    WrongAnswer,
 }
 
 impl MismatchKind {
     /// All kinds, worst first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::FalseAccept,
+        Self::WrongAnswer,
+        Self::LeakedEvent,
         Self::FalseReject,
         Self::WrongReason,
         Self::WrongClose,
         Self::WrongGrant,
         Self::NoAnswer,
+        Self::LateUpgrade,
     ];
 
     /// Name in results.
@@ -79,8 +92,30 @@ impl MismatchKind {
             Self::WrongClose => "wrong_close",
             Self::WrongGrant => "wrong_grant",
             Self::NoAnswer => "no_answer",
+            Self::LeakedEvent => "leaked_event",
+            Self::LateUpgrade => "late_upgrade",
+            Self::WrongAnswer => "wrong_answer",
         }
     }
+}
+
+/// Something that a gateway may not do and that is no outcome of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// How it is wrong.
+    pub kind: MismatchKind,
+    /// The client whose session or attempt shows it.
+    pub client: ClientId,
+    /// The attempt, or the attempt that opened the session.
+    pub attempt: u32,
+    /// When.
+    pub at: Nanos,
+    /// What was due, in a word or two.
+    pub expected: String,
+    /// What was seen.
+    pub observed: String,
+    /// One sentence for people.
+    pub why: String,
 }
 
 /// A session that the gateway ended outside every fault; counted as [`MismatchKind::WrongClose`].

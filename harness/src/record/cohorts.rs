@@ -69,6 +69,11 @@ pub fn cohorts(
             result.mismatches.count(MismatchKind::WrongClose);
         }
     }
+    for breach in &judgement.breaches {
+        if let Some(result) = cohort_of(breach.client).and_then(|cohort| results.get_mut(cohort)) {
+            result.mismatches.count(breach.kind);
+        }
+    }
     for (position, client) in plan.clients.iter().enumerate() {
         let Some(result) = results.get_mut(usize::from(client.cohort)) else { continue };
         result.clients += 1;

@@ -43,6 +43,12 @@ pub struct MismatchCounts {
     pub wrong_grant: u64,
     /// The gateway did not answer although nothing stood in its way.
     pub no_answer: u64,
+    /// A session heard an event that it may not hear.
+    pub leaked_event: u64,
+    /// A gateway that had begun to stop let an upgrade through.
+    pub late_upgrade: u64,
+    /// An operation was carried out for somebody who may not ask for it, or refused to somebody who may.
+    pub wrong_answer: u64,
 }
 
 impl MismatchCounts {
@@ -56,6 +62,9 @@ impl MismatchCounts {
             MismatchKind::WrongClose => &mut self.wrong_close,
             MismatchKind::WrongGrant => &mut self.wrong_grant,
             MismatchKind::NoAnswer => &mut self.no_answer,
+            MismatchKind::LeakedEvent => &mut self.leaked_event,
+            MismatchKind::LateUpgrade => &mut self.late_upgrade,
+            MismatchKind::WrongAnswer => &mut self.wrong_answer,
         } += 1;
     }
 
@@ -69,6 +78,9 @@ impl MismatchCounts {
             MismatchKind::WrongClose => self.wrong_close,
             MismatchKind::WrongGrant => self.wrong_grant,
             MismatchKind::NoAnswer => self.no_answer,
+            MismatchKind::LeakedEvent => self.leaked_event,
+            MismatchKind::LateUpgrade => self.late_upgrade,
+            MismatchKind::WrongAnswer => self.wrong_answer,
         }
     }
 }
@@ -157,6 +169,21 @@ pub fn tally(plan: &Plan, history: &History, judgement: &Judgement) -> MismatchT
                 expected: SESSION_HELD,
                 observed: &observed,
                 why: &finding.why,
+            },
+        );
+    }
+    for breach in &judgement.breaches {
+        tally.counts.count(breach.kind);
+        add(&mut tally.expected_observed, &breach.expected, &breach.observed);
+        groups.add(
+            plan,
+            Finding {
+                kind: breach.kind,
+                client: breach.client,
+                attempt: breach.attempt,
+                expected: &breach.expected,
+                observed: &breach.observed,
+                why: &breach.why,
             },
         );
     }
@@ -327,7 +354,7 @@ mod tests {
             (0..=times).for_each(|_| counts.count(kind));
             assert_eq!(counts.get(kind), times as u64 + 1);
         }
-        assert_eq!(counts.total, 21);
+        assert_eq!(counts.total, 45);
         let value = serde_json::to_value(counts).expect("counts");
         for kind in MismatchKind::ALL {
             assert_eq!(value[kind.as_str()], counts.get(kind), "{}", kind.as_str());

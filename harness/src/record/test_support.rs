@@ -147,7 +147,14 @@ impl Story {
         invoked: Nanos,
         end: OperationEnd,
     ) {
-        self.history.operations.push(Operation { operator, client: Some(client), kind, invoked, end });
+        self.history.operations.push(Operation {
+            operator,
+            client: Some(client),
+            kind,
+            caller: None,
+            invoked,
+            end,
+        });
     }
 
     /// An approval that the gateway refused.

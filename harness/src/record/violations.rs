@@ -114,7 +114,7 @@ impl std::fmt::Debug for Violations<'_> {
     }
 }
 
-/// The violations of a run: one a mismatch, attempts first, then lost sessions. `secrets` are taken out of everything
+/// The violations of a run: one a mismatch, attempts first, then lost sessions, then what else was done. `secrets` are taken out of everything
 /// that came from outside.
 #[must_use]
 pub fn violations<'a>(
@@ -137,6 +137,7 @@ impl Violations<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.judgement.session_ends.is_empty()
+            && self.judgement.breaches.is_empty()
             && !self.judgement.attempts.iter().any(|verdict| matches!(verdict, Verdict::Mismatch(_)))
     }
 
@@ -197,6 +198,21 @@ impl Violations<'_> {
                 ..self.about(client, attempt, end.map_or(0, |end| end.at), with_details)
             };
             violation.times.ended_us = end.map(|end| micros(end.at));
+            take(clean(violation, &self.redactor))?;
+        }
+        for breach in &self.judgement.breaches {
+            let opened = (self.device_history.by_client.attempts_of(breach.client))
+                .find(|(_, seen)| seen.attempt == breach.attempt);
+            let with_details =
+                detailed.next(breach.kind, cohort_name(self.device_history.plan, breach.client));
+            let violation = Violation {
+                kind: breach.kind.as_str().to_owned(),
+                expected: vec![breach.expected.clone()],
+                observed: breach.observed.clone(),
+                why: breach.why.clone(),
+                times: opened.map(|(_, seen)| times(seen)).unwrap_or_default(),
+                ..self.about(breach.client, breach.attempt, breach.at, with_details)
+            };
             take(clean(violation, &self.redactor))?;
         }
         Ok(())

@@ -332,7 +332,9 @@ fn has_mismatch(oracle: &Oracle<'_>, history: &History, complete_until: Nanos) -
         .iter()
         .filter_map(|finding| history.session_ends.get(finding.session_end))
         .any(|end| end.at < complete_until);
+    let breached = judgement.breaches.iter().any(|breach| breach.at < complete_until);
     session_lost
+        || breached
         || history
             .attempts
             .iter()

@@ -31,8 +31,17 @@ const OUTCOMES: [&str; 9] = [
     "dropped",
 ];
 /// Kinds of mismatches as in `result.json`.
-const MISMATCHES: [&str; 6] =
-    ["false_accept", "false_reject", "wrong_reason", "wrong_close", "wrong_grant", "no_answer"];
+const MISMATCHES: [&str; 9] = [
+    "false_accept",
+    "wrong_answer",
+    "leaked_event",
+    "false_reject",
+    "wrong_reason",
+    "wrong_close",
+    "wrong_grant",
+    "no_answer",
+    "late_upgrade",
+];
 const PHASES: [&str; 8] =
     ["dial", "upgrade", "challenge", "verdict", "close", "total", "service", "response"];
 const QUANTILES: [&str; 5] = ["p50", "p90", "p99", "p999", "max"];

@@ -20,7 +20,7 @@ use crate::clock::nanos;
 use crate::engine::held::NoAnswer;
 use crate::engine::{Assignment, Held, Puppets, ReactorOutput, StopPhase};
 use crate::gateway::{GatewayProcess, TargetError, store_edit};
-use crate::history::{Fault, Operation, OperationEnd, OperationKind, Record, STEPS};
+use crate::history::{Caller, Fault, Operation, OperationEnd, OperationKind, Record, STEPS};
 use crate::nemesis;
 use crate::observation::fingerprint;
 use crate::plan::{Action, ClientId, FaultKind, OracleMode, Plan, Request, Step, StoreEdit};
@@ -246,9 +246,12 @@ impl Story {
         params: &impl Serialize,
         give: Option<bool>,
     ) -> Result<(), TargetError> {
-        let session: Option<Held> = match by {
-            Some(by) => self.puppets.session(by),
-            None => Some(self.operator.session().await?),
+        let (caller, session): (_, Option<Held>) = match by {
+            Some(by) => match self.puppets.session(by) {
+                Some((attempt, held)) => (Some(Caller { client: by, attempt }), Some(held)),
+                None => (None, None),
+            },
+            None => (None, Some(self.operator.session().await?)),
         };
         let clock = self.assignment.clock;
         let invoked = clock.now();
@@ -278,6 +281,7 @@ impl Story {
             operator: STEPS,
             client,
             kind,
+            caller,
             invoked,
             end,
         }));
@@ -308,6 +312,7 @@ impl Story {
             operator: STEPS,
             client: Some(client),
             kind,
+            caller: None,
             invoked,
             end,
         }));

@@ -204,6 +204,7 @@ impl Case {
             operator: 0,
             client: Some(0),
             kind,
+            caller: None,
             invoked: at(invoked),
             end,
         });

@@ -1,6 +1,7 @@
 //! Tests of the oracle as a whole: plans and histories made by hand, and the search against brute force.
 
 mod brute_force;
+mod conduct;
 mod fixture;
 mod histories;
 mod mismatches;
