@@ -20,12 +20,25 @@ use tokio_tungstenite::tungstenite::{
 
 use super::identity::Identity;
 use crate::config::AuthConfig;
+use crate::profile::Profile;
 use crate::server::log::clean;
 
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(20);
 /// Largest answer; a list of 100,000 devices has about 80 MB.
 const ANSWER_BYTES_MAX: usize = 512 << 20;
+
+/// The gateway said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{told}", if close.is_some() { "gateway connect failed: " } else { "" })]
+pub(super) struct Refused {
+    /// The gateway's message, cleaned.
+    pub(super) message: String,
+    /// The message, and what its details say to a person.
+    told: String,
+    /// After a refused connect: what it was closed with.
+    pub(super) close: Option<(u16, String)>,
+}
 
 /// An open session.
 pub(super) struct Client {
@@ -35,7 +48,12 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects and says hello, as `openclaw`'s command line does.
-    pub(super) fn connect(url: &str, auth: Option<&AuthConfig>, identity: &Identity) -> anyhow::Result<Self> {
+    pub(super) fn connect(
+        url: &str,
+        profile: &Profile,
+        auth: Option<&AuthConfig>,
+        identity: &Identity,
+    ) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("`{url}` is no URL"))?;
         if uri.scheme_str() != Some("ws") {
             bail!("`{url}`: only ws:// is supported");
@@ -63,11 +81,16 @@ impl Client {
         let (socket, _) = client_with_config(ClientRequestBuilder::new(uri), stream, Some(limits))
             .map_err(|error| anyhow!("{url}: {error}"))?;
         let mut client = Self { socket, next_id: 1 };
-        client.hello(auth, identity)?;
+        client.hello(profile, auth, identity)?;
         Ok(client)
     }
 
-    fn hello(&mut self, auth: Option<&AuthConfig>, identity: &Identity) -> anyhow::Result<()> {
+    fn hello(
+        &mut self,
+        profile: &Profile,
+        auth: Option<&AuthConfig>,
+        identity: &Identity,
+    ) -> anyhow::Result<()> {
         let text = self.read()?;
         let challenge: Challenge = match Frame::decode(text.as_bytes()) {
             Ok(Frame::Event(event)) if event.event == protocol::connect::CHALLENGE_EVENT => {
@@ -87,6 +110,7 @@ impl Client {
         let scopes = [ADMIN, APPROVALS, PAIRING].map(str::to_owned).to_vec();
         let device_id = identity.device_id();
         let platform = std::env::consts::OS;
+        let version = profile.payload_versions.first().copied().unwrap_or(PayloadVersion::V3);
         let payload = SignaturePayload {
             device_id: &device_id,
             client_id: ClientId::Cli.as_str(),
@@ -100,10 +124,10 @@ impl Client {
             platform,
             device_family: "",
         };
-        let signature = identity.sign(&payload.text(PayloadVersion::V3));
+        let signature = identity.sign(&payload.text(version));
         let params = json!({
             "minProtocol": PROTOCOL_V3,
-            "maxProtocol": PROTOCOL_V3,
+            "maxProtocol": profile.protocol.max(PROTOCOL_V3),
             "client": {
                 "id": ClientId::Cli,
                 "version": env!("CARGO_PKG_VERSION"),
@@ -121,11 +145,30 @@ impl Client {
             },
             "auth": auth,
         });
-        self.call::<serde_json::Value>(METHOD, &params).context("gateway connect failed")?;
-        Ok(())
+        match self.call::<serde_json::Value>(METHOD, &params) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.downcast::<Refused>() {
+                Ok(refused) => Refused { close: Some(self.closed()), ..refused }.into(),
+                Err(other) => other.context("gateway connect failed"),
+            }),
+        }
     }
 
-    /// Calls a method; the error is the gateway's message.
+    /// What the connection is closed with.
+    fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Close(Some(frame))) => {
+                    return (frame.code.into(), clean(Some(frame.reason.as_str())));
+                }
+                Ok(Message::Close(None)) => return (1005, String::new()),
+                Ok(_) => {}
+                Err(_) => return (protocol::close::code::ABNORMAL, String::new()),
+            }
+        }
+    }
+
+    /// Calls a method; a refusal is a [`Refused`].
     pub(super) fn call<T: DeserializeOwned>(
         &mut self,
         method: &str,
@@ -143,7 +186,8 @@ impl Client {
                 && response.id == id
             {
                 if let Some(error) = response.error {
-                    bail!("{}", describe(&error));
+                    let message = clean(Some(&error.message));
+                    return Err(Refused { message, told: describe(&error), close: None }.into());
                 }
                 return Ok(serde_json::from_str(response.payload.map_or("null", |payload| payload.get()))?);
             }

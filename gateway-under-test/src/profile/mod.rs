@@ -137,6 +137,8 @@ pub struct Profile {
     pub remove: RemoveRule,
     /// What `devices approve --latest` does.
     pub latest: LatestRule,
+    /// What `devices` says when it is refused.
+    pub cli_refused: CliRefused,
 
     // Store.
     /// Where devices are kept and when they are read.
@@ -608,6 +610,19 @@ pub enum LatestRule {
     Newest,
     /// Shows the newest and how to approve it, and exits with 1 (9.6).
     Preview,
+}
+
+/// What `devices` says when it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CliRefused {
+    /// `error: ` and the message (article).
+    Plain,
+    /// `[openclaw] Failed to start CLI: Error: ` and the message (2.19 to 2.22).
+    Error,
+    /// `[openclaw] Failed to start CLI: GatewayClientRequestError: ` and the message (3.13).
+    RequestError,
+    /// A reason and where to go from there; as JSON too where the answer would have been JSON (9.6).
+    Report,
 }
 
 /// Where devices are kept and when they are read.

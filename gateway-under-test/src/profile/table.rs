@@ -3,12 +3,12 @@
 use protocol::{PayloadVersion, ProfileName};
 
 use super::{
-    AdmissionSteps, Announces, ApprovalRule, AuthorityRule, BareEntries, CidrEntries, DetailLevel,
-    DevicelessRule, EventSeq, ForwardedChoice, HelloAuthRule, HelloShape, HttpRule, IssueRule, LatestRule,
-    LiveSessions, LocalityRule, ManagementRule, MetadataRule, OriginRule, PendingAge, PendingMerge,
-    Pipelining, Profile, RateLimitRule, RealIpRule, RefreshRule, RemoveRule, RoleRule, RotateRule,
-    SchemaStyle, ScopeCoverage, SharedSecretField, SilentRule, SkipPairing, Startup, StopRule, StoreKind,
-    TokenMismatch, TrustedProxyRule, Vocabulary,
+    AdmissionSteps, Announces, ApprovalRule, AuthorityRule, BareEntries, CidrEntries, CliRefused,
+    DetailLevel, DevicelessRule, EventSeq, ForwardedChoice, HelloAuthRule, HelloShape, HttpRule, IssueRule,
+    LatestRule, LiveSessions, LocalityRule, ManagementRule, MetadataRule, OriginRule, PendingAge,
+    PendingMerge, Pipelining, Profile, RateLimitRule, RealIpRule, RefreshRule, RemoveRule, RoleRule,
+    RotateRule, SchemaStyle, ScopeCoverage, SharedSecretField, SilentRule, SkipPairing, Startup, StopRule,
+    StoreKind, TokenMismatch, TrustedProxyRule, Vocabulary,
 };
 
 const CONTROL_UI_NEEDS_DEVICE: &str =
@@ -72,6 +72,7 @@ pub static ARTICLE: Profile = Profile {
     live_sessions: LiveSessions::StayOpen,
     remove: RemoveRule::EntryAndRequest,
     latest: LatestRule::OnlyOne,
+    cli_refused: CliRefused::Plain,
     store: StoreKind::JsonLoaded,
 };
 
@@ -133,6 +134,7 @@ pub static V2026_2_19: Profile = Profile {
     live_sessions: LiveSessions::StayOpen,
     remove: RemoveRule::EntryOnly,
     latest: LatestRule::Newest,
+    cli_refused: CliRefused::Error,
     store: StoreKind::JsonReread,
 };
 
@@ -193,6 +195,7 @@ pub static V2026_3_13: Profile = Profile {
     issue: IssueRule::WithinApproved,
     management: ManagementRule::RotatesWhatItHolds,
     rotate: RotateRule::Refused,
+    cli_refused: CliRefused::RequestError,
     ..V2026_2_22
 };
 
@@ -249,6 +252,7 @@ pub static V2026_9_6: Profile = Profile {
     live_sessions: LiveSessions::Closed,
     remove: RemoveRule::EntryAndRequest,
     latest: LatestRule::Preview,
+    cli_refused: CliRefused::Report,
     store: StoreKind::Sqlite,
     ..V2026_3_13
 };

@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use protocol::ProfileName;
 use serde_json::{Value, json};
 
 use crate::support::{Device, PROXY, State, TOKEN, Way, pairing};
@@ -102,4 +103,60 @@ fn it_says_why_it_cannot() {
     let _gateway = state.start();
     let text = failed(&state.devices(&["list"]));
     assert!(text.contains("gateway connect failed: pairing required (not-paired)"), "{text}");
+}
+
+#[test]
+fn the_command_has_the_ways_of_the_release() {
+    for profile in ProfileName::ALL.into_iter().filter(|profile| *profile != ProfileName::Article) {
+        let state = State::of(profile);
+        let gateway = state.start_with(0, &["--startup-ms", "0"]);
+        let newest = profile == ProfileName::V2026_9_6;
+        // 2026.2.22 asks nobody for this operator's pairing: a node, which it does ask for.
+        let ask = |seed: u8| {
+            let device = Device::new(seed).role("node").scopes(&[]).of(profile);
+            let (error, _) = gateway.refused(&Way::remote("203.0.113.7"), &device);
+            (device.id(), error["details"]["requestId"].as_str().unwrap().to_owned())
+        };
+        let (_, older) = ask(1);
+        let (device, request) = ask(2);
+        let output = state.devices(&["approve", "--latest"]);
+        let approved = format!("Approved {device} ({request})\n");
+        if newest {
+            let text = String::from_utf8(output.stdout.clone()).unwrap();
+            assert!(text.starts_with(&format!("Selected pending device request {request}\n")), "{text}");
+            let how = format!("Approve this exact request with: openclaw devices approve {request}\n");
+            assert_eq!(failed(&output), how);
+            assert_eq!(said(&state.devices(&["approve", &request])), approved);
+        } else {
+            assert_eq!(said(&output), approved, "{profile}: the newest of two");
+        }
+        let output = state.devices(&["approve", &request]);
+        let refused = match profile {
+            ProfileName::V2026_9_6 => {
+                "[openclaw] The CLI command failed.\n[openclaw] Reason: unknown requestId\n"
+            }
+            ProfileName::V2026_3_13 => {
+                "[openclaw] Failed to start CLI: GatewayClientRequestError: unknown requestId\n"
+            }
+            _ => "[openclaw] Failed to start CLI: Error: unknown requestId\n",
+        };
+        assert!(failed(&output).starts_with(refused), "{profile}: {}", failed(&output));
+        let output = state.devices(&["rotate", "--device", "nobody", "--role", "operator"]);
+        if newest {
+            let text = String::from_utf8(output.stdout.clone()).unwrap();
+            let report = json!({"ok": false, "error": {"type": "cli_error", "message": "device token rotation denied"}});
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), report);
+        }
+        failed(&output);
+        said(&state.devices(&["reject", &older]));
+
+        let output = state.devices(&["--token", "wrong", "list"]);
+        let text = failed(&output);
+        if newest {
+            assert!(text.contains("[openclaw] Reason: unauthorized: "), "{text}");
+        } else {
+            assert!(text.contains("gateway connect failed: "), "{profile}: {text}");
+            assert!(text.contains("gateway closed (1008): unauthorized: "), "{profile}: {text}");
+        }
+    }
 }

@@ -80,8 +80,7 @@ fn sockets_without_hello_are_counted_by_address() {
 
     for profile in OLD {
         let (_state, gateway) = start(profile);
-        let open: Vec<_> = (0..40).map(|_| gateway.connect(&Way::local())).collect();
-        assert_eq!(open.len(), 40);
+        let _open: Vec<_> = (0..40).map(|_| gateway.connect(&Way::local())).collect();
     }
 }
 
