@@ -211,6 +211,7 @@ pub struct RestartStamps {
 }
 
 /// One record of the history, as it is handed from the place that saw it to the place that keeps it.
+#[expect(clippy::large_enum_variant, reason = "nearly every record is an attempt")]
 #[derive(Debug, Clone)]
 pub enum Record {
     /// An attempt ended.

@@ -171,6 +171,8 @@ pub struct Refusal {
     pub reason: Option<String>,
     /// `error.details.authReason`
     pub auth_reason: Option<String>,
+    /// `error.details.recommendedNextStep`
+    pub next_step: Option<String>,
     /// `error.details.requestId`
     pub request_id: Option<String>,
     /// The close that followed; `None` = none came before the attempt's time was up.

@@ -82,6 +82,7 @@ fn refused(request_id: &str) -> Outcome {
         detail_code: text("PAIRING_REQUIRED"),
         reason: text("not-paired"),
         auth_reason: None,
+        next_step: None,
         request_id: text(request_id),
         close: Some(CloseSeen::Frame { code: 1008, reason: "pairing required".to_owned() }),
     })

@@ -208,6 +208,7 @@ fn refusal(error: ErrorShape) -> Refusal {
         detail_code: details.code.map(|code| bounded(code.as_str())),
         reason: details.reason.as_deref().map(bounded),
         auth_reason: details.auth_reason.as_deref().map(bounded),
+        next_step: details.recommended_next_step.as_deref().map(bounded),
         request_id: details.request_id.as_deref().map(bounded),
         close: None,
     }

@@ -88,6 +88,7 @@ mod tests {
             detail_code: Some(detail.to_owned()),
             reason: None,
             auth_reason: None,
+            next_step: None,
             request_id: None,
             close: None,
         })

@@ -3,6 +3,10 @@
 //! A device's history names a handful of roles and scopes. Numbered in sorted order they fit a machine word, so that a
 //! state is a plain value that is copied, compared and hashed without allocation.
 
+use protocol::scope::{ADMIN, APPROVALS, PAIRING, READ, WRITE};
+
+use super::release::Coverage;
+
 /// Most scopes of one device.
 const SCOPES_MAX: usize = 64;
 /// Most roles of one device.
@@ -13,9 +17,21 @@ pub(super) const ROLES_MAX: usize = 8;
 pub(super) struct ScopeSet(u64);
 
 impl ScopeSet {
-    /// Plain set inclusion: nothing implies anything (section 6).
+    /// Plain set inclusion.
     pub(super) const fn covers(self, other: Self) -> bool {
         other.0 & !self.0 == 0
+    }
+
+    pub(super) const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     pub(super) const fn with(self, other: Self) -> Self {
@@ -38,7 +54,109 @@ impl RoleSet {
     pub(super) const fn with(self, role: Role) -> Self {
         Self(self.0 | (1 << role))
     }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Role> {
+        (0..ROLES_MAX as Role).filter(move |role| self.contains(*role))
+    }
 }
+
+/// Which scopes of an alphabet cover which, in one release.
+#[derive(Debug, Clone)]
+pub(super) struct Covering {
+    /// For each scope, what an operator who holds it holds with it.
+    operator: Vec<ScopeSet>,
+    /// The same where admin is spelt out as the scopes that were known.
+    spelt: Vec<ScopeSet>,
+    /// Scopes whose name begins with `operator.`
+    pub(super) of_operator: ScopeSet,
+    /// Scopes that can be covered for an operator, and for a node.
+    coverable: [ScopeSet; 2],
+}
+
+impl Covering {
+    pub(super) fn new(alphabet: &Alphabet<'_>, rule: Coverage) -> Self {
+        let set = |wanted: &dyn Fn(&str) -> bool| {
+            alphabet.set(alphabet.scopes.iter().copied().filter(|scope| wanted(scope)))
+        };
+        let expand = |implied: &dyn Fn(&str, &str) -> bool| {
+            (alphabet.scopes.iter())
+                .map(|held| set(&|scope| scope == *held || implied(held, scope)))
+                .collect::<Vec<_>>()
+        };
+        let of_operator = set(&|scope| scope.starts_with(OPERATOR_PREFIX));
+        let all = set(&|_| true);
+        Self {
+            operator: expand(&|held, scope| implies(rule, held, scope)),
+            spelt: expand(&|held, scope| spells(held, scope)),
+            of_operator,
+            coverable: match rule {
+                Coverage::AdminAndSessions => [of_operator, set(&|scope| scope.starts_with("node."))],
+                _ => [all, all],
+            },
+        }
+    }
+
+    /// Whether who holds `held` in this role may ask for `asked`.
+    pub(super) fn covers(&self, operator: bool, held: ScopeSet, asked: ScopeSet) -> bool {
+        let [of_operator, of_node] = self.coverable;
+        let held =
+            if operator { expanded(&self.operator, held).within(of_operator) } else { held.within(of_node) };
+        held.covers(asked)
+    }
+
+    /// The same between lists that are spelt out on both sides.
+    pub(super) fn covers_spelt(&self, held: ScopeSet, asked: ScopeSet) -> bool {
+        expanded(&self.spelt, held).covers(expanded(&self.spelt, asked))
+    }
+}
+
+fn expanded(table: &[ScopeSet], held: ScopeSet) -> ScopeSet {
+    let mut all = held;
+    let mut left = held.0;
+    while left != 0 {
+        let position = left.trailing_zeros();
+        all = all.with(table.get(position as usize).copied().unwrap_or_default());
+        left &= left - 1;
+    }
+    all
+}
+
+const OPERATOR_PREFIX: &str = "operator.";
+
+/// Reference, section 8.3.
+fn implies(rule: Coverage, held: &str, scope: &str) -> bool {
+    let write_covers: &[&str] = match rule {
+        Coverage::Exact => &[],
+        Coverage::ReadOnly | Coverage::Admin => &[READ],
+        Coverage::AdminAndSessions => &[READ, "operator.talk", SESSIONS_READ, SESSIONS_WRITE],
+    };
+    match held {
+        ADMIN => match rule {
+            Coverage::Exact => false,
+            Coverage::ReadOnly => scope == READ,
+            Coverage::Admin | Coverage::AdminAndSessions => scope.starts_with(OPERATOR_PREFIX),
+        },
+        WRITE => write_covers.contains(&scope),
+        READ | SESSIONS_WRITE => rule == Coverage::AdminAndSessions && scope == SESSIONS_READ,
+        _ => false,
+    }
+}
+
+/// What 2026.2.21 and 2026.2.22 spell out when a token is rotated.
+fn spells(held: &str, scope: &str) -> bool {
+    match held {
+        ADMIN => [READ, WRITE, APPROVALS, PAIRING].contains(&scope),
+        WRITE => scope == READ,
+        _ => false,
+    }
+}
+
+const SESSIONS_READ: &str = "operator.sessions.read";
+const SESSIONS_WRITE: &str = "operator.sessions.write";
 
 /// A list of scopes as a gateway sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,11 +252,35 @@ mod tests {
     }
 
     #[test]
-    fn nothing_implies_anything() {
-        let alphabet = Alphabet::new(["operator"], ["operator.admin", "operator.read"]).unwrap();
-        assert!(!alphabet.set(["operator.admin"]).covers(alphabet.set(["operator.read"])));
-        assert!(alphabet.set(["operator.admin", "operator.read"]).covers(alphabet.set(["operator.read"])));
-        assert!(alphabet.set([]).covers(alphabet.set([])));
+    fn coverage_is_the_release_s() {
+        // Reference, section 8.3.
+        let scopes = [ADMIN, READ, WRITE, PAIRING, "operator.talk", SESSIONS_READ, "node.exec", "other"];
+        let alphabet = Alphabet::new(["operator"], scopes).unwrap();
+        let covers = |rule, operator, held, asked| {
+            Covering::new(&alphabet, rule).covers(operator, alphabet.set([held]), alphabet.set([asked]))
+        };
+        let rules = [Coverage::Exact, Coverage::ReadOnly, Coverage::Admin, Coverage::AdminAndSessions];
+        let row = |operator, held, asked| rules.map(|rule| covers(rule, operator, held, asked));
+        assert_eq!(row(true, ADMIN, READ), [false, true, true, true]);
+        assert_eq!(row(true, ADMIN, WRITE), [false, false, true, true]);
+        assert_eq!(row(true, ADMIN, PAIRING), [false, false, true, true]);
+        assert_eq!(row(true, WRITE, READ), [false, true, true, true]);
+        assert_eq!(row(true, READ, WRITE), [false, false, false, false]);
+        assert_eq!(row(true, WRITE, "operator.talk"), [false, false, false, true]);
+        assert_eq!(row(true, READ, SESSIONS_READ), [false, false, false, true]);
+        assert_eq!(row(true, "other", "other"), [true, true, true, false]);
+        assert_eq!(row(true, ADMIN, "node.exec"), [false, false, false, false]);
+        assert_eq!(row(false, "node.exec", "node.exec"), [true, true, true, true]);
+        assert_eq!(row(false, ADMIN, READ), [false, false, false, false]);
+        assert_eq!(row(false, READ, READ), [true, true, true, false]);
+    }
+
+    #[test]
+    fn nothing_is_always_covered() {
+        let alphabet = Alphabet::new(["operator"], [READ]).unwrap();
+        let covering = Covering::new(&alphabet, Coverage::AdminAndSessions);
+        assert!(covering.covers(true, alphabet.set([]), alphabet.set([])));
+        assert!(!covering.covers(true, alphabet.set([]), alphabet.set([READ])));
     }
 
     #[test]

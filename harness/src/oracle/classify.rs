@@ -11,7 +11,13 @@ use crate::observation::{CloseSeen, Outcome, Refusal};
 /// Class of an accepted connect.
 pub const SESSION: &str = "session";
 
-/// Reasons of `DEVICE_AUTH_INVALID`.
+/// Class of a pairing refusal that does not say why.
+pub(super) const PAIRING_WITHOUT_DETAILS: &str = "pairing-without-details";
+
+/// Class of an upgrade that an HTTP status answered.
+pub const UPGRADE_REFUSED: &str = "upgrade_refused";
+
+/// Reasons of a failed device proof.
 pub(super) const DEVICE_AUTH_REASONS: [&str; 5] = [
     "device-id-mismatch",
     "device-signature-stale",
@@ -20,16 +26,30 @@ pub(super) const DEVICE_AUTH_REASONS: [&str; 5] = [
     "device-signature",
 ];
 
-/// Errors without `details.code`, known by how their message begins.
-const BY_MESSAGE: [(&str, &str); 7] = [
+/// Errors without `details.code`, known by how their message begins. Releases before 2026.2.22 never send one.
+const BY_MESSAGE: [(&str, &str); 22] = [
     ("invalid handshake: first request must be connect", "first-request-not-connect"),
     ("invalid connect params: ", "schema"),
     ("protocol mismatch", "protocol"),
     ("invalid role", "invalid-role"),
     ("origin not allowed", "origin"),
-    // Releases before 2026.2.22 send no `details.code`.
-    ("pairing required", "pairing-without-details"),
+    ("gateway starting", "starting"),
+    ("pairing required", PAIRING_WITHOUT_DETAILS),
+    ("control ui requires ", "control-ui-without-device"),
+    ("device identity required", "without-device"),
+    ("device identity mismatch", "device-id-mismatch"),
+    ("device signature expired", "device-signature-stale"),
+    ("device nonce required", "device-nonce-missing"),
+    ("device nonce mismatch", "device-nonce-mismatch"),
+    ("device signature invalid", "device-signature"),
+    ("unauthorized: device token mismatch", "device-token-mismatch"),
+    ("unauthorized: gateway token missing", "token-missing"),
+    ("unauthorized: gateway token mismatch", "token-mismatch"),
+    ("unauthorized: gateway password missing", "password-missing"),
+    ("unauthorized: gateway password mismatch", "password-mismatch"),
+    ("unauthorized: too many failed", "rate-limited"),
     ("unauthorized: ", "unauthorized-without-details"),
+    ("unauthorized", "unauthorized-without-details"),
 ];
 
 /// Class of an outcome: `session`; a pairing reason (`not-paired`); `details.code` (`AUTH_TOKEN_MISMATCH`), but the
@@ -63,10 +83,15 @@ pub(super) fn class(outcome: &Outcome) -> Cow<'static, str> {
 /// Class of a refusal; see [`class_of`].
 #[must_use]
 pub fn refusal_class(refusal: &Refusal) -> &'static str {
-    let reason = refusal.reason.as_deref().unwrap_or_default();
-    match refusal.detail_code.as_deref() {
+    slug(refusal.detail_code.as_deref(), refusal.reason.as_deref(), &refusal.message)
+}
+
+/// The same, of the three that decide.
+pub(super) fn slug(detail_code: Option<&str>, reason: Option<&str>, message: &str) -> &'static str {
+    let reason = reason.unwrap_or_default();
+    match detail_code {
         Some("PAIRING_REQUIRED") => pairing_reason(reason).map_or("pairing-other", PairingReason::as_str),
-        Some("DEVICE_AUTH_INVALID") => {
+        Some(code) if code.starts_with("DEVICE_AUTH_") => {
             DEVICE_AUTH_REASONS.iter().find(|known| **known == reason).copied().unwrap_or("device-auth-other")
         }
         Some(code) => {
@@ -74,9 +99,14 @@ pub fn refusal_class(refusal: &Refusal) -> &'static str {
         }
         None => BY_MESSAGE
             .iter()
-            .find(|(begin, _)| refusal.message.starts_with(begin))
+            .find(|(begin, _)| message.starts_with(begin))
             .map_or("refused-other", |(_, class)| class),
     }
+}
+
+/// Whether a class is that of a pairing refusal, with a reason or without.
+pub(super) fn is_pairing(class: &str) -> bool {
+    class == PAIRING_WITHOUT_DETAILS || pairing_reason(class).is_some()
 }
 
 pub(super) fn pairing_reason(text: &str) -> Option<PairingReason> {

@@ -6,35 +6,15 @@
 
 use std::collections::HashMap;
 
-use protocol::ProfileName;
 use protocol::scope::{ADMIN, PAIRING, ROLE_NODE, ROLE_OPERATOR, WRITE};
 
 use super::explain::seconds;
-use super::table::effective_role;
+use super::facts::effective_role;
+use super::release::{Authority, Release};
 use super::verdict::{Breach, MismatchKind};
 use crate::history::{Caller, EndedBy, Fault, History, Operation, OperationEnd, OperationKind};
 use crate::observation::{CloseSeen, Observation, Outcome};
 use crate::plan::{ClientId, ConnectSpec, Deviation, FaultKind, Nanos, Plan, StopSignal};
-
-/// Whose word a release takes (reference, section 8.7; `article`: section 10 of its profile).
-#[derive(Debug, Clone, Copy)]
-struct Authority {
-    /// `operator.admin` may do what `operator.pairing` may.
-    admin_may_all: bool,
-    /// Who approves must hold what is asked, and admin for a node.
-    approver_holds_asked: bool,
-}
-
-const fn authority(profile: ProfileName) -> Authority {
-    match profile {
-        ProfileName::Article => Authority { admin_may_all: false, approver_holds_asked: false },
-        ProfileName::V2026_2_19
-        | ProfileName::V2026_2_21
-        | ProfileName::V2026_2_22
-        | ProfileName::V2026_3_13 => Authority { admin_may_all: true, approver_holds_asked: false },
-        ProfileName::V2026_9_6 => Authority { admin_may_all: true, approver_holds_asked: true },
-    }
-}
 
 /// Every breach of a history.
 pub(super) fn breaches(plan: &Plan, history: &History) -> Vec<Breach> {
@@ -183,7 +163,7 @@ fn stopping(fault: &Fault, history: &History) -> Option<(Nanos, Nanos)> {
 
 /// Operations that were carried out for somebody who may not ask for them, and refusals of somebody who may.
 fn wrong_answers(plan: &Plan, history: &History, sessions: &Sessions<'_>) -> Vec<Breach> {
-    let authority = authority(plan.gateway.profile);
+    let authority = Release::of(plan.gateway.profile).authority;
     history
         .operations
         .iter()

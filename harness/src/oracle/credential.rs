@@ -1,85 +1,142 @@
-//! Section 5: what a client really sends as credential, and how its refusal reads.
+//! What a client really sends as credential, and how it is refused (reference, section 7).
 
+use super::release::{Release, WrongToken};
 use crate::plan::{AuthMode, Credential};
 
-/// What stands in `auth`, as far as the answer depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sent {
-    /// No `auth`.
-    Nothing,
-    /// The gateway's shared secret in `auth.token`.
-    SharedToken,
-    /// Something else in `auth.token`, which is no device token either.
-    WrongToken,
-    /// The gateway's shared secret in `auth.password`.
-    Password,
-    /// Something else in `auth.password`.
-    WrongPassword,
-    /// A device token in `auth.deviceToken` that was once issued to the device.
-    DeviceToken,
-    /// An `auth.deviceToken` that was never issued.
-    ForgedDeviceToken,
+/// One secret of `auth`, as far as the answer depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Secret {
+    /// No key, or nothing in it.
+    #[default]
+    Absent,
+    /// The gateway's shared secret.
+    Shared,
+    /// A device token that was once issued.
+    Issued,
+    /// Anything else.
+    Wrong,
+}
+
+impl Secret {
+    const fn is_sent(self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+}
+
+/// What stands in `auth`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Sent {
+    /// `auth.token`
+    pub token: Secret,
+    /// `auth.password`
+    pub password: Secret,
+    /// `auth.deviceToken`
+    pub device_token: Secret,
+    /// A useless `auth.bootstrapToken` is there.
+    pub bootstrap: bool,
 }
 
 impl Sent {
     /// What a client with this script sends to a gateway in `mode`; `has_token`: it presents a device token
     /// (`Observation::presented_token`). A client that is to present one and has none falls back to the shared secret.
+    /// Releases that know no `auth.deviceToken` get it in `auth.token`.
     #[must_use]
-    pub const fn of(credential: Credential, mode: AuthMode, has_token: bool) -> Self {
+    pub fn of(credential: Credential, mode: AuthMode, release: &Release, has_token: bool) -> Self {
+        let none = Self::default();
+        let token = |token| Self { token, ..none };
+        let password = |password| Self { password, ..none };
+        let device = |secret| {
+            if release.device_token_field { Self { device_token: secret, ..none } } else { token(secret) }
+        };
         match (credential, mode) {
-            (Credential::SharedToken, _) => Self::SharedToken,
-            (Credential::WrongToken, _) => Self::WrongToken,
-            (Credential::Password, _) => Self::Password,
-            (Credential::WrongPassword, _) => Self::WrongPassword,
-            (Credential::ForgedDeviceToken, _) => Self::ForgedDeviceToken,
-            (Credential::Missing, _) => Self::Nothing,
-            (Credential::DeviceToken | Credential::FirstDeviceToken, _) if has_token => Self::DeviceToken,
-            (Credential::DeviceToken | Credential::FirstDeviceToken, AuthMode::Token) => Self::SharedToken,
-            (Credential::DeviceToken | Credential::FirstDeviceToken, AuthMode::Password) => Self::Password,
-            (Credential::DeviceToken | Credential::FirstDeviceToken, AuthMode::None) => Self::Nothing,
+            (Credential::SharedToken, AuthMode::Token) => token(Secret::Shared),
+            (Credential::SharedToken | Credential::WrongToken, _) => token(Secret::Wrong),
+            (Credential::Password, AuthMode::Password) => password(Secret::Shared),
+            (Credential::Password | Credential::WrongPassword, _) => password(Secret::Wrong),
+            (Credential::ForgedDeviceToken, _) => device(Secret::Wrong),
+            (Credential::Missing, _) => none,
+            (Credential::DeviceToken | Credential::FirstDeviceToken, _) if has_token => {
+                device(Secret::Issued)
+            }
+            (Credential::DeviceToken | Credential::FirstDeviceToken, AuthMode::Token) => {
+                token(Secret::Shared)
+            }
+            (Credential::DeviceToken | Credential::FirstDeviceToken, AuthMode::Password) => {
+                password(Secret::Shared)
+            }
+            (Credential::DeviceToken | Credential::FirstDeviceToken, AuthMode::None) => none,
         }
-    }
-
-    /// Whether it is the shared secret, in the field that the mode compares.
-    #[must_use]
-    pub const fn is_good_shared(self, mode: AuthMode) -> bool {
-        matches!((self, mode), (Self::SharedToken, AuthMode::Token) | (Self::Password, AuthMode::Password))
     }
 
     /// Whether a shared credential was sent, in either field.
     #[must_use]
     pub const fn is_shared(self) -> bool {
-        matches!(self, Self::SharedToken | Self::WrongToken | Self::Password | Self::WrongPassword)
+        self.token.is_sent() || self.password.is_sent()
+    }
+
+    /// The secret that is compared with the shared one.
+    #[must_use]
+    pub const fn compared(self, mode: AuthMode, release: &Release) -> Secret {
+        let (first, second) = match mode {
+            AuthMode::Token | AuthMode::None => (self.token, self.password),
+            AuthMode::Password => (self.password, self.token),
+        };
+        if release.secret_in_either_field && !first.is_sent() { second } else { first }
+    }
+
+    /// Whether the shared secret is good.
+    #[must_use]
+    pub const fn is_good_shared(self, mode: AuthMode, release: &Release) -> bool {
+        !matches!(mode, AuthMode::None) && matches!(self.compared(mode, release), Secret::Shared)
+    }
+
+    /// The secret that is tried as a device token of a client that has a device.
+    #[must_use]
+    pub const fn candidate(self) -> Secret {
+        if self.device_token.is_sent() { self.device_token } else { self.token }
     }
 
     /// How the credential is refused, once neither the shared secret nor a device token is good. `None` in mode
     /// `none`, which refuses nothing.
     #[must_use]
-    pub const fn refusal(self, mode: AuthMode) -> Option<CredentialRefusal> {
-        match (self, mode) {
-            (_, AuthMode::None) => None,
-            (Self::DeviceToken | Self::ForgedDeviceToken, _) => Some(CredentialRefusal::DeviceToken),
-            (Self::SharedToken | Self::WrongToken, AuthMode::Token) => Some(CredentialRefusal::TokenMismatch),
-            (_, AuthMode::Token) => Some(CredentialRefusal::TokenMissing),
-            (Self::Password | Self::WrongPassword, AuthMode::Password) => {
-                Some(CredentialRefusal::PasswordMismatch)
-            }
-            (_, AuthMode::Password) => Some(CredentialRefusal::PasswordMissing),
+    pub const fn refusal(self, mode: AuthMode, release: &Release, device: bool) -> Option<CredentialRefusal> {
+        let shared = match (mode, self.compared(mode, release).is_sent()) {
+            (AuthMode::None, _) => return None,
+            (AuthMode::Token, false) => CredentialRefusal::TokenMissing,
+            (AuthMode::Token, true) => CredentialRefusal::TokenMismatch,
+            (AuthMode::Password, false) => CredentialRefusal::PasswordMissing,
+            (AuthMode::Password, true) => CredentialRefusal::PasswordMismatch,
+        };
+        let as_device_token = matches!(release.wrong_token_with_device, WrongToken::AsDeviceToken);
+        if !device {
+            Some(shared)
+        } else if self.device_token.is_sent() || (as_device_token && self.token.is_sent()) {
+            Some(CredentialRefusal::DeviceToken)
+        } else if self.bootstrap {
+            Some(CredentialRefusal::Bootstrap)
+        } else {
+            Some(shared)
         }
     }
 }
 
-/// The rows of section 5's table of refusals.
+/// How a credential is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CredentialRefusal {
-    /// `auth.deviceToken` was sent and is not good.
+    /// A device token that is not good.
     DeviceToken,
-    /// Token mode, `auth.token` absent.
+    /// A device token that is too narrow (2026.9.6).
+    ScopeMismatch,
+    /// A setup code that is not good.
+    Bootstrap,
+    /// Token mode, no token.
     TokenMissing,
-    /// Token mode, `auth.token` wrong.
+    /// Token mode, wrong token.
     TokenMismatch,
-    /// Password mode, `auth.password` absent.
+    /// Password mode, no password.
     PasswordMissing,
-    /// Password mode, `auth.password` wrong.
+    /// Password mode, wrong password.
     PasswordMismatch,
+    /// Locked out.
+    RateLimited,
 }

@@ -2,46 +2,58 @@
 
 use std::collections::HashMap;
 
-use super::alphabet::{Alphabet, Listed, ROLES_MAX, RoleSet};
-use super::credential::Sent;
+use super::alphabet::{Alphabet, Covering, Listed, ROLES_MAX, RoleSet};
 use super::explain::{Story, answer, described, seconds, short};
+use super::limits::Lock;
+use super::locality::Seat;
+use super::refusal::{self, Refused};
+use super::rules::{AskRules, Texts, Variant};
 use super::search::{CONFIGURATIONS_MAX, Finding, Question, Search};
 use super::state::{
-    Act, Claim, Connect, End, Entry, Ident, Mark, Metadata, Model, Op, Out, Seen, State, Token,
+    Act, Claim, Connect, Edit, End, Entry, Granted, Ident, Mark, Model, Op, Out, Seen, SeenAuth, State, Token,
 };
-use super::table::{self, Due, DueClose};
+use super::table::{Due, DueClose};
 use super::timeline::Device;
 use super::verdict::{Mismatch, MismatchKind, Verdict};
 use super::windows::{Windows, load_span};
-use super::{CohortRules, MILLISECOND, NO_ANSWER_IN_FAULT, Oracle, classify, form, locality};
+use super::{CohortRules, MILLISECOND, NO_ANSWER_IN_FAULT, Neighbours, Oracle, classify, form};
 use crate::history::{History, OperationEnd, OperationKind, StoreEdit};
 use crate::observation::fingerprint;
-use crate::observation::{CloseSeen, Fingerprint, Observation, Outcome, Phase};
+use crate::observation::{CloseSeen, Fingerprint, GrantAuth, Observation, Outcome, Phase};
 use crate::plan::{AuthMode, FaultKind, Nanos, PlannedClient, StopSignal, StoredEntry, StoredMetadata};
-use protocol::device::normalized_metadata;
-use protocol::scope::ROLE_NODE;
+use protocol::scope::{ROLE_NODE, ROLE_OPERATOR};
+
+/// Class of a match when a gateway that is not ready yet says so.
+const STARTING: &str = "starting";
 
 /// Judges device after device, keeping its buffers.
 pub(super) struct DeviceJudge<'o, 'p, 'h> {
     oracle: &'o Oracle<'p>,
     history: &'h History,
     windows: &'o Windows,
+    neighbours: &'o Neighbours,
     search: Search,
     sightings: Sightings<'h>,
     ops: Vec<Op>,
     peeks: Vec<Op>,
-    connects: Vec<Pursued<'h>>,
+    connects: Vec<Pursued<'o, 'h>>,
     /// Operations of operators, by their position in `ops`.
     actions: Vec<(usize, Nanos, String)>,
 }
 
 /// An attempt whose answer depends on the device's state.
-struct Pursued<'h> {
+struct Pursued<'o, 'h> {
     /// In `History::attempts`.
     position: usize,
     observation: &'h Observation,
+    /// What is sent.
+    variant: &'o Variant,
+    /// From where.
+    seat: Seat,
     /// In `ops`, if it may have had an effect.
     op: Option<usize>,
+    /// The steps before and after it, where they are operations of their own.
+    steps: [Option<usize>; 2],
     /// In `peeks`, if the answer is missing without excuse.
     peek: Option<usize>,
 }
@@ -89,11 +101,17 @@ impl<'h> Sightings<'h> {
 }
 
 impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
-    pub(super) fn new(oracle: &'o Oracle<'p>, history: &'h History, windows: &'o Windows) -> Self {
+    pub(super) fn new(
+        oracle: &'o Oracle<'p>,
+        history: &'h History,
+        windows: &'o Windows,
+        neighbours: &'o Neighbours,
+    ) -> Self {
         Self {
             oracle,
             history,
             windows,
+            neighbours,
             search: Search::default(),
             sightings: Sightings::default(),
             ops: Vec::new(),
@@ -118,43 +136,81 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         };
 
         self.connects.clear();
+        let mut seats: Vec<(u16, Seat)> = Vec::new();
         for (position, observation) in device.attempts() {
             if matches!(observation.outcome, Outcome::Dropped(_)) {
                 continue;
             }
-            match rules.expected(observation).narrowed(observation) {
-                (Due::Device, _) | (_, Some(Due::Device)) => {
-                    self.connects.push(Pursued { position, observation, op: None, peek: None });
+            let Some(ask) = rules.ask(observation.ask) else {
+                let why = format!("the plan has no connect {} of this cohort", observation.ask);
+                put(position, Verdict::Indeterminate { why });
+                continue;
+            };
+            let seat = match seats.iter().find(|(number, _)| *number == observation.ask) {
+                Some((_, seat)) => *seat,
+                None => {
+                    let seat = oracle.seat(ask, client);
+                    seats.push((observation.ask, seat));
+                    seat
                 }
-                (due, or) => put(position, self.judge_static(observation, due, or)),
+            };
+            let variant = ask.variant(observation.presented_token.is_some());
+            if let Some(verdict) = self.judge_by_neighbours(position, observation, variant, seat) {
+                put(position, verdict);
+                continue;
+            }
+            match variant.expected(seat.place).narrowed(observation) {
+                (Due::Device, _) | (_, Some(Due::Device)) => {
+                    self.connects.push(Pursued {
+                        position,
+                        observation,
+                        variant,
+                        seat,
+                        op: None,
+                        steps: [None, None],
+                        peek: None,
+                    });
+                }
+                (due, or) => put(position, self.judge_static(observation, variant, due, or)),
             }
         }
         if self.connects.is_empty() {
             return;
         }
-        let Some(alphabet) = alphabet(rules, device) else {
+        let prepared = alphabet(rules, device).zip(texts(rules, device));
+        let Some((alphabet, texts)) = prepared else {
             for connect in &self.connects {
                 let why =
-                    "the device's history names more roles or scopes than the oracle follows".to_owned();
+                    "the device's history names more roles, scopes or platforms than the oracle follows"
+                        .to_owned();
                 put(connect.position, Verdict::Indeterminate { why });
             }
             return;
         };
 
         self.see(rules, client, device);
-        let start = self.start(rules, client, &alphabet);
+        let start = self.start(rules, client, &alphabet, &texts);
+        let covering = Covering::new(&alphabet, oracle.release.coverage);
+        let claims = self.claims(&alphabet, &texts);
+        let Some(usual) = claims.first().copied() else { return };
         let clocks = oracle.clocks;
         let model = Model {
-            claim: claim(rules, client, &alphabet, oracle),
+            release: oracle.release,
+            covering: &covering,
+            operator: alphabet.role(ROLE_OPERATOR),
+            node: alphabet.role(ROLE_NODE),
+            usual,
             ttl: clocks.pending_ttl,
             tolerance: clocks.pending_tolerance,
         };
         self.ops.clear();
         self.peeks.clear();
         self.actions.clear();
-        self.add_connects(rules, &alphabet);
         self.add_actions(device, &alphabet);
-        self.add_loads();
+        if oracle.release.store_read_at_load {
+            self.add_loads();
+        }
+        self.add_connects(&alphabet, &claims);
         let question = Question { model, start, ops: &self.ops, peeks: &self.peeks };
         let found = self.search.run(&question);
 
@@ -168,9 +224,102 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         for connect in &self.connects {
             let nothing = Vec::new();
             let peeked = connect.peek.and_then(|at| found.peeked.get(at)).unwrap_or(&nothing);
-            let finding = connect.op.and_then(|at| found.findings.get(at)).unwrap_or(&Finding::Fits);
-            put(connect.position, self.pursue(connect.observation, finding, peeked, &story, &alphabet));
+            let [before, after] = connect.steps;
+            let steps = [before, connect.op, after];
+            let worst = steps
+                .into_iter()
+                .flatten()
+                .filter_map(|at| found.findings.get(at))
+                .max_by_key(|finding| finding.badness());
+            let finding = worst.unwrap_or(&Finding::Fits);
+            put(connect.position, self.pursue(connect, finding, peeked, &story, &alphabet));
         }
+    }
+
+    /// The verdict on an attempt that others of its address decide about; `None`: it is judged by itself.
+    fn judge_by_neighbours(
+        &self,
+        position: usize,
+        observation: &Observation,
+        variant: &Variant,
+        seat: Seat,
+    ) -> Option<Verdict> {
+        let class = classify::class(&observation.outcome);
+        if let (Some(most), Outcome::UpgradeRefused { status: 503, .. }, Some(address)) =
+            (self.oracle.release.sockets_max, &observation.outcome, seat.address)
+        {
+            let stamps = observation.stamps;
+            let (from, until) = (stamps.started?, stamps.last()?);
+            let open = self.neighbours.sockets.at_most(address, from, until);
+            return (open > most as usize).then(|| Verdict::Match { expected: class.into_owned() });
+        }
+        if self.oracle.release.starting_phase
+            && class == STARTING
+            && self.windows.starting(observation)
+            && let Outcome::Refused(refusal) = &observation.outcome
+        {
+            let due = refusal::due(Refused::Starting, self.oracle.release);
+            return Some(match form::refusal(&due, refusal, false) {
+                Ok(()) => Verdict::Match { expected: class.into_owned() },
+                Err((kind, why)) => Verdict::Mismatch(Mismatch {
+                    kind,
+                    expected: vec![due.class.to_owned()],
+                    observed: class.into_owned(),
+                    why,
+                }),
+            });
+        }
+        // What is decided before the credential is looked at, no lock-out changes.
+        let credential_decides = match variant.expected(seat.place).due {
+            Due::Device | Due::AcceptWithoutDevice { .. } => true,
+            Due::Refuse(refusal) => refusal.class == variant.bad_token.class,
+            Due::Upgrade(_) | Due::Close(_) => false,
+        };
+        let lock = self.neighbours.locks.get(&position).copied().unwrap_or_default();
+        let due = variant.locked_out;
+        match &observation.outcome {
+            Outcome::Refused(refusal) if class == due.class && lock != Lock::Open && credential_decides => {
+                let may_miss = self.windows.restarted_during(observation);
+                Some(match form::refusal(&due, refusal, may_miss) {
+                    Ok(()) => Verdict::Match { expected: class.into_owned() },
+                    Err((kind, why)) => Verdict::Mismatch(Mismatch {
+                        kind,
+                        expected: vec![due.class.to_owned()],
+                        observed: class.into_owned(),
+                        why,
+                    }),
+                })
+            }
+            Outcome::Session(_) | Outcome::Refused(_) if lock == Lock::Locked && credential_decides => {
+                let is_session = matches!(observation.outcome, Outcome::Session(_));
+                Some(Verdict::Mismatch(Mismatch {
+                    kind: if is_session { MismatchKind::FalseAccept } else { MismatchKind::WrongReason },
+                    expected: vec![due.class.to_owned()],
+                    observed: class.into_owned(),
+                    why: "the client's address is locked out after too many failed credentials".to_owned(),
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    /// What each of the pursued connects claims.
+    fn claims(&self, alphabet: &Alphabet<'_>, texts: &Texts) -> Vec<Claim> {
+        let gateway = &self.oracle.plan.gateway;
+        let mut known: Vec<(*const Variant, Claim)> = Vec::new();
+        self.connects
+            .iter()
+            .map(|connect| {
+                let variant: *const Variant = connect.variant;
+                if let Some((_, claim)) = known.iter().find(|(known, _)| std::ptr::eq(*known, variant)) {
+                    return *claim;
+                }
+                let by_token = decides_by_token(connect, gateway.auth);
+                let claim = connect.variant.claim(connect.seat.place, gateway, by_token, alphabet, texts);
+                known.push((variant, claim));
+                claim
+            })
+            .collect()
     }
 
     /// Notes every token and request id that the history shows.
@@ -212,61 +361,118 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
     }
 
     /// The device's state before the run.
-    fn start(&self, rules: &CohortRules<'_>, client: &PlannedClient, alphabet: &Alphabet<'_>) -> State {
-        let Some(stored) = rules.cohort.stored.as_ref() else { return State { entry: None, pending: None } };
+    fn start(
+        &self,
+        rules: &CohortRules<'_>,
+        client: &PlannedClient,
+        alphabet: &Alphabet<'_>,
+        texts: &Texts,
+    ) -> State {
+        let nothing = State { entry: None, pending: None, edited: None };
+        let (Some(stored), Some(ask)) = (rules.cohort.stored.as_ref(), rules.ask(0)) else { return nothing };
         let scopes = alphabet.set(stored.scopes.iter().map(String::as_str));
         let roles = stored
             .roles
             .iter()
             .filter_map(|role| alphabet.role(role))
             .fold(RoleSet::default(), RoleSet::with);
-        let metadata = stored_metadata(rules, stored);
-        let mut entry = Entry { roles, scopes, metadata, tokens: [None; ROLES_MAX] };
+        let number = |text: Option<&str>| {
+            text.and_then(|text| texts.number(&protocol::device::normalized_metadata(text)))
+        };
+        let (platform, family) = stored_metadata(rules, stored);
+        let mut entry = Entry {
+            roles,
+            scopes,
+            approved: Some(scopes),
+            platform: number(platform),
+            family: number(family),
+            repairable: false,
+            browser: ask.variant(false).facts.is_browser(),
+            tokens: [None; ROLES_MAX],
+        };
         for (role, token) in stored_tokens(self.oracle, rules, client) {
             let Some(number) = alphabet.role(role) else { continue };
             let scopes = if role == ROLE_NODE { alphabet.set([]) } else { scopes };
-            entry.set_token(number, Token { secret: Ident::Seen(token.0), scopes, revoked: false });
+            let secret = Ident::Seen(token.0);
+            entry.set_token(number, Token { secret, scopes, revoked: false, bound: false });
         }
-        State { entry: Some(entry), pending: None }
+        State { entry: Some(entry), ..nothing }
     }
 
-    fn add_connects(&mut self, rules: &CohortRules<'_>, alphabet: &Alphabet<'_>) {
+    fn add_connects(&mut self, alphabet: &Alphabet<'_>, claims: &[Claim]) {
         let auth = self.oracle.plan.gateway.auth;
-        let credential = rules.cohort.connect.credential;
         let mut connects = std::mem::take(&mut self.connects);
-        for connect in &mut connects {
+        let mut spans: Vec<(Nanos, Nanos)> = self.ops.iter().map(|op| (op.from, op.until)).collect();
+        spans.extend(connects.iter().map(|connect| self.span(connect.observation)));
+        let overlaps = Overlaps::new(spans);
+        for (connect, claim) in connects.iter_mut().zip(claims) {
             let observation = connect.observation;
             let stamps = observation.stamps;
-            let sent = Sent::of(credential, auth, observation.presented_token.is_some());
-            let presented = observation
-                .presented_token
-                .filter(|_| sent == Sent::DeviceToken && auth != AuthMode::None)
-                .map(|token| token.0);
-            let may_be_stale = rules.expected(observation).narrowed(observation).1.is_some();
-            let seen = seen(observation, rules, alphabet, &self.sightings);
-            let act = Act::Connect(Connect { presented, may_be_stale, seen });
+            let presented =
+                observation.presented_token.filter(|_| decides_by_token(connect, auth)).map(|token| token.0);
+            let place = connect.seat.place;
+            let may_be_stale = connect.variant.expected(place).narrowed(observation).1.is_some();
+            let seen = seen(observation, connect.variant, alphabet, &self.sightings);
+            let (from, until) = self.span(observation);
+            let raced = overlaps.is_shared(from, until);
+            let whole = Connect { claim: *claim, presented, may_be_stale, records_later: false, raced, seen };
             let answered = matches!(observation.outcome, Outcome::Session(_) | Outcome::Refused(_));
-            let gave_up = self.windows.gave_up(observation);
             if answered {
-                let until = stamps.answered.or_else(|| stamps.last()).unwrap_or(observation.intended);
-                // An answer without a question is no answer to it; then only the order of the attempts is known.
-                let from = stamps.sent.or(stamps.started).unwrap_or(until).min(until);
-                connect.op = Some(self.ops.len());
-                self.ops.push(Op { act, from, until, optional: false });
+                self.add_steps(connect, whole, from, until);
             } else {
-                let begin = stamps.sent.or(stamps.started).unwrap_or(observation.intended);
+                let op = Op { act: Act::Connect(whole), from, until, optional: true, after: None };
                 if stamps.sent.is_some() {
-                    let until = self.windows.effect_until(begin, gave_up, self.history.ended);
                     connect.op = Some(self.ops.len());
-                    self.ops.push(Op { act, from: begin, until, optional: true });
+                    self.ops.push(op);
                 }
                 if !self.is_explained(observation) {
+                    let until = self.windows.gave_up(observation).unwrap_or(from);
                     connect.peek = Some(self.peeks.len());
-                    self.peeks.push(Op { act, from: begin, until: gave_up.unwrap_or(begin), optional: true });
+                    self.peeks.push(Op { until, ..op });
                 }
             }
         }
         self.connects = connects;
+    }
+
+    /// Between which times a connect was judged.
+    fn span(&self, observation: &Observation) -> (Nanos, Nanos) {
+        let stamps = observation.stamps;
+        if matches!(observation.outcome, Outcome::Session(_) | Outcome::Refused(_)) {
+            let until = stamps.answered.or_else(|| stamps.last()).unwrap_or(observation.intended);
+            // An answer without a question is no answer to it; then only the order of the attempts is known.
+            (stamps.sent.or(stamps.started).unwrap_or(until).min(until), until)
+        } else {
+            let begin = stamps.sent.or(stamps.started).unwrap_or(observation.intended);
+            let gave_up = self.windows.gave_up(observation);
+            (begin, self.windows.effect_until(begin, gave_up, self.history.ended))
+        }
+    }
+
+    /// Adds a connect that was answered; in as many steps as the release takes, where others may come between.
+    fn add_steps(&mut self, connect: &mut Pursued<'_, '_>, whole: Connect, from: Nanos, until: Nanos) {
+        let refused = matches!(whole.seen, Seen::Pairing { .. });
+        let looked_up = whole.raced
+            && self.oracle.release.two_steps
+            && whole.presented.is_some()
+            && (refused || matches!(whole.seen, Seen::Session(_)));
+        let records_later = whole.raced && self.oracle.release.two_steps && refused;
+        let step = |act, after| Op { act, from, until, optional: false, after };
+        let mut after = None;
+        let mut judged = Connect { records_later, ..whole };
+        if looked_up {
+            after = Some(self.ops.len());
+            self.ops.push(step(Act::Verify(whole), None));
+            judged.presented = None;
+        }
+        let [before, behind] = &mut connect.steps;
+        *before = after;
+        connect.op = Some(self.ops.len());
+        self.ops.push(step(Act::Connect(judged), after));
+        if records_later {
+            *behind = Some(self.ops.len());
+            self.ops.push(step(Act::Record(whole), connect.op));
+        }
     }
 
     fn add_actions(&mut self, device: &Device<'_, 'h>, alphabet: &Alphabet<'_>) {
@@ -309,8 +515,10 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                     let Some(role) = alphabet.role(role) else { continue };
                     Act::Revoke { role, end }
                 }
-                // `article` reads its store at start and on reload only; no scenario can edit it yet.
-                OperationKind::Edit(_) => continue,
+                OperationKind::Edit(StoreEdit::DropEntry) => Act::Edit(Edit::Drop),
+                OperationKind::Edit(StoreEdit::SetScopes(scopes)) => {
+                    Act::Edit(Edit::Scopes(alphabet.set(scopes.iter().map(String::as_str))))
+                }
             };
             if end != End::Open {
                 let how = if end == End::Done { "acknowledged" } else { "refused as unknown" };
@@ -321,7 +529,8 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 );
                 self.actions.push((self.ops.len(), until, sentence));
             }
-            self.ops.push(Op { act, from: operation.invoked, until: until.max(operation.invoked), optional });
+            let from = operation.invoked;
+            self.ops.push(Op { act, from, until: until.max(from), optional, after: None });
         }
     }
 
@@ -336,6 +545,7 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 until: until.unwrap_or(self.history.ended).max(from),
                 // A gateway that never came back may never have read anything.
                 optional: until.is_none(),
+                after: None,
             });
         }
     }
@@ -343,28 +553,31 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
     /// The verdict on an attempt whose answer depends on the device's state.
     fn pursue(
         &self,
-        observation: &Observation,
+        connect: &Pursued<'_, 'h>,
         finding: &Finding,
         peeked: &[Out],
         story: &Story<'_, '_, 'h>,
         alphabet: &Alphabet<'_>,
     ) -> Verdict {
+        let observation = connect.observation;
         match &observation.outcome {
             Outcome::Session(_) | Outcome::Refused(_) => {}
             _ => {
-                return self.excused(observation).unwrap_or_else(|| unanswered(observation, classes(peeked)));
+                return self
+                    .excused(observation)
+                    .unwrap_or_else(|| unanswered(observation, classes(peeked, connect.variant)));
             }
         }
         match finding {
-            Finding::Fits => self.form(observation, story),
+            Finding::Fits => self.form(observation, connect.variant, story),
             Finding::GaveUp => Verdict::Indeterminate {
                 why: format!(
                     "more than {CONFIGURATIONS_MAX} states of the device explain its history: too many operations overlap"
                 ),
             },
-            Finding::Details(outs) => self.details(observation, outs, story, alphabet),
+            Finding::Details(outs) => self.details(observation, connect.variant, outs, story, alphabet),
             Finding::Wrong(outs) => {
-                let expected = classes(outs);
+                let expected = classes(outs, connect.variant);
                 let observed = classify::class(&observation.outcome);
                 let is_session = matches!(observation.outcome, Outcome::Session(_));
                 let session_due = expected.iter().any(|class| class == classify::SESSION);
@@ -382,13 +595,13 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
     }
 
     /// The class of the answer is one that the device's history allows: is its form right?
-    fn form(&self, observation: &Observation, story: &Story<'_, '_, 'h>) -> Verdict {
+    fn form(&self, observation: &Observation, variant: &Variant, story: &Story<'_, '_, 'h>) -> Verdict {
         let class = classify::class(&observation.outcome);
         let fault = match &observation.outcome {
-            Outcome::Session(grant) => form::protocol(grant),
+            Outcome::Session(grant) => form::protocol(grant, self.oracle.release),
             Outcome::Refused(refusal) => {
                 let may_miss = self.windows.restarted_during(observation);
-                due_of_class(&class).map_or(Ok(()), |due| form::refusal(due, refusal, may_miss))
+                variant.due_of_class(&class).map_or(Ok(()), |due| form::refusal(&due, refusal, may_miss))
             }
             _ => Ok(()),
         };
@@ -407,12 +620,13 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
     fn details(
         &self,
         observation: &Observation,
+        variant: &Variant,
         outs: &[Out],
         story: &Story<'_, '_, 'h>,
         alphabet: &Alphabet<'_>,
     ) -> Verdict {
         let (kind, why) = match &observation.outcome {
-            Outcome::Session(_) => self.grant_fault(observation, outs, alphabet),
+            Outcome::Session(_) => self.grant_fault(observation, variant, outs, alphabet),
             Outcome::Refused(refusal) => {
                 let why = match (refusal.request_id.as_deref(), outs) {
                     (None | Some(""), _) => "error.details.requestId is absent".to_owned(),
@@ -432,31 +646,75 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         let observed = classify::class(&observation.outcome).into_owned();
         Verdict::Mismatch(Mismatch {
             kind,
-            expected: classes(outs),
+            expected: match &observation.outcome {
+                Outcome::Session(_) => classes(outs, variant),
+                _ => vec![observed.clone()],
+            },
             observed,
             why: story.with_anomaly(why, observation),
         })
     }
 
+    /// What is wrong with a `hello.auth` that says what the connection may do.
+    fn live_fault(&self, auth: &GrantAuth, variant: &Variant, due: Option<Ident>) -> (MismatchKind, String) {
+        let asked = &variant.facts.scopes;
+        if let Some(foreign) = auth.scopes.iter().find(|scope| !asked.contains(scope)) {
+            let why = format!("hello.auth grants {}, which was not asked for", form::quoted(foreign));
+            return (MismatchKind::FalseAccept, why);
+        }
+        let why = match (due, auth.token) {
+            _ if auth.scopes != *asked => {
+                "hello.auth does not grant what was asked, in that order".to_owned()
+            }
+            (Some(_), None) => "hello.auth carries no device token".to_owned(),
+            (None, Some(_)) => "hello.auth carries a device token, and none is due".to_owned(),
+            (Some(Ident::Seen(due)), Some(token)) if token.0 != due => {
+                "hello.auth carries another device token than the stored one, which nothing replaced"
+                    .to_owned()
+            }
+            (Some(Ident::Unseen { since }), Some(token))
+                if self.sightings.token_mark(token).is_some_and(|mark| mark.first < since) =>
+            {
+                format!(
+                    "hello.auth carries an old device token; it had to be replaced after {}",
+                    seconds(since)
+                )
+            }
+            _ => format!("hello.auth names role {}", form::quoted(&auth.role)),
+        };
+        (MismatchKind::WrongGrant, why)
+    }
+
     fn grant_fault(
         &self,
         observation: &Observation,
+        variant: &Variant,
         outs: &[Out],
         alphabet: &Alphabet<'_>,
     ) -> (MismatchKind, String) {
         let due = outs.iter().find_map(|out| match out {
-            Out::Session { scopes, secret } => Some((*scopes, *secret)),
+            Out::Session(granted) => Some(*granted),
             _ => None,
         });
         let auth = match &observation.outcome {
             Outcome::Session(grant) => grant.auth.as_ref(),
             _ => None,
         };
-        let (Some((due_scopes, due_secret)), Some(auth)) = (due, auth) else {
-            return (MismatchKind::WrongGrant, "hello.auth is absent".to_owned());
+        let (due_scopes, due_secret) = match (due, auth) {
+            (Some(Granted::Absent), Some(_)) => {
+                return (MismatchKind::WrongGrant, "hello.auth must be absent: no token is due".to_owned());
+            }
+            (Some(Granted::Live { secret }), Some(auth)) => {
+                return self.live_fault(auth, variant, secret);
+            }
+            (Some(Granted::Token { scopes, secret }), Some(_)) => (scopes, secret),
+            _ => return (MismatchKind::WrongGrant, "hello.auth is absent".to_owned()),
         };
-        let within =
-            |seen| outs.iter().any(|out| matches!(out, Out::Session { scopes, .. } if scopes.covers(seen)));
+        let Some(auth) = auth else { return (MismatchKind::WrongGrant, "hello.auth is absent".to_owned()) };
+        let within = |seen| {
+            outs.iter()
+                .any(|out| matches!(out, Out::Session(Granted::Token { scopes, .. }) if scopes.covers(seen)))
+        };
         let due_text = alphabet.text(due_scopes);
         match alphabet.listed(&auth.scopes) {
             Listed::Foreign => {
@@ -513,13 +771,23 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
     }
 
     /// The verdict on an attempt whose answer does not depend on the device's state.
-    fn judge_static(&self, observation: &Observation, due: Due, or: Option<Due>) -> Verdict {
+    fn judge_static(
+        &self,
+        observation: &Observation,
+        variant: &Variant,
+        due: Due,
+        or: Option<Due>,
+    ) -> Verdict {
         let dues = [Some(due), or];
         let dues = || dues.iter().flatten();
         let expected = || dues().filter_map(|due| due.class().map(str::to_owned)).collect::<Vec<_>>();
         let observed = classify::class(&observation.outcome);
         let sentence = || format!("{} is due, whatever the device's state", expected().join(" or "));
-        let session_due = dues().any(|due| *due == Due::AcceptWithoutDevice);
+        let keeps_scopes = dues().find_map(|due| match due {
+            Due::AcceptWithoutDevice { keeps_scopes } => Some(*keeps_scopes),
+            _ => None,
+        });
+        let session_due = keeps_scopes.is_some();
         let mismatch = |kind, why| {
             Verdict::Mismatch(Mismatch {
                 kind,
@@ -533,16 +801,22 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
             Err((kind, why)) => mismatch(kind, why),
         };
         match &observation.outcome {
-            Outcome::Session(grant) if session_due => formed(form::grant_without_device(grant)),
+            Outcome::Session(grant) if session_due => {
+                let keeps = keeps_scopes.unwrap_or_default();
+                formed(form::grant_without_device(grant, &variant.facts, keeps, self.oracle.release))
+            }
+            Outcome::UpgradeRefused { status, .. } if dues().any(|due| *due == Due::Upgrade(*status)) => {
+                Verdict::Match { expected: observed.into_owned() }
+            }
             Outcome::Session(_) => mismatch(MismatchKind::FalseAccept, sentence()),
             Outcome::Refused(refusal) => {
                 let same = dues().find_map(|due| match due {
-                    Due::Refuse(due) if due.class == observed => Some(due),
+                    Due::Refuse(due) if due.class == observed => Some(*due),
                     _ => None,
                 });
                 match same {
                     Some(due) => {
-                        formed(form::refusal(due, refusal, self.windows.restarted_during(observation)))
+                        formed(form::refusal(&due, refusal, self.windows.restarted_during(observation)))
                     }
                     None if session_due => mismatch(MismatchKind::FalseReject, sentence()),
                     None => mismatch(MismatchKind::WrongReason, sentence()),
@@ -639,57 +913,63 @@ fn says_no(close: &CloseSeen) -> bool {
     matches!(close, CloseSeen::Frame { code: 1002 | 1003 | 1007..=1010 | 1013 | 4000..=4999, .. })
 }
 
-fn classes(outs: &[Out]) -> Vec<String> {
-    let mut classes: Vec<&'static str> = outs.iter().filter_map(out_class).collect();
+fn classes(outs: &[Out], variant: &Variant) -> Vec<String> {
+    let mut classes: Vec<&'static str> = outs.iter().filter_map(|out| out_class(out, variant)).collect();
     classes.sort_unstable();
     classes.dedup();
     classes.into_iter().map(str::to_owned).collect()
 }
 
-fn out_class(out: &Out) -> Option<&'static str> {
+fn out_class(out: &Out, variant: &Variant) -> Option<&'static str> {
     match out {
-        Out::Session { .. } => Some(classify::SESSION),
-        Out::Pairing { reason, .. } => Some(reason.as_str()),
-        Out::TokenRefused => Some(table::DEVICE_TOKEN_MISMATCH.class),
-        Out::Stale => Some(table::STALE.class),
+        Out::Session(_) => Some(classify::SESSION),
+        Out::Pairing { reason, .. } => Some(variant.pairing(*reason).class),
+        Out::TokenRefused { narrow: false } => Some(variant.bad_token.class),
+        Out::TokenRefused { narrow: true } => Some(variant.narrow_token.class),
+        Out::Stale => Some(variant.stale().class),
         Out::Done => None,
     }
 }
 
-fn due_of_class(class: &str) -> Option<&'static table::DueRefusal> {
-    match classify::pairing_reason(class) {
-        Some(reason) => Some(table::pairing_refusal(reason)),
-        None => [&table::DEVICE_TOKEN_MISMATCH, &table::STALE].into_iter().find(|due| due.class == class),
-    }
+/// Whether a device token decides about the credential: it was presented, and nothing else is good.
+fn decides_by_token(connect: &Pursued<'_, '_>, auth: AuthMode) -> bool {
+    let facts = &connect.variant.facts;
+    let shared = facts.sent.is_good_shared(auth, connect.variant.release);
+    connect.observation.presented_token.is_some()
+        && facts.sent.candidate() == super::Secret::Issued
+        && auth != AuthMode::None
+        && !shared
 }
 
 /// What an answer says about the device's state.
 fn seen(
     observation: &Observation,
-    rules: &CohortRules<'_>,
+    variant: &Variant,
     alphabet: &Alphabet<'_>,
     sightings: &Sightings<'_>,
 ) -> Seen {
     match &observation.outcome {
-        Outcome::Session(grant) => match &grant.auth {
-            Some(auth) => Seen::Session {
-                role_fits: auth.role == table::effective_role(&rules.cohort.connect),
-                scopes: alphabet.listed(&auth.scopes),
-                token: auth.token.and_then(|token| sightings.token_mark(token)),
-            },
-            None => Seen::Session { role_fits: false, scopes: Listed::Foreign, token: None },
-        },
+        Outcome::Session(grant) => Seen::Session(grant.auth.as_ref().map(|auth| SeenAuth {
+            role_fits: auth.role == variant.facts.role,
+            scopes: alphabet.listed(&auth.scopes),
+            as_asked: auth.scopes == variant.facts.scopes,
+            token: auth.token.and_then(|token| sightings.token_mark(token)),
+        })),
         Outcome::Refused(refusal) => {
             let class = classify::refusal_class(refusal);
+            let id = || {
+                (refusal.request_id.as_deref())
+                    .filter(|id| !id.is_empty())
+                    .and_then(|id| sightings.id_mark(id))
+            };
             match classify::pairing_reason(class) {
-                Some(reason) => Seen::Pairing {
-                    reason,
-                    id: (refusal.request_id.as_deref())
-                        .filter(|id| !id.is_empty())
-                        .and_then(|id| sightings.id_mark(id)),
-                },
-                None if class == table::DEVICE_TOKEN_MISMATCH.class => Seen::TokenRefused,
-                None if class == table::STALE.class => Seen::Stale,
+                Some(reason) => Seen::Pairing { reason: Some(reason), id: id() },
+                None if classify::is_pairing(class) && variant.due_of_class(class).is_some() => {
+                    Seen::Pairing { reason: None, id: id() }
+                }
+                None if class == variant.bad_token.class => Seen::TokenRefused { narrow: false },
+                None if class == variant.narrow_token.class => Seen::TokenRefused { narrow: true },
+                None if class == variant.stale().class => Seen::Stale,
                 None => Seen::Foreign,
             }
         }
@@ -697,30 +977,57 @@ fn seen(
     }
 }
 
-fn claim(
-    rules: &CohortRules<'_>,
-    client: &PlannedClient,
-    alphabet: &Alphabet<'_>,
-    oracle: &Oracle<'_>,
-) -> Claim {
-    let spec = &rules.cohort.connect;
-    let role = table::effective_role(spec);
-    Claim {
-        // The alphabet holds the role that is asked.
-        role: alphabet.role(role).unwrap_or_default(),
-        is_node: role == ROLE_NODE,
-        scopes: alphabet.set(spec.scopes.iter().flatten().map(String::as_str)),
-        local: locality::decide(&spec.path, client, &oracle.proxies),
+/// The connects that the device's attempts made.
+fn asks<'r, 'p>(rules: &'r CohortRules<'p>, device: &Device<'_, '_>) -> Vec<&'r AskRules<'p>> {
+    let mut numbers: Vec<u16> = device.attempts().map(|(_, attempt)| attempt.ask).collect();
+    // A stored entry is the first connect's.
+    numbers.push(0);
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.into_iter().filter_map(|number| rules.ask(number)).collect()
+}
+
+/// Every platform and family that the device's history can bring up; `None` if there are too many.
+fn texts(rules: &CohortRules<'_>, device: &Device<'_, '_>) -> Option<Texts> {
+    let stored = rules.cohort.stored.as_ref().map(|stored| stored_metadata(rules, stored));
+    let claimed = asks(rules, device)
+        .into_iter()
+        .flat_map(|ask| [Some(ask.spec.platform.as_str()), ask.spec.device_family.as_deref()]);
+    let stored = stored.into_iter().flat_map(|(platform, family)| [platform, family]);
+    Texts::new(claimed.chain(stored).flatten())
+}
+
+/// Which operations are not alone.
+struct Overlaps {
+    starts: Vec<Nanos>,
+    ends: Vec<Nanos>,
+}
+
+impl Overlaps {
+    fn new(spans: Vec<(Nanos, Nanos)>) -> Self {
+        let (mut starts, mut ends): (Vec<_>, Vec<_>) = spans.into_iter().unzip();
+        starts.sort_unstable();
+        ends.sort_unstable();
+        Self { starts, ends }
+    }
+
+    /// Whether more than one operation, which is this one, touches the time between the two.
+    fn is_shared(&self, from: Nanos, until: Nanos) -> bool {
+        let begun = self.starts.partition_point(|start| *start <= until);
+        let ended = self.ends.partition_point(|end| *end < from);
+        begun.saturating_sub(ended) > 1
     }
 }
 
 /// Every role and scope that the device's history can bring up.
 fn alphabet<'a>(rules: &CohortRules<'a>, device: &Device<'_, 'a>) -> Option<Alphabet<'a>> {
-    let spec = &rules.cohort.connect;
+    let asks = asks(rules, device);
     let stored = rules.cohort.stored.as_ref();
-    let mut roles: Vec<&'a str> = vec![table::effective_role(spec)];
+    let mut roles: Vec<&'a str> =
+        asks.iter().map(|ask| ask.spec.role.as_deref().unwrap_or(ROLE_OPERATOR)).collect();
     roles.extend(stored.iter().flat_map(|stored| &stored.roles).map(String::as_str));
-    let mut scopes: Vec<&'a str> = spec.scopes.iter().flatten().map(String::as_str).collect();
+    let mut scopes: Vec<&'a str> =
+        asks.iter().flat_map(|ask| ask.spec.scopes.iter().flatten()).map(String::as_str).collect();
     scopes.extend(stored.iter().flat_map(|stored| &stored.scopes).map(String::as_str));
     for operation in device.operations() {
         match &operation.kind {
@@ -755,25 +1062,19 @@ fn stored_tokens<'a>(
     })
 }
 
-/// Section 6, check 2: trimmed and lowered; a value that is stored but not claimed differs, one that is not stored is
-/// not compared.
-fn stored_metadata(rules: &CohortRules<'_>, stored: &StoredEntry) -> Metadata {
-    let spec = &rules.cohort.connect;
+/// Stored platform and family of a fixture.
+fn stored_metadata<'a>(
+    rules: &'a CohortRules<'_>,
+    stored: &'a StoredEntry,
+) -> (Option<&'a str>, Option<&'a str>) {
     match &stored.metadata {
-        StoredMetadata::Same => Metadata::Agrees,
-        StoredMetadata::Legacy => Metadata::Legacy { repairable: false },
+        StoredMetadata::Same => {
+            let spec = &rules.cohort.connect;
+            (Some(spec.platform.as_str()), spec.device_family.as_deref())
+        }
+        StoredMetadata::Legacy => (None, None),
         StoredMetadata::Other { platform, device_family } => {
-            let agrees = |stored: &str, claimed: Option<&str>| {
-                claimed.is_some_and(|claimed| normalized_metadata(stored) == normalized_metadata(claimed))
-            };
-            let family = device_family.as_deref();
-            if agrees(platform, Some(&spec.platform))
-                && family.is_none_or(|family| agrees(family, spec.device_family.as_deref()))
-            {
-                Metadata::Agrees
-            } else {
-                Metadata::Differs
-            }
+            (Some(platform.as_str()), device_family.as_deref())
         }
     }
 }

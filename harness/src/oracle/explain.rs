@@ -38,7 +38,7 @@ impl Story<'_, '_, '_> {
         let approval = self.last_done(answered, |kind| matches!(kind, OperationKind::Approve { .. }));
         let session = self.last_session(observation, answered);
         let cause = match (approval, session) {
-            _ if classify::pairing_reason(seen).is_none() => {
+            _ if !classify::is_pairing(seen) => {
                 format!("the credential is good and the device is approved: {seen} does not apply")
             }
             (Some((approval, at)), _) => {
@@ -70,7 +70,7 @@ impl Story<'_, '_, '_> {
         let answered = observation.stamps.last().unwrap_or(Nanos::MAX);
         let taken_away =
             |kind: &OperationKind| matches!(kind, OperationKind::Remove | OperationKind::Reject { .. });
-        let expects_token = expected.iter().any(|class| class == "AUTH_DEVICE_TOKEN_MISMATCH");
+        let expects_token = expected.iter().any(|class| class.to_ascii_lowercase().contains("token"));
         let replaced = |kind: &OperationKind| !matches!(kind, OperationKind::Reject { .. });
         let cause = if expects_token {
             match self.last_done(answered, replaced) {

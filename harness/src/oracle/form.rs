@@ -3,7 +3,9 @@
 use protocol::Close;
 
 use super::explain;
-use super::table::{DueRefusal, PROTOCOL, Wording};
+use super::facts::Facts;
+use super::refusal::{CloseText, DueRefusal};
+use super::release::Release;
 use super::verdict::MismatchKind;
 use crate::observation::{CloseSeen, Grant, Refusal};
 
@@ -25,6 +27,7 @@ pub(super) fn refusal(due: &DueRefusal, seen: &Refusal, close_may_miss: bool) ->
         ("error.details.code", due.detail_code, seen.detail_code.as_deref()),
         ("error.details.reason", due.reason, seen.reason.as_deref()),
         ("error.details.authReason", due.auth_reason, seen.auth_reason.as_deref()),
+        ("error.details.recommendedNextStep", due.next_step, seen.next_step.as_deref()),
     ];
     for (what, due, seen) in details {
         if due != seen {
@@ -42,10 +45,15 @@ pub(super) fn refusal(due: &DueRefusal, seen: &Refusal, close_may_miss: bool) ->
 }
 
 fn close(due: &DueRefusal, seen: &Refusal, may_miss: bool) -> Result<(), Fault> {
-    // The close repeats the message as it was sent, hint and all.
-    let text = match due.message {
-        Wording::Exact(text) => text,
-        Wording::Begins(_) => seen.message.as_str(),
+    let with_request;
+    let text = match due.close_text {
+        CloseText::Message => seen.message.as_str(),
+        CloseText::MessageAndRequest => {
+            let id = seen.request_id.as_deref().unwrap_or_default();
+            with_request = format!("{} (requestId: {id})", seen.message);
+            with_request.as_str()
+        }
+        CloseText::Exact(text) => text,
     };
     let expected = Close::cut(due.close, text);
     match &seen.close {
@@ -65,27 +73,39 @@ fn close(due: &DueRefusal, seen: &Refusal, may_miss: bool) -> Result<(), Fault> 
     }
 }
 
-/// Holds the grant of a session without device to the profile: no scopes, no token.
-pub(super) fn grant_without_device(grant: &Grant) -> Result<(), Fault> {
-    protocol(grant)?;
+/// Holds the grant of a session without device to the profile: no token, and no scopes but those it keeps.
+pub(super) fn grant_without_device(
+    grant: &Grant,
+    facts: &Facts,
+    keeps_scopes: bool,
+    release: &Release,
+) -> Result<(), Fault> {
+    protocol(grant, release)?;
+    let kept: &[String] = if keeps_scopes { &facts.scopes } else { &[] };
+    let wrong = |why: &str| Err((MismatchKind::WrongGrant, why.to_owned()));
     match &grant.auth {
+        None if release.live_grant => wrong("hello.auth is absent"),
         None => Ok(()),
-        Some(auth) if !auth.scopes.is_empty() || auth.token.is_some() => Err((
+        Some(auth) if auth.token.is_some() || !auth.scopes.iter().all(|scope| kept.contains(scope)) => Err((
             MismatchKind::FalseAccept,
             "a client without device was granted scopes or a token (hello.auth)".to_owned(),
         )),
-        Some(_) => Err((MismatchKind::WrongGrant, "hello.auth must be absent without a device".to_owned())),
+        Some(_) if !release.live_grant => wrong("hello.auth must be absent without a device"),
+        Some(auth) if auth.scopes != kept || auth.role != facts.role => {
+            wrong("hello.auth does not say what a client without device may do")
+        }
+        Some(_) => Ok(()),
     }
 }
 
 /// Holds the protocol of a session to the profile.
-pub(super) fn protocol(grant: &Grant) -> Result<(), Fault> {
-    if grant.protocol == PROTOCOL {
+pub(super) fn protocol(grant: &Grant, release: &Release) -> Result<(), Fault> {
+    if grant.protocol == release.protocol {
         Ok(())
     } else {
         Err((
             MismatchKind::WrongGrant,
-            format!("hello-ok speaks protocol {}, not {PROTOCOL}", grant.protocol),
+            format!("hello-ok speaks protocol {}, not {}", grant.protocol, release.protocol),
         ))
     }
 }

@@ -1,60 +1,194 @@
-//! Section 3: local or remote?
+//! Local or remote, and at which address (reference, section 5)?
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::release::{Hop, Locality, Release};
 use crate::plan::{ForwardedFor, GatewayPlan, NetworkPath, PlannedClient};
 
-/// `gateway.trustedProxies`, as far as it can match anything.
+/// `gateway.trustedProxies`, as far as a release makes something of it.
 #[derive(Debug, Clone, Default)]
-pub struct TrustedProxies(Vec<IpAddr>);
+pub struct TrustedProxies(Vec<Network>);
+
+/// The addresses that share their first `bits` bits with `first`.
+#[derive(Debug, Clone, Copy)]
+struct Network {
+    first: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    fn parse(entry: &str, ranges: bool) -> Option<Self> {
+        let entry = entry.trim();
+        let Some((address, prefix)) = entry.split_once('/') else {
+            let first = canonical(entry.parse().ok()?);
+            return Some(Self { first, bits: width(first) });
+        };
+        let first = address.trim().parse::<IpAddr>().ok().filter(|_| ranges)?;
+        let bits = prefix.trim().parse::<u32>().ok().filter(|bits| *bits <= width(first))?;
+        Some(Self { first, bits })
+    }
+
+    fn contains(self, address: IpAddr) -> bool {
+        let shift = width(self.first).saturating_sub(self.bits);
+        let head = |address: IpAddr| match address {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()).checked_shr(shift).unwrap_or(0),
+            IpAddr::V6(v6) => v6.to_bits().checked_shr(shift).unwrap_or(0),
+        };
+        self.first.is_ipv4() == address.is_ipv4() && head(self.first) == head(address)
+    }
+}
+
+const fn width(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
 
 impl TrustedProxies {
-    /// Keeps the entries that are addresses. One in CIDR notation never matches, silently (article).
+    /// Keeps the entries that a release understands; others never match, silently.
     #[must_use]
-    pub fn new(entries: &[String]) -> Self {
-        Self(entries.iter().filter_map(|entry| entry.trim().parse::<IpAddr>().ok()).map(canonical).collect())
+    pub fn new(entries: &[String], rule: Locality) -> Self {
+        Self(entries.iter().filter_map(|entry| Network::parse(entry, rule.ranges)).collect())
     }
 
     /// Whether `address` is listed.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&canonical(address))
+        let address = canonical(address);
+        self.0.iter().any(|network| network.contains(address))
     }
 }
 
-/// Whether the gateway takes the client for a local one.
-#[must_use]
-pub fn is_local(path: &NetworkPath, client: &PlannedClient, gateway: &GatewayPlan) -> bool {
-    decide(path, client, &TrustedProxies::new(&gateway.trusted_proxies))
+/// What of an upgrade request says where it comes from.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    /// Address of the peer.
+    pub peer: IpAddr,
+    /// `X-Forwarded-For`, repeated headers joined by a comma.
+    pub forwarded_for: Option<String>,
+    /// `X-Real-IP`
+    pub real_ip: Option<String>,
+    /// Whether `X-Forwarded-Host` is there.
+    pub forwarded_host: bool,
+    /// Whether another `X-Forwarded-…` or `Forwarded` is there.
+    pub other_forwarding: bool,
+    /// `Host`; `None` = the loopback address dialled, with its port.
+    pub host: Option<String>,
 }
 
-pub(super) fn decide(path: &NetworkPath, client: &PlannedClient, proxies: &TrustedProxies) -> bool {
-    let (peer, forwarded, host) = match path {
-        NetworkPath::Direct => (client.source, None, None),
-        NetworkPath::Proxy { from, forwarded_for, host } => {
-            let own;
-            let text = match forwarded_for {
-                ForwardedFor::Own => {
-                    own = client.forwarded.map(|address| address.to_string());
-                    own
-                }
-                ForwardedFor::Fixed(text) => Some(text.clone()),
-                ForwardedFor::Absent => None,
-            };
-            (*from, text, host.as_deref())
+impl Wire {
+    /// What a planned client sends.
+    #[must_use]
+    pub fn of(path: &NetworkPath, client: &PlannedClient) -> Self {
+        let (peer, forwarded_for, host) = match path {
+            NetworkPath::Direct => (client.source, None, None),
+            NetworkPath::Proxy { from, forwarded_for, host } => {
+                let text = match forwarded_for {
+                    ForwardedFor::Own => client.forwarded.map(|address| address.to_string()),
+                    ForwardedFor::Fixed(text) => Some(text.clone()),
+                    ForwardedFor::Absent => None,
+                };
+                (*from, text, host.clone())
+            }
+        };
+        Self {
+            peer: IpAddr::V4(peer),
+            forwarded_for,
+            real_ip: None,
+            forwarded_host: false,
+            other_forwarding: false,
+            host,
         }
+    }
+}
+
+/// How a gateway places a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// On this machine.
+    Local,
+    /// Elsewhere.
+    Remote,
+    /// Nobody can be held to its forwarding headers: HTTP 403.
+    Unattributable,
+}
+
+impl Place {
+    /// All of them; [`Place::number`] is the position.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Remote, Self::Unattributable];
+
+    /// Position in [`Place::ALL`].
+    #[must_use]
+    pub const fn number(self) -> usize {
+        match self {
+            Self::Local => 0,
+            Self::Remote => 1,
+            Self::Unattributable => 2,
+        }
+    }
+}
+
+/// Where a client is, and the address that its failures count for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// Where.
+    pub place: Place,
+    /// `None` = unknown.
+    pub address: Option<IpAddr>,
+}
+
+/// Where a release sees a planned client.
+#[must_use]
+pub fn place(path: &NetworkPath, client: &PlannedClient, gateway: &GatewayPlan) -> Place {
+    let rule = Release::of(gateway.profile).locality;
+    let proxies = TrustedProxies::new(&gateway.trusted_proxies, rule);
+    seat(&Wire::of(path, client), &proxies, rule, gateway.allow_real_ip_fallback).place
+}
+
+/// Where a release sees whoever sends this.
+#[must_use]
+pub fn seat(wire: &Wire, proxies: &TrustedProxies, rule: Locality, real_ip_fallback: bool) -> Seat {
+    let trusted = proxies.contains(wire.peer);
+    let peer = canonical(wire.peer);
+    let forwarded = || {
+        let chained = wire.forwarded_for.as_deref().and_then(|text| match rule.hop {
+            Hop::Leftmost => text.split(',').map(str::trim).find(|text| !text.is_empty()).and_then(hop),
+            Hop::RightmostUntrusted => rightmost_untrusted(text, proxies),
+        });
+        let real_ip = || wire.real_ip.as_deref().and_then(hop).filter(|_| rule.real_ip || real_ip_fallback);
+        chained.or_else(real_ip)
     };
-    let peer = IpAddr::V4(peer);
-    let trusted = proxies.contains(peer);
-    // `X-Real-IP` is sent by no client here, so `allowRealIpFallback` cannot change the address.
-    let address = if trusted {
-        forwarded.as_deref().and_then(|text| rightmost_untrusted(text, proxies))
-    } else {
-        Some(peer)
-    };
-    address.is_some_and(|address| canonical(address).is_loopback())
-        && host_is_local(host)
-        && (forwarded.is_none() || trusted)
+    if rule.attributes {
+        return attributed(wire, peer, trusted, forwarded);
+    }
+    let address = if trusted { forwarded() } else { Some(peer) };
+    let headers = wire.forwarded_for.is_some() || wire.real_ip.is_some() || wire.forwarded_host;
+    let local = address.is_some_and(|address| address.is_loopback())
+        && host_is_local(wire.host.as_deref())
+        && (!headers || trusted);
+    Seat { place: if local { Place::Local } else { Place::Remote }, address }
+}
+
+/// Section 5.3.
+fn attributed(wire: &Wire, peer: IpAddr, trusted: bool, forwarded: impl Fn() -> Option<IpAddr>) -> Seat {
+    let headers = wire.forwarded_for.is_some()
+        || wire.real_ip.is_some()
+        || wire.forwarded_host
+        || wire.other_forwarding;
+    if peer.is_loopback() && !headers {
+        return Seat { place: Place::Local, address: Some(peer) };
+    }
+    if trusted {
+        return match forwarded().filter(|address| !address.is_loopback()) {
+            Some(address) => Seat { place: Place::Remote, address: Some(address) },
+            None => Seat { place: Place::Unattributable, address: None },
+        };
+    }
+    if headers {
+        return Seat { place: Place::Unattributable, address: None };
+    }
+    Seat { place: Place::Remote, address: Some(peer) }
 }
 
 /// The rightmost entry that is not itself a trusted proxy. One that is no address at all is no proxy either, so it is
@@ -122,7 +256,8 @@ mod tests {
             forwarded: Some(Ipv4Addr::new(203, 0, 113, 7)),
         };
         let entries: Vec<String> = trusted.iter().map(|entry| (*entry).to_owned()).collect();
-        decide(path, &client, &TrustedProxies::new(&entries))
+        let gateway = GatewayPlan { trusted_proxies: entries, ..crate::oracle::tests::fixture::gateway() };
+        place(path, &client, &gateway) == Place::Local
     }
 
     fn fixed(text: &str) -> ForwardedFor {

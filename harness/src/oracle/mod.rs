@@ -1,26 +1,30 @@
 //! The oracle: which outcomes a device's history allows, written from the reference and from nothing of the gateway's.
 //!
-//! The rule is `docs/reference/article-profile.md`. It is applied in two halves, neither of which walks through a
-//! connect the way a gateway does:
+//! The rule is `docs/reference/article-profile.md` for `article`, and `docs/reference/profiles.md` with the recordings of
+//! real gateways for the releases. It is applied in two halves, neither of which walks through a connect the way a
+//! gateway does:
 //!
-//! 1. [`table`]: a decision table over what is *sent*. It settles every connect whose answer does not depend on the
-//!    device's state (rows 1 to 15 of the profile's section 2, and the part of row 16 that no device token can change).
+//! 1. [`table`]: a decision table over what is *sent* ([`facts`]), from *where* ([`locality`]), to *which release*
+//!    ([`release`]). It settles every connect whose answer does not depend on the device's state.
 //! 2. a search over the *history* of the device (`search`, with the device's state in `state`): connects, operators'
-//!    actions and reloads are operations with an interval each; an outcome is allowed if some order of the overlapping
-//!    ones explains it together with everything before. This is linearizability checking in the just-in-time form of
-//!    Lowe ("Testing for linearizability", 2017) over Wing and Gong's search; states are kept as a set, so the cost is
-//!    near linear in the attempts as long as few operations overlap.
+//!    actions, edits and loads of the store are operations with an interval each; an outcome is allowed if some order of
+//!    the overlapping ones explains it together with everything before. This is linearizability checking in the
+//!    just-in-time form of Lowe ("Testing for linearizability", 2017) over Wing and Gong's search; states are kept as a
+//!    set, so the cost is near linear in the attempts as long as few operations overlap.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`table`] | the static decision table |
-//! | [`credential`] | what a client really sends as credential, and section 5's table of refusals |
-//! | [`origin`], [`locality`] | sections 4 and 3 |
+//! | [`release`] | what differs between releases, as one table |
+//! | [`facts`] | the facts of one connect, whoever sends it |
+//! | [`table`], [`refusal`] | the static decision table, and what a refusal reads like |
+//! | [`credential`], [`origin`], [`locality`] | sections 7, 6 and 5 of the reference |
 //! | [`classify`] | the class of an outcome, in one word |
 //! | [`verdict`] | what the oracle says |
-//! | `state` | entry, pending request and tokens of one device, and what each operation does to them (sections 6 to 8) |
-//! | `alphabet` | roles and scopes of one device as small sets |
+//! | `rules` | what one connect of a cohort is to expect, prepared once |
+//! | `state` | entry, pending request and tokens of one device, and what each operation does to them (section 8) |
+//! | `alphabet` | roles and scopes of one device as small sets, and which cover which |
 //! | `search` | the search over orders |
+//! | `limits` | what the attempts of one address do to each other |
 //! | `timeline` | from the history to the operations of one device |
 //! | `device` | verdicts on one device's attempts |
 //! | `form` | code, texts, details and close of one refusal, grant of one session |
@@ -36,9 +40,14 @@ pub mod credential;
 mod device;
 mod expectation;
 mod explain;
+pub mod facts;
 mod form;
+mod limits;
 pub mod locality;
 pub mod origin;
+pub mod refusal;
+pub mod release;
+mod rules;
 mod search;
 mod state;
 pub mod table;
@@ -49,19 +58,25 @@ pub mod verdict;
 mod windows;
 
 pub use classify::class_of;
-pub use credential::Sent;
-pub use table::{Due, Expected, expected_static};
+pub use credential::{Secret, Sent};
+pub use facts::Facts;
+pub use release::Release;
+pub use table::{Ask, Due, Expected, expected_static};
 pub use verdict::{Breach, Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use crate::history::{EndedBy, History};
-use crate::observation::{DropReason, Observation, Outcome};
+use crate::history::{EndedBy, History, OperationEnd, OperationKind};
+use crate::observation::{CloseSeen, DropReason, Observation, Outcome};
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan};
+use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan, PlannedClient};
 use device::DeviceJudge;
 use explain::seconds;
-use locality::TrustedProxies;
+use limits::{Fate, Lock, Sockets, Try};
+use locality::{Seat, TrustedProxies, Wire};
+use release::RateLimit;
+use rules::AskRules;
 use timeline::Timelines;
 use windows::Windows;
 
@@ -86,27 +101,34 @@ pub fn judge(plan: &Plan, identities: &Identities, history: &History) -> Judgeme
 /// The oracle of one plan, with everything prepared that does not depend on the history.
 pub struct Oracle<'p> {
     plan: &'p Plan,
+    release: &'static Release,
     identities: Identities,
     proxies: TrustedProxies,
     cohorts: Vec<CohortRules<'p>>,
     /// What steps expect, by client and attempt; they stand in for the cohort's expectation.
     steps: HashMap<(ClientId, u32), &'p Expectation>,
     clocks: Clocks,
+    rate_limit: Option<RateLimit>,
 }
 
 /// What one cohort's clients are to expect.
 struct CohortRules<'p> {
     cohort: &'p Cohort,
-    /// When the client presents a device token.
-    with_token: Expected,
-    /// When it does not: it has none, or its script says so.
-    without_token: Expected,
+    /// By [`Observation::ask`].
+    asks: Vec<AskRules<'p>>,
 }
 
-impl CohortRules<'_> {
-    fn expected(&self, observation: &Observation) -> &Expected {
-        if observation.presented_token.is_some() { &self.with_token } else { &self.without_token }
+impl<'p> CohortRules<'p> {
+    fn ask(&self, number: u16) -> Option<&AskRules<'p>> {
+        self.asks.get(usize::from(number))
     }
+}
+
+/// What the attempts of one address did to each other.
+#[derive(Default)]
+struct Neighbours {
+    locks: HashMap<usize, Lock>,
+    sockets: Sockets,
 }
 
 /// The gateway's durations, scaled, in nanoseconds.
@@ -126,14 +148,14 @@ struct Clocks {
 const MILLISECOND: Nanos = 1_000_000;
 
 impl Clocks {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, release: &Release) -> Self {
         // The cast saturates and turns NaN to 0: a senseless scale makes senseless verdicts, never a panic.
         let scaled = |seconds: f64| (seconds * 1e9 * plan.time_scale) as Nanos;
         let pending_ttl = scaled(300.0);
         Self {
             pending_ttl,
             pending_tolerance: 100 * MILLISECOND + pending_ttl / 200,
-            handshake: scaled(10.0),
+            handshake: scaled(release.handshake_ms as f64 / 1000.0),
             attempt: u64::try_from(plan.attempt_timeout.as_nanos()).unwrap_or(Nanos::MAX),
         }
     }
@@ -143,26 +165,29 @@ impl<'p> Oracle<'p> {
     /// Prepares the oracle of `plan`; `identities` are those of the run and give the tokens of store fixtures.
     #[must_use]
     pub fn new(plan: &'p Plan, identities: &Identities) -> Self {
-        let clocks = Clocks::new(plan);
+        let release = Release::of(plan.gateway.profile);
+        let clocks = Clocks::new(plan, release);
         let longest_ms = clocks.attempt / MILLISECOND;
         let cohorts = plan
             .cohorts
             .iter()
-            .map(|cohort| {
-                let expected = |has_token: bool| {
-                    let sent = Sent::of(cohort.connect.credential, plan.gateway.auth, has_token);
-                    table::expected_within(&cohort.connect, &plan.gateway, sent, longest_ms)
-                };
-                CohortRules { cohort, with_token: expected(true), without_token: expected(false) }
+            .map(|cohort| CohortRules {
+                cohort,
+                asks: std::iter::once(&cohort.connect)
+                    .chain(&cohort.variants)
+                    .map(|spec| AskRules::new(spec, &plan.gateway, longest_ms))
+                    .collect(),
             })
             .collect();
         Self {
             plan,
+            release,
             identities: identities.clone(),
-            proxies: TrustedProxies::new(&plan.gateway.trusted_proxies),
+            proxies: TrustedProxies::new(&plan.gateway.trusted_proxies, release.locality),
             cohorts,
             steps: expectation::of_steps(plan),
             clocks,
+            rate_limit: release.rate_limit_in(&plan.gateway.config),
         }
     }
 
@@ -173,7 +198,8 @@ impl<'p> Oracle<'p> {
         let mut verdicts: Vec<Option<Verdict>> = vec![None; history.attempts.len()];
         let timelines = Timelines::new(history, self.plan.clients.len());
         if self.plan.oracle == OracleMode::Profile {
-            let mut judge = DeviceJudge::new(self, history, &windows);
+            let neighbours = self.neighbours(history, &windows);
+            let mut judge = DeviceJudge::new(self, history, &windows, &neighbours);
             for device in timelines.devices() {
                 judge.judge(&device, &mut verdicts);
             }
@@ -226,8 +252,70 @@ impl<'p> Oracle<'p> {
     }
 
     fn rules_of(&self, observation: &Observation) -> Option<&CohortRules<'p>> {
-        let client = self.plan.clients.get(usize::try_from(observation.client).ok()?)?;
-        self.cohorts.get(usize::from(client.cohort))
+        self.cohorts.get(usize::from(self.client_of(observation)?.cohort))
+    }
+
+    fn client_of(&self, observation: &Observation) -> Option<&PlannedClient> {
+        self.plan.clients.get(usize::try_from(observation.client).ok()?)
+    }
+
+    /// Where the gateway sees a client that makes this connect.
+    fn seat(&self, ask: &AskRules<'_>, client: &PlannedClient) -> Seat {
+        let wire = Wire::of(&ask.spec.path, client);
+        locality::seat(&wire, &self.proxies, self.release.locality, self.plan.gateway.allow_real_ip_fallback)
+    }
+
+    /// What the attempts of each address did to each other, where the release looks at that.
+    fn neighbours(&self, history: &History, windows: &Windows) -> Neighbours {
+        let seated = || {
+            history.attempts.iter().enumerate().filter_map(|(position, observation)| {
+                let ask = self.rules_of(observation)?.ask(observation.ask)?;
+                let address = self.seat(ask, self.client_of(observation)?).address?;
+                Some((position, observation, ask, address))
+            })
+        };
+        let mut neighbours = Neighbours::default();
+        if self.release.sockets_max.is_some() {
+            neighbours.sockets = Sockets::new(seated().filter_map(|(_, observation, _, address)| {
+                let stamps = observation.stamps;
+                Some((address, stamps.started?, stamps.answered.or_else(|| stamps.last())?))
+            }));
+        }
+        if let Some(limit) = self.rate_limit {
+            let tries = seated().filter_map(|(position, observation, ask, address)| {
+                self.tried(position, observation, ask, address)
+            });
+            neighbours.locks = limits::locks(tries.collect(), limit, self.plan.time_scale, windows.exits());
+        }
+        neighbours
+    }
+
+    fn tried(
+        &self,
+        position: usize,
+        observation: &Observation,
+        ask: &AskRules<'_>,
+        address: IpAddr,
+    ) -> Option<Try> {
+        let variant = ask.variant(observation.presented_token.is_some());
+        let scope = limits::scope(&variant.facts, self.release)?;
+        let from = observation.stamps.sent?;
+        let until = observation.stamps.answered.or_else(|| observation.stamps.last()).unwrap_or(from);
+        let fate = match &observation.outcome {
+            Outcome::Session(_) => Fate::Good,
+            Outcome::Refused(refusal) => {
+                let class = classify::refusal_class(refusal);
+                if class == variant.bad_token.class && variant.counts {
+                    Fate::Failed
+                } else if classify::is_pairing(class) {
+                    Fate::Good
+                } else {
+                    Fate::Neutral
+                }
+            }
+            _ => Fate::Neutral,
+        };
+        Some(Try { position, address, scope, from, until, fate, bound: true })
     }
 
     /// Sessions that the gateway ended although no restart was under way. In expectations mode nothing is asked of
@@ -243,6 +331,7 @@ impl<'p> Oracle<'p> {
             .filter_map(|(position, end)| match &end.by {
                 EndedBy::Client => None,
                 EndedBy::Gateway(_) if windows.restarting(end.at, end.at) => None,
+                EndedBy::Gateway(close) if self.is_retired(history, end.client, end.at, close) => None,
                 EndedBy::Gateway(close) => Some(SessionEndFinding {
                     session_end: position,
                     why: format!(
@@ -255,5 +344,27 @@ impl<'p> Oracle<'p> {
                 }),
             })
             .collect()
+    }
+
+    /// Whether the release ends a session because of what an operator did to its device.
+    fn is_retired(&self, history: &History, client: u32, at: Nanos, close: &CloseSeen) -> bool {
+        /// How long a gateway may take to end a session after it answered the operator.
+        const TIME: Nanos = 5_000 * MILLISECOND;
+        let CloseSeen::Frame { code: protocol::close::code::DEVICE_REMOVED, .. } = close else {
+            return false;
+        };
+        self.release.retires_sessions
+            && history.operations.iter().filter(|operation| operation.client == Some(client)).any(
+                |operation| {
+                    let changes =
+                        !matches!(operation.kind, OperationKind::Reject { .. } | OperationKind::Edit(_));
+                    let until = match operation.end {
+                        OperationEnd::Done { at, .. } => at.saturating_add(TIME),
+                        OperationEnd::Unknown => Nanos::MAX,
+                        OperationEnd::Refused { .. } => return false,
+                    };
+                    changes && operation.invoked <= at && at <= until
+                },
+            )
     }
 }

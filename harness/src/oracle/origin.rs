@@ -1,43 +1,76 @@
-//! Section 4: the origin of browsers.
+//! The origin of browsers (reference, section 6).
 
-use super::locality::{host_name, is_loopback_name};
-use crate::plan::{ConnectSpec, GatewayPlan, NetworkPath, Origin, Persona};
+use std::net::IpAddr;
 
-/// Whether the gateway checks the origin of this client: it is the control UI, or its mode is `webchat`.
-#[must_use]
-pub const fn is_checked(persona: Persona) -> bool {
-    matches!(persona, Persona::ControlUi | Persona::Webchat)
+use super::facts::{Facts, SentOrigin};
+use super::locality::{Place, host_name, is_loopback_name};
+use super::release::{OriginRule, Release};
+
+/// Why an origin is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginFault {
+    /// Absent, `null`, or no origin at all.
+    Missing,
+    /// Foreign.
+    Foreign,
 }
 
-/// Whether an origin that is checked passes.
+/// Whether the gateway looks at the origin of this client.
 #[must_use]
-pub fn is_accepted(spec: &ConnectSpec, gateway: &GatewayPlan) -> bool {
-    let host = match &spec.path {
-        NetworkPath::Direct => None,
-        NetworkPath::Proxy { host, .. } => host.as_deref(),
-    };
-    let text = match (&spec.origin, host) {
-        (None, _) => return false,
-        // `http://` and the dialled loopback address with its port, which are those of the `Host` header.
-        (Some(Origin::SameHost), None) => return true,
-        (Some(Origin::SameHost), Some(host)) => format!("http://{host}"),
-        (Some(Origin::Fixed(text)), _) => text.clone(),
-    };
-    let Some(origin) = WebOrigin::parse(&text) else { return false };
-    let listed = |entry: &String| {
-        entry.trim().eq_ignore_ascii_case(text.trim()) || WebOrigin::parse(entry).as_ref() == Some(&origin)
-    };
-    if gateway.allowed_origins.iter().any(listed) {
-        return true;
-    }
-    match host {
-        None => is_loopback_name(&origin.host),
-        Some(host) => {
-            let same = WebOrigin::parse(&format!("{}://{}", origin.scheme, host.trim()))
-                .is_some_and(|named| (named.host, named.port) == (origin.host.clone(), origin.port));
-            same || (is_loopback_name(&origin.host)
-                && is_loopback_name(&host_name(host).to_ascii_lowercase()))
+pub fn is_checked(facts: &Facts, release: &Release) -> bool {
+    facts.is_browser() || (release.origin != OriginRule::SameHost && facts.has_origin())
+}
+
+/// What is wrong with an origin that is checked; `None` = it passes.
+#[must_use]
+pub fn fault(facts: &Facts, release: &Release, place: Place, allowed: &[String]) -> Option<OriginFault> {
+    let host = facts.host.as_deref();
+    let dialled;
+    let text = match &facts.origin {
+        SentOrigin::Absent => return Some(OriginFault::Missing),
+        SentOrigin::Text(text) => text.as_str(),
+        // The dialled address with its port is that of the `Host` header, whatever the port is.
+        SentOrigin::SameHost => {
+            dialled = format!("http://{}", host.unwrap_or(DIALLED));
+            dialled.as_str()
         }
+    };
+    let Some(origin) = WebOrigin::parse(text) else { return Some(OriginFault::Missing) };
+    let any = release.origin != OriginRule::SameHost;
+    let listed = |entry: &String| {
+        (any && entry.trim() == "*")
+            || entry.trim().eq_ignore_ascii_case(text.trim())
+            || WebOrigin::parse(entry).as_ref() == Some(&origin)
+    };
+    if allowed.iter().any(listed) {
+        return None;
+    }
+    let host = host.unwrap_or(DIALLED).trim();
+    let name = host_name(host).to_ascii_lowercase();
+    let same = WebOrigin::parse(&format!("{}://{host}", origin.scheme))
+        .is_some_and(|named| (named.host, named.port) == (origin.host.clone(), origin.port));
+    let loopback = is_loopback_name(&origin.host);
+    let local = place == Place::Local;
+    let passes = match release.origin {
+        OriginRule::SameHost => same || (loopback && is_loopback_name(&name)),
+        OriginRule::LocalLoopback => local && loopback,
+        OriginRule::PrivateSameHost => (local && loopback) || (same && is_private(&name, local)),
+    };
+    (!passes).then_some(OriginFault::Foreign)
+}
+
+/// Stands for the loopback address and port that the client dialled.
+const DIALLED: &str = "127.0.0.1:18789";
+
+/// A name that cannot be anybody else's machine.
+fn is_private(name: &str, local: bool) -> bool {
+    if is_loopback_name(name) {
+        return local;
+    }
+    match name.parse::<IpAddr>() {
+        Ok(IpAddr::V4(v4)) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        Ok(IpAddr::V6(v6)) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        Err(_) => name.ends_with(".local") || name.ends_with(".ts.net"),
     }
 }
 

@@ -33,9 +33,21 @@ pub(super) enum Finding {
     GaveUp,
 }
 
+impl Finding {
+    /// The greater, the worse.
+    pub(super) const fn badness(&self) -> u8 {
+        match self {
+            Self::Fits => 0,
+            Self::Details(_) => 1,
+            Self::Wrong(_) => 2,
+            Self::GaveUp => 3,
+        }
+    }
+}
+
 /// What the search is asked about.
 pub(super) struct Question<'a> {
-    pub(super) model: Model,
+    pub(super) model: Model<'a>,
     pub(super) start: State,
     pub(super) ops: &'a [Op],
     /// Connects without answer of which the allowed answers are asked. They change nothing: what they may have done
@@ -212,7 +224,7 @@ impl Search {
                     let Some(other_op) = open.and_then(|position| question.ops.get(position)) else {
                         continue;
                     };
-                    if configuration.done & mask != 0 {
+                    if configuration.done & mask != 0 || !self.may_begin(other_op, configuration) {
                         continue;
                     }
                     self.applied.clear();
@@ -243,6 +255,13 @@ impl Search {
         }
         drop_twins(&mut self.settled, optional);
         if self.settled.len() > CONFIGURATIONS_MAX { Err(TooMany) } else { Ok(()) }
+    }
+
+    /// Whether the operation that has to come first has taken effect.
+    fn may_begin(&self, op: &Op, configuration: &Configuration) -> bool {
+        let Some(first) = op.after else { return true };
+        let open = self.slots.iter().position(|open| *open == Some(first));
+        open.is_none_or(|slot| configuration.done & (1 << slot) != 0)
     }
 
     fn optional_bits(&self, question: &Question<'_>) -> u64 {

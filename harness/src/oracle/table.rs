@@ -1,32 +1,37 @@
-//! The decision table of section 2, as far as the answer does not depend on the device's state.
+//! The decision table of section 4, as far as the answer does not depend on the device's state.
 //!
-//! [`ROWS`] stands beside the profile's table, row by row and in its order: the first row whose predicate holds decides.
-//! What no row decides depends on the device ([`Due::Device`]).
+//! [`ROWS`] stands beside the reference's table, row by row and in its order: the first row whose predicate holds decides.
+//! What no row decides depends on the device ([`Due::Device`]). Numbers are those of section 2 of
+//! `docs/reference/article-profile.md`; a row that only some releases have asks the [`Release`] for it.
 
-use protocol::PairingReason;
 use protocol::close::{code, reason};
+use protocol::{ClientMode, PayloadVersion};
 
-use super::credential::{CredentialRefusal, Sent};
-use super::{classify, origin};
+use super::classify;
+use super::credential::{CredentialRefusal, Secret};
+use super::facts::{Facts, Message, Nonce, Proof};
+use super::locality::Place;
+use super::origin;
+use super::refusal::due;
+pub use super::refusal::{DueRefusal, ProofFault, Refused, Wording};
+use super::release::Release;
 use crate::observation::Observation;
-use crate::plan::{AuthMode, ConnectSpec, Deviation, GatewayPlan, Persona};
-
-/// Largest message before an accepted connect, in bytes.
-pub const MESSAGE_BYTES_MAX: usize = 65_536;
-/// Largest difference between `signedAt` and the gateway's clock, in milliseconds.
-pub const SKEW_MS_MAX: i64 = 120_000;
-/// Protocol of the profile.
-pub const PROTOCOL: u32 = 3;
+use crate::plan::{AuthMode, GatewayPlan};
 
 /// The answer that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
+    /// An HTTP status instead of 101.
+    Upgrade(u16),
     /// No frame, only a close.
     Close(DueClose),
     /// An error frame, then a close.
-    Refuse(&'static DueRefusal),
-    /// A session without device: no scopes, no token.
-    AcceptWithoutDevice,
+    Refuse(DueRefusal),
+    /// A session without device: no token, and no scopes unless it keeps those it asked for.
+    AcceptWithoutDevice {
+        /// It does.
+        keeps_scopes: bool,
+    },
     /// It depends on the device's state.
     Device,
 }
@@ -36,9 +41,10 @@ impl Due {
     #[must_use]
     pub const fn class(&self) -> Option<&'static str> {
         match self {
+            Self::Upgrade(_) => Some(classify::UPGRADE_REFUSED),
             Self::Close(close) => Some(close.class),
             Self::Refuse(refusal) => Some(refusal.class),
-            Self::AcceptWithoutDevice => Some(classify::SESSION),
+            Self::AcceptWithoutDevice { .. } => Some(classify::SESSION),
             Self::Device => None,
         }
     }
@@ -53,88 +59,118 @@ pub struct DueClose {
     pub code: u16,
     /// Close reason.
     pub reason: &'static str,
-    /// Whether it comes only after the handshake time, 10 s scaled.
+    /// Whether it comes only after the release's handshake time, scaled.
     pub after_handshake_time: bool,
-}
-
-/// An error frame and the close that follows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DueRefusal {
-    /// Class of the outcome.
-    pub class: &'static str,
-    /// `error.code`
-    pub code: &'static str,
-    /// `error.message`; also the close reason, cut to 120 bytes.
-    pub message: Wording,
-    /// `error.details.code`; `None` = absent.
-    pub detail_code: Option<&'static str>,
-    /// `error.details.reason`; `None` = absent.
-    pub reason: Option<&'static str>,
-    /// `error.details.authReason`; `None` = absent.
-    pub auth_reason: Option<&'static str>,
-    /// Whether `error.details.requestId` must be there.
-    pub request_id: bool,
-    /// Close code.
-    pub close: u16,
-}
-
-/// How a text is held to the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wording {
-    /// This text.
-    Exact(&'static str),
-    /// A text that begins so: hints and the validator's texts are not judged.
-    Begins(&'static str),
-}
-
-impl Wording {
-    /// Whether `text` is so worded.
-    #[must_use]
-    pub fn allows(self, text: &str) -> bool {
-        match self {
-            Self::Exact(due) => text == due,
-            Self::Begins(due) => text.starts_with(due),
-        }
-    }
-
-    /// The text, or its beginning.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Exact(text) | Self::Begins(text) => text,
-        }
-    }
 }
 
 /// What the table decides on.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// What the client sends.
-    pub spec: &'a ConnectSpec,
-    /// Whom it sends it to.
-    pub gateway: &'a GatewayPlan,
-    /// What it really sends as credential.
-    pub sent: Sent,
+    /// What is sent.
+    pub facts: &'a Facts,
+    /// Where the sender is.
+    pub place: Place,
+    /// To which release.
+    pub release: &'static Release,
+    /// `gateway.auth.mode`
+    pub auth: AuthMode,
+    /// `gateway.controlUi.allowedOrigins`
+    pub allowed_origins: &'a [String],
 }
 
-impl Ask<'_> {
-    /// `role`, `operator` if absent.
+impl<'a> Ask<'a> {
+    /// The connect of a planned client.
     #[must_use]
-    pub fn role(&self) -> &str {
-        effective_role(self.spec)
+    pub fn new(facts: &'a Facts, place: Place, gateway: &'a GatewayPlan) -> Self {
+        Self {
+            facts,
+            place,
+            release: Release::of(gateway.profile),
+            auth: gateway.auth,
+            allowed_origins: &gateway.allowed_origins,
+        }
     }
 
-    fn deviates(&self, deviation: &Deviation) -> bool {
-        self.spec.deviation == *deviation
+    /// Whether the shared secret is good.
+    #[must_use]
+    pub const fn is_good_shared(&self) -> bool {
+        self.facts.sent.is_good_shared(self.auth, self.release)
     }
 
-    fn without_device(&self) -> bool {
-        self.deviates(&Deviation::NoDevice)
+    const fn without_device(&self) -> bool {
+        self.facts.proof.is_none()
     }
-}
 
-pub(super) fn effective_role(spec: &ConnectSpec) -> &str {
-    spec.role.as_deref().unwrap_or(protocol::scope::ROLE_OPERATOR)
+    /// A helper of the gateway on its own machine, which keeps its scopes without a device.
+    fn is_local_helper(&self) -> bool {
+        let facts = self.facts;
+        self.release.local_helpers
+            && self.place == Place::Local
+            && !facts.has_origin()
+            && ((facts.is_cli() && self.is_good_shared())
+                || (facts.is_backend() && (self.is_good_shared() || self.auth == AuthMode::None)))
+    }
+
+    /// Whether a client without device gets in.
+    fn enters_without_device(&self) -> bool {
+        let operator = self.facts.is_operator();
+        (self.is_good_shared() && (operator || self.release.node_without_device))
+            || (self.facts.is_backend() && operator && self.is_local_helper())
+    }
+
+    fn refuse(&self, refused: Refused) -> Due {
+        Due::Refuse(due(refused, self.release))
+    }
+
+    /// How the credential is refused, once neither the shared secret nor a device token is good.
+    #[must_use]
+    pub fn credential_refusal(&self) -> Option<CredentialRefusal> {
+        self.facts.sent.refusal(self.auth, self.release, !self.without_device())
+    }
+
+    /// The whole refusal of a credential.
+    #[must_use]
+    pub fn unauthorized(&self, refusal: CredentialRefusal) -> DueRefusal {
+        let sent = self.facts.sent;
+        let retry = !self.without_device()
+            && sent.token != Secret::Absent
+            && sent.password == Secret::Absent
+            && sent.device_token == Secret::Absent;
+        due(Refused::Credential { refusal, retry }, self.release)
+    }
+
+    fn proof_fault(&self, proof: Proof, stale: bool) -> Option<ProofFault> {
+        let v1_counts = self.release.nonce_optional && self.place == Place::Local;
+        let unsigned_nonce = matches!(proof.nonce, Nonce::Blank | Nonce::Absent);
+        let signed = match proof.signature {
+            Some(PayloadVersion::V1) => unsigned_nonce && v1_counts,
+            Some(version) => !unsigned_nonce && self.release.signatures.contains(&version),
+            None => false,
+        };
+        if !proof.own_id {
+            Some(ProofFault::Id)
+        } else if stale {
+            Some(ProofFault::Stale)
+        } else if unsigned_nonce && !v1_counts {
+            Some(ProofFault::NonceMissing)
+        } else if proof.nonce == Nonce::Wrong {
+            Some(ProofFault::NonceMismatch)
+        } else if !signed {
+            Some(ProofFault::Signature)
+        } else {
+            None
+        }
+    }
+
+    fn has_fault(&self, faults: &[ProofFault], stale: bool) -> Option<ProofFault> {
+        let fault = self.facts.proof.and_then(|proof| self.proof_fault(proof, stale))?;
+        faults.contains(&fault).then_some(fault)
+    }
+
+    /// Whether `signedAt` is surely too far from the gateway's clock.
+    fn is_stale(&self) -> bool {
+        self.facts.proof.is_some_and(|proof| staleness(proof.skew_ms, 0, self.release) == Staleness::Stale)
+    }
 }
 
 /// One row.
@@ -143,187 +179,172 @@ pub struct Row {
     pub number: u8,
     /// Condition, for people.
     pub condition: &'static str,
-    /// Condition.
-    pub when: fn(&Ask<'_>) -> bool,
-    /// Answer.
-    pub then: fn(&Ask<'_>) -> Due,
+    /// The answer, if the row applies.
+    pub decide: fn(&Ask<'_>) -> Option<Due>,
 }
 
 /// The table.
 pub static ROWS: [Row; 19] = [
     Row {
         number: 0,
-        condition: "nothing is sent for 10 s",
-        when: |ask| ask.deviates(&Deviation::Silent),
-        then: |_| Due::Close(SILENCE),
+        condition: "forwarding headers that nobody can be held to",
+        decide: |ask| (ask.place == Place::Unattributable).then_some(Due::Upgrade(403)),
+    },
+    Row {
+        number: 0,
+        condition: "nothing is sent for the handshake time",
+        decide: |ask| (ask.facts.message == Message::Silent).then_some(Due::Close(SILENCE)),
     },
     Row {
         number: 1,
-        condition: "message above 65 536 bytes",
-        when: |ask| matches!(ask.spec.deviation, Deviation::Oversized(bytes) if bytes > MESSAGE_BYTES_MAX),
-        then: |_| Due::Close(TOO_BIG),
+        condition: "message too large",
+        decide: |ask| match (ask.facts.message, ask.release.message_bytes_max) {
+            (Message::Connect { bytes }, Some(most)) if bytes > most => Some(Due::Close(TOO_BIG)),
+            _ => None,
+        },
     },
     Row {
         number: 2,
         condition: "not JSON, or empty",
-        when: |ask| ask.deviates(&Deviation::NotJson),
-        then: |_| Due::Close(NOT_JSON),
+        decide: |ask| (ask.facts.message == Message::NotJson).then_some(Due::Close(NOT_JSON)),
     },
     Row {
         number: 3,
         condition: "JSON, but no request frame",
-        when: |ask| ask.deviates(&Deviation::NotARequest),
-        then: |_| Due::Close(NOT_A_REQUEST),
+        decide: |ask| (ask.facts.message == Message::NotARequest).then_some(Due::Close(NOT_A_REQUEST)),
     },
     Row {
         number: 4,
         condition: "method is not `connect`",
-        when: |ask| ask.deviates(&Deviation::WrongMethod),
-        then: |_| Due::Refuse(&WRONG_METHOD),
+        decide: |ask| (ask.facts.message == Message::WrongMethod).then(|| ask.refuse(Refused::Method)),
     },
     Row {
         number: 5,
         condition: "parameters break the schema",
-        when: breaks_schema,
-        then: |_| Due::Refuse(&SCHEMA),
+        decide: |ask| breaks_schema(ask).then(|| ask.refuse(Refused::Schema)),
     },
     Row {
         number: 6,
-        condition: "3 is not within min..max",
-        when: |ask| matches!(ask.spec.deviation, Deviation::Protocol { min, max } if !(min..=max).contains(&PROTOCOL)),
-        then: |_| Due::Refuse(&PROTOCOL_MISMATCH),
+        condition: "no common protocol",
+        decide: |ask| (!speaks(ask)).then(|| ask.refuse(Refused::Protocol)),
     },
     Row {
         number: 7,
         condition: "role is neither `operator` nor `node`",
-        when: |ask| !matches!(ask.role(), "operator" | "node"),
-        then: |_| Due::Refuse(&INVALID_ROLE),
+        decide: |ask| {
+            (!matches!(ask.facts.role.as_str(), "operator" | "node")).then(|| ask.refuse(Refused::Role))
+        },
     },
     Row {
         number: 8,
         condition: "origin refused",
-        when: |ask| origin::is_checked(ask.spec.persona) && !origin::is_accepted(ask.spec, ask.gateway),
-        then: |_| Due::Refuse(&ORIGIN),
+        decide: |ask| {
+            origin::is_checked(ask.facts, ask.release)
+                .then(|| origin::fault(ask.facts, ask.release, ask.place, ask.allowed_origins))
+                .flatten()
+                .map(|fault| ask.refuse(Refused::Origin(fault)))
+        },
     },
     Row {
         number: 9,
         condition: "no device; control UI",
-        when: |ask| ask.without_device() && ask.spec.persona == Persona::ControlUi,
-        then: |_| Due::Refuse(&CONTROL_UI_WITHOUT_DEVICE),
+        decide: |ask| {
+            (ask.without_device() && ask.facts.is_control_ui())
+                .then(|| ask.refuse(Refused::ControlUiWithoutDevice))
+        },
     },
     Row {
         number: 10,
         condition: "no device; a shared credential was sent and is wrong",
-        when: |ask| {
-            ask.without_device()
-                && ask.gateway.auth != AuthMode::None
-                && ask.sent.is_shared()
-                && !ask.sent.is_good_shared(ask.gateway.auth)
+        decide: |ask| {
+            let wrong = ask.without_device()
+                && ask.auth != AuthMode::None
+                && ask.facts.sent.is_shared()
+                && !ask.is_good_shared();
+            if wrong { unauthorized(ask) } else { None }
         },
-        then: unauthorized,
     },
     Row {
         number: 11,
-        condition: "no device; no shared credential, or role `node`, or auth mode `none`",
-        when: |ask| {
-            ask.without_device()
-                && (!ask.sent.is_shared() || ask.role() == "node" || ask.gateway.auth == AuthMode::None)
+        condition: "no device; no shared credential, or a role or auth mode that needs a device",
+        decide: |ask| {
+            (ask.without_device() && !ask.enters_without_device()).then(|| ask.refuse(Refused::WithoutDevice))
         },
-        then: |_| Due::Refuse(&WITHOUT_DEVICE),
     },
     Row {
         number: 11,
-        condition: "no device; an operator with a good shared credential",
-        when: |ask| ask.without_device(),
-        then: |_| Due::AcceptWithoutDevice,
+        condition: "no device; with a good shared credential",
+        decide: |ask| {
+            ask.without_device().then(|| Due::AcceptWithoutDevice { keeps_scopes: ask.is_local_helper() })
+        },
     },
     Row {
         number: 12,
         condition: "`device.id` is not the hash of the key",
-        when: |ask| ask.deviates(&Deviation::ForeignDeviceId),
-        then: |_| Due::Refuse(&FOREIGN_ID),
+        decide: |ask| ask.has_fault(&[ProofFault::Id], false).map(|fault| ask.refuse(Refused::Proof(fault))),
     },
     Row {
         number: 13,
-        condition: "`signedAt` differs by more than 120 000 ms",
-        when: |ask| matches!(ask.spec.deviation, Deviation::ClockSkew(ms) if staleness(ms, 0) == Staleness::Stale),
-        then: |_| Due::Refuse(&STALE),
+        condition: "`signedAt` differs by more than the allowed skew",
+        decide: |ask| ask.is_stale().then(|| ask.refuse(Refused::Proof(ProofFault::Stale))),
     },
     Row {
         number: 14,
-        condition: "nonce blank",
-        when: |ask| ask.deviates(&Deviation::BlankNonce),
-        then: |_| Due::Refuse(&NONCE_MISSING),
-    },
-    Row {
-        number: 14,
-        condition: "nonce not the challenge's",
-        when: |ask| ask.deviates(&Deviation::WrongNonce),
-        then: |_| Due::Refuse(&NONCE_MISMATCH),
+        condition: "nonce blank, absent, or not the challenge's",
+        decide: |ask| {
+            ask.has_fault(&[ProofFault::NonceMissing, ProofFault::NonceMismatch], false)
+                .map(|fault| ask.refuse(Refused::Proof(fault)))
+        },
     },
     Row {
         number: 15,
-        condition: "the signature verifies neither over payload v3 nor v2",
-        when: |ask| matches!(ask.spec.deviation, Deviation::BadSignature | Deviation::SignatureV1),
-        then: |_| Due::Refuse(&SIGNATURE),
+        condition: "the signature verifies over no payload that counts",
+        decide: |ask| {
+            ask.has_fault(&[ProofFault::Signature], false).map(|fault| ask.refuse(Refused::Proof(fault)))
+        },
     },
     Row {
         number: 16,
         condition: "credential refused, whatever the device's tokens are",
         // A device token that was once issued may be good or not. Nothing else sent in its place can be: a shared or
         // wrong secret in `auth.token` is tried as a device token too, and is none.
-        when: |ask| {
-            ask.gateway.auth != AuthMode::None
-                && !ask.sent.is_good_shared(ask.gateway.auth)
-                && ask.sent != Sent::DeviceToken
+        decide: |ask| {
+            let hopeless = ask.auth != AuthMode::None
+                && !ask.is_good_shared()
+                && ask.facts.sent.candidate() != Secret::Issued;
+            if hopeless { unauthorized(ask) } else { None }
         },
-        then: unauthorized,
     },
 ];
 
 fn breaks_schema(ask: &Ask<'_>) -> bool {
-    let empty = |text: Option<&str>| text.is_some_and(str::is_empty);
-    let spec = ask.spec;
-    match spec.deviation {
-        // A padded frame carries an unknown key.
-        Deviation::UnknownKey | Deviation::Oversized(_) => true,
-        Deviation::Protocol { min, max } if min < 1 || max < 1 => true,
-        _ => {
-            empty(spec.role.as_deref())
-                || empty(Some(&spec.platform))
-                || empty(spec.device_family.as_deref())
-                || spec.scopes.iter().flatten().any(String::is_empty)
-        }
+    let (facts, release) = (ask.facts, ask.release);
+    let newer = facts.protocol_is_v4_only();
+    facts.malformed
+        || (newer && release.protocol < protocol::connect::PROTOCOL_V4)
+        || (facts.sent.device_token != Secret::Absent && !release.device_token_field)
+        || (facts.sent.bootstrap && !release.bootstrap_field)
+        || (facts.proof.is_some_and(|proof| proof.nonce == Nonce::Absent) && !release.nonce_optional)
+}
+
+impl Facts {
+    /// The client's id or mode is one that only 2026.9.6 knows.
+    const fn protocol_is_v4_only(&self) -> bool {
+        !self.id.known_before_v4() || !self.mode.known_before_v4()
     }
 }
 
-fn unauthorized(ask: &Ask<'_>) -> Due {
-    ask.sent
-        .refusal(ask.gateway.auth)
-        .map_or(Due::Device, |refusal| Due::Refuse(unauthorized_refusal(refusal)))
+fn speaks(ask: &Ask<'_>) -> bool {
+    let (min, max) = ask.facts.protocol;
+    let release = ask.release;
+    let reaches = |protocol: u32| (min..=max).contains(&protocol);
+    let node = ask.facts.role == protocol::scope::ROLE_NODE && ask.facts.mode == ClientMode::Node;
+    let old = node || ask.facts.mode == ClientMode::Probe;
+    reaches(release.protocol) || (old && reaches(release.protocol_of_nodes))
 }
 
-/// The refusal of a credential.
-#[must_use]
-pub const fn unauthorized_refusal(refusal: CredentialRefusal) -> &'static DueRefusal {
-    match refusal {
-        CredentialRefusal::DeviceToken => &DEVICE_TOKEN_MISMATCH,
-        CredentialRefusal::TokenMissing => &TOKEN_MISSING,
-        CredentialRefusal::TokenMismatch => &TOKEN_MISMATCH,
-        CredentialRefusal::PasswordMissing => &PASSWORD_MISSING,
-        CredentialRefusal::PasswordMismatch => &PASSWORD_MISMATCH,
-    }
-}
-
-/// The refusal of row 17.
-#[must_use]
-pub const fn pairing_refusal(reason: PairingReason) -> &'static DueRefusal {
-    match reason {
-        PairingReason::NotPaired => &NOT_PAIRED,
-        PairingReason::MetadataUpgrade => &METADATA_UPGRADE,
-        PairingReason::RoleUpgrade => &ROLE_UPGRADE,
-        PairingReason::ScopeUpgrade => &SCOPE_UPGRADE,
-    }
+fn unauthorized(ask: &Ask<'_>) -> Option<Due> {
+    ask.credential_refusal().map(|refusal| Due::Refuse(ask.unauthorized(refusal)))
 }
 
 /// What is expected of every connect of a kind.
@@ -336,6 +357,9 @@ pub struct Expected {
     /// `signedAt` is so close to the limit that the time between signing and judging decides: row 13 may come first.
     /// Milliseconds of skew.
     pub skew: Option<i64>,
+    /// What row 13 says.
+    pub stale: DueRefusal,
+    release: &'static Release,
 }
 
 impl Expected {
@@ -345,10 +369,10 @@ impl Expected {
         let stamps = observation.stamps;
         let longest = stamps.answered.or_else(|| stamps.last()).zip(stamps.started);
         let delay_ms = longest.map_or(0, |(end, start)| end.saturating_sub(start) / super::MILLISECOND);
-        match staleness(skew, delay_ms) {
+        match staleness(skew, delay_ms, self.release) {
             Staleness::Fresh => (self.due, None),
-            Staleness::Stale => (Due::Refuse(&STALE), None),
-            Staleness::Either => (self.due, Some(Due::Refuse(&STALE))),
+            Staleness::Stale => (Due::Refuse(self.stale), None),
+            Staleness::Either => (self.due, Some(Due::Refuse(self.stale))),
         }
     }
 }
@@ -356,27 +380,27 @@ impl Expected {
 /// What a gateway owes to a connect, as far as the device's state does not matter; a delay between signing and judging
 /// is left out of account.
 #[must_use]
-pub fn expected_static(spec: &ConnectSpec, gateway: &GatewayPlan, sent: Sent) -> Expected {
-    expected_within(spec, gateway, sent, 0)
+pub fn expected_static(ask: &Ask<'_>) -> Expected {
+    expected_within(ask, 0)
 }
 
 /// The same, when an attempt may take up to `longest_ms`.
-pub(super) fn expected_within(
-    spec: &ConnectSpec,
-    gateway: &GatewayPlan,
-    sent: Sent,
-    longest_ms: u64,
-) -> Expected {
-    let ask = Ask { spec, gateway, sent };
-    let skew = match spec.deviation {
-        Deviation::ClockSkew(ms) if staleness(ms, longest_ms) == Staleness::Either => Some(ms),
-        _ => None,
+pub(super) fn expected_within(ask: &Ask<'_>, longest_ms: u64) -> Expected {
+    let skew = ask.facts.proof.map(|proof| proof.skew_ms);
+    let skew =
+        skew.filter(|skew| *skew != 0 && staleness(*skew, longest_ms, ask.release) == Staleness::Either);
+    let decides = |row: &Row| {
+        if row.number == 13 && skew.is_some() { None } else { (row.decide)(ask).map(|due| (row.number, due)) }
     };
-    let decides = |row: &&Row| !(row.number == 13 && skew.is_some()) && (row.when)(&ask);
-    let (row, due) =
-        ROWS.iter().find(decides).map_or((17, Due::Device), |row| (row.number, (row.then)(&ask)));
-    // Rows above 13 decide before the clock is looked at.
-    Expected { row, due, skew: skew.filter(|_| row > 13) }
+    let (row, decided) = ROWS.iter().find_map(decides).unwrap_or((17, Due::Device));
+    Expected {
+        row,
+        due: decided,
+        // Rows above 13 decide before the clock is looked at.
+        skew: skew.filter(|_| row > 13),
+        stale: due(Refused::Proof(ProofFault::Stale), ask.release),
+        release: ask.release,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -388,13 +412,14 @@ enum Staleness {
 
 /// Whether `signedAt`, shifted by `skew_ms` and judged up to `delay_ms` later, is stale. Both clocks count whole
 /// milliseconds, so one is undecided on either side.
-fn staleness(skew_ms: i64, delay_ms: u64) -> Staleness {
+fn staleness(skew_ms: i64, delay_ms: u64, release: &Release) -> Staleness {
+    let most = release.skew_ms;
     let delay = i64::try_from(delay_ms).unwrap_or(i64::MAX);
     let latest = skew_ms.saturating_add(1);
     let earliest = skew_ms.saturating_sub(1).saturating_sub(delay);
-    if (-SKEW_MS_MAX..=SKEW_MS_MAX).contains(&earliest) && (-SKEW_MS_MAX..=SKEW_MS_MAX).contains(&latest) {
+    if (-most..=most).contains(&earliest) && (-most..=most).contains(&latest) {
         Staleness::Fresh
-    } else if earliest > SKEW_MS_MAX || latest < -SKEW_MS_MAX {
+    } else if earliest > most || latest < -most {
         Staleness::Stale
     } else {
         Staleness::Either
@@ -413,98 +438,3 @@ const NOT_A_REQUEST: DueClose = DueClose {
     reason: reason::INVALID_REQUEST_FRAME,
     after_handshake_time: false,
 };
-
-/// A refusal without details.
-const fn plain(class: &'static str, message: Wording) -> DueRefusal {
-    DueRefusal {
-        class,
-        code: "INVALID_REQUEST",
-        message,
-        detail_code: None,
-        reason: None,
-        auth_reason: None,
-        request_id: false,
-        close: code::POLICY,
-    }
-}
-
-const fn device_auth(message: &'static str, reason: &'static str) -> DueRefusal {
-    DueRefusal {
-        detail_code: Some("DEVICE_AUTH_INVALID"),
-        reason: Some(reason),
-        ..plain(reason, Wording::Exact(message))
-    }
-}
-
-const fn auth(message: Wording, detail_code: &'static str, auth_reason: &'static str) -> DueRefusal {
-    DueRefusal {
-        detail_code: Some(detail_code),
-        auth_reason: Some(auth_reason),
-        ..plain(detail_code, message)
-    }
-}
-
-const fn pairing(reason: PairingReason) -> DueRefusal {
-    DueRefusal {
-        code: "NOT_PAIRED",
-        detail_code: Some("PAIRING_REQUIRED"),
-        reason: Some(reason.as_str()),
-        request_id: true,
-        ..plain(reason.as_str(), Wording::Exact("pairing required"))
-    }
-}
-
-static WRONG_METHOD: DueRefusal =
-    plain("first-request-not-connect", Wording::Exact("invalid handshake: first request must be connect"));
-static SCHEMA: DueRefusal = plain("schema", Wording::Begins("invalid connect params: "));
-static PROTOCOL_MISMATCH: DueRefusal = DueRefusal {
-    close: code::PROTOCOL_MISMATCH,
-    ..plain("protocol", Wording::Exact(reason::PROTOCOL_MISMATCH))
-};
-static INVALID_ROLE: DueRefusal = plain("invalid-role", Wording::Exact("invalid role"));
-static ORIGIN: DueRefusal = plain(
-    "origin",
-    Wording::Exact(
-        "origin not allowed (open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)",
-    ),
-);
-static CONTROL_UI_WITHOUT_DEVICE: DueRefusal = DueRefusal {
-    detail_code: Some("CONTROL_UI_DEVICE_IDENTITY_REQUIRED"),
-    ..plain(
-        "CONTROL_UI_DEVICE_IDENTITY_REQUIRED",
-        Wording::Exact("control ui requires device identity (use HTTPS or localhost secure context)"),
-    )
-};
-static WITHOUT_DEVICE: DueRefusal = DueRefusal {
-    code: "NOT_PAIRED",
-    detail_code: Some("DEVICE_IDENTITY_REQUIRED"),
-    ..plain("DEVICE_IDENTITY_REQUIRED", Wording::Exact("device identity required"))
-};
-static FOREIGN_ID: DueRefusal = device_auth("device identity mismatch", "device-id-mismatch");
-pub(super) static STALE: DueRefusal = device_auth("device signature expired", "device-signature-stale");
-static NONCE_MISSING: DueRefusal = device_auth("device nonce required", "device-nonce-missing");
-static NONCE_MISMATCH: DueRefusal = device_auth("device nonce mismatch", "device-nonce-mismatch");
-static SIGNATURE: DueRefusal = device_auth("device signature invalid", "device-signature");
-pub(super) static DEVICE_TOKEN_MISMATCH: DueRefusal = auth(
-    Wording::Exact("unauthorized: device token mismatch (rotate/reissue device token)"),
-    "AUTH_DEVICE_TOKEN_MISMATCH",
-    "device_token_mismatch",
-);
-static TOKEN_MISSING: DueRefusal =
-    auth(Wording::Begins("unauthorized: gateway token missing ("), "AUTH_TOKEN_MISSING", "token_missing");
-static TOKEN_MISMATCH: DueRefusal =
-    auth(Wording::Begins("unauthorized: gateway token mismatch ("), "AUTH_TOKEN_MISMATCH", "token_mismatch");
-static PASSWORD_MISSING: DueRefusal = auth(
-    Wording::Begins("unauthorized: gateway password missing ("),
-    "AUTH_PASSWORD_MISSING",
-    "password_missing",
-);
-static PASSWORD_MISMATCH: DueRefusal = auth(
-    Wording::Begins("unauthorized: gateway password mismatch ("),
-    "AUTH_PASSWORD_MISMATCH",
-    "password_mismatch",
-);
-static NOT_PAIRED: DueRefusal = pairing(PairingReason::NotPaired);
-static METADATA_UPGRADE: DueRefusal = pairing(PairingReason::MetadataUpgrade);
-static ROLE_UPGRADE: DueRefusal = pairing(PairingReason::RoleUpgrade);
-static SCOPE_UPGRADE: DueRefusal = pairing(PairingReason::ScopeUpgrade);

@@ -12,6 +12,10 @@ const SLACK_AFTER: Nanos = 500 * MILLISECOND;
 /// How long a gateway may work on what a connection left behind when it ended: a commit that was under way.
 const AFTERMATH: Nanos = 5_000 * MILLISECOND;
 
+/// How long after a start a gateway may say that it is not ready: a slow machine's start, and what follows the open
+/// port.
+const STARTING: Nanos = 30_000 * MILLISECOND;
+
 /// Faults as spans of time.
 #[derive(Debug)]
 pub(super) struct Windows {
@@ -19,12 +23,15 @@ pub(super) struct Windows {
     pauses: Vec<(Nanos, Nanos)>,
     /// When a process was seen to be gone, sorted.
     exits: Vec<Nanos>,
+    /// When a process was started.
+    starts: Vec<Nanos>,
     clocks: Clocks,
 }
 
 impl Windows {
     pub(super) fn new(faults: &[Fault], clocks: Clocks) -> Self {
-        let mut windows = Self { restarts: Vec::new(), pauses: Vec::new(), exits: Vec::new(), clocks };
+        let mut windows =
+            Self { restarts: Vec::new(), pauses: Vec::new(), exits: Vec::new(), starts: Vec::new(), clocks };
         for fault in faults {
             let window = (
                 fault.began.saturating_sub(SLACK_BEFORE),
@@ -34,6 +41,8 @@ impl Windows {
                 FaultKind::Restart { .. } => {
                     windows.restarts.push(window);
                     windows.exits.extend(fault.restart.and_then(|stamps| stamps.exited));
+                    let spawned = fault.restart.and_then(|stamps| stamps.spawned);
+                    windows.starts.push(spawned.unwrap_or(fault.began));
                 }
                 FaultKind::Pause(_) => windows.pauses.push(window),
                 // A reload is no reason to leave anybody without an answer.
@@ -42,6 +51,18 @@ impl Windows {
         }
         windows.exits.sort_unstable();
         windows
+    }
+
+    /// When a process was seen to be gone, sorted.
+    pub(super) fn exits(&self) -> &[Nanos] {
+        &self.exits
+    }
+
+    /// Whether the attempt came so soon after a start that the gateway may not have been ready.
+    pub(super) fn starting(&self, observation: &Observation) -> bool {
+        self.interval(observation).is_some_and(|(from, until)| {
+            self.starts.iter().any(|start| from <= start.saturating_add(STARTING) && *start <= until)
+        })
     }
 
     /// Whether a restart was under way at some time between the two.

@@ -189,7 +189,7 @@ fn overrides_that_do_not_fit_are_all_named() {
     error[override]: there is no profile `articel`
      |
      = note: on the command line
-     = help: did you mean `article`? Allowed: `article`
+     = help: did you mean `article`? Allowed: `article`, `2026.2.19`, `2026.2.21`, `2026.2.22`, `2026.3.13`, `2026.9.6`
 
     error[override]: --max-time 0 leaves no time to run
      |

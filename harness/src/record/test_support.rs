@@ -325,6 +325,7 @@ pub(crate) fn refusal_with(code: &str, detail_code: Option<&str>, reason: Option
         detail_code: detail_code.map(str::to_owned),
         reason: reason.map(str::to_owned),
         auth_reason: None,
+        next_step: None,
         request_id: None,
         close: Some(CloseSeen::Frame { code: 1008, reason: message.to_owned() }),
     })

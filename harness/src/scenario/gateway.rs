@@ -12,7 +12,7 @@ use super::reader::{Fields, Problem, count, text, word};
 use crate::vocabulary::{AuthMode, GatewayPlan};
 
 /// Profiles that the oracle knows.
-pub const PROFILES: [ProfileName; 1] = [ProfileName::Article];
+pub const PROFILES: [ProfileName; 6] = ProfileName::ALL;
 
 /// Gateways that can be started.
 const LAUNCHES: [&str; 1] = ["in-repo"];

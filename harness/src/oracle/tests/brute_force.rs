@@ -4,21 +4,26 @@
 //! model with a random order inside random intervals, so that most are allowed, and some are spoilt afterwards.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use proptest::prelude::*;
 
-use crate::oracle::alphabet::{Alphabet, Listed, ROLES_MAX};
+use crate::oracle::alphabet::{Alphabet, Covering, Listed, ROLES_MAX, ScopeSet};
+use crate::oracle::release::{Coverage, Release};
 use crate::oracle::search::{Finding, Question, Search};
 use crate::oracle::state::{
-    Act, Claim, Connect, End, Entry, Fit, Ident, Mark, Metadata, Model, Op, Out, Seen, State, Token,
+    Act, Claim, Connect, Edit, End, Entry, Fit, Granted, Ident, Mark, Model, Op, Out, Reasons, Seen,
+    SeenAuth, State, Token,
 };
 use crate::plan::Nanos;
+use protocol::ProfileName;
+use protocol::scope::{READ, WRITE};
 
 /// The token of the stored entry.
 const STORED: u64 = 1;
 
 /// Whether some order explains everything: `left` = operations that have not taken effect.
-fn explains(model: &Model, ops: &[Op], left: &mut Vec<usize>, state: State) -> bool {
+fn explains(model: &Model<'_>, ops: &[Op], left: &mut Vec<usize>, state: State) -> bool {
     if left.iter().all(|at| ops[*at].optional) {
         return true;
     }
@@ -26,7 +31,8 @@ fn explains(model: &Model, ops: &[Op], left: &mut Vec<usize>, state: State) -> b
         let op = &ops[left[position]];
         // Whatever ended before this one began has to come first, or never.
         let too_early = left.iter().any(|at| !ops[*at].optional && ops[*at].until < op.from);
-        if too_early {
+        // What has to come first has not.
+        if too_early || op.after.is_some_and(|first| left.contains(&first)) {
             continue;
         }
         let mut next = Vec::new();
@@ -47,11 +53,11 @@ fn explains(model: &Model, ops: &[Op], left: &mut Vec<usize>, state: State) -> b
     false
 }
 
-fn brute(model: &Model, start: State, ops: &[Op]) -> bool {
+fn brute(model: &Model<'_>, start: State, ops: &[Op]) -> bool {
     explains(model, ops, &mut (0..ops.len()).collect(), start)
 }
 
-fn fast(model: &Model, start: State, ops: &[Op]) -> bool {
+fn fast(model: &Model<'_>, start: State, ops: &[Op]) -> bool {
     let answer = Search::default().run(&Question { model: *model, start, ops, peeks: &[] });
     assert!(!answer.findings.contains(&Finding::GaveUp));
     answer.findings.iter().all(|finding| *finding == Finding::Fits)
@@ -67,6 +73,7 @@ enum Wish {
     Rotate { wide: bool },
     Revoke,
     Load { lossy: bool },
+    Edit,
 }
 
 #[derive(Debug, Clone)]
@@ -89,6 +96,7 @@ fn planned() -> impl Strategy<Value = Planned> {
         1 => any::<bool>().prop_map(|wide| Wish::Rotate { wide }),
         1 => Just(Wish::Revoke),
         2 => any::<bool>().prop_map(|lossy| Wish::Load { lossy }),
+        1 => Just(Wish::Edit),
     ];
     (wish, 10..200_u64, 0..40_u64, 0..40_u64, 0..5_u8, any::<bool>()).prop_map(
         |(wish, moment, before, after, answered, happens)| Planned {
@@ -104,31 +112,66 @@ fn planned() -> impl Strategy<Value = Planned> {
 
 #[derive(Debug, Clone)]
 struct World {
-    model: Model,
+    model: Model<'static>,
     start: State,
     ops: Vec<Op>,
 }
 
+fn alphabet() -> Alphabet<'static> {
+    Alphabet::new(["operator"], ["operator.read", "operator.write"]).unwrap()
+}
+
+/// The coverage of a release, made once.
+fn covering(release: &Release) -> &'static Covering {
+    static KNOWN: Mutex<Vec<(Coverage, &Covering)>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap();
+    if let Some((_, covering)) = known.iter().find(|(rule, _)| *rule == release.coverage) {
+        return covering;
+    }
+    let covering: &'static Covering = Box::leak(Box::new(Covering::new(&alphabet(), release.coverage)));
+    known.push((release.coverage, covering));
+    covering
+}
+
 /// Runs the wishes in the order of their moments and records what a client would have seen.
-fn run(planned: &[Planned], local: bool, entry: u8, ttl: Nanos) -> World {
-    let alphabet = Alphabet::new(["operator"], ["read", "write"]).unwrap();
-    let (read, both) = (alphabet.set(["read"]), alphabet.set(["read", "write"]));
-    let claim = Claim { role: 0, is_node: false, scopes: read, local };
-    let model = Model { claim, ttl, tolerance: 30 };
-    let metadata = match entry {
-        1 => Metadata::Legacy { repairable: false },
-        2 => Metadata::Differs,
-        _ => Metadata::Agrees,
+fn run(planned: &[Planned], profile: ProfileName, local: bool, entry: u8, ttl: Nanos) -> World {
+    let alphabet = alphabet();
+    let release = Release::of(profile);
+    let (read, both) = (alphabet.set([READ]), alphabet.set([READ, WRITE]));
+    let none = Reasons::default();
+    let silent = if local { release.silent.iter().fold(none, |set, reason| set.with(*reason)) } else { none };
+    let claim = Claim {
+        role: 0,
+        is_operator: true,
+        scopes: read,
+        platform: Some(0),
+        family: None,
+        platform_agrees: 1,
+        family_agrees: 0,
+        silent,
+        skips_pairing: false,
+        browser: false,
+        binds_token: false,
     };
+    let covering = covering(release);
+    let model = Model { release, covering, operator: Some(0), node: None, usual: claim, ttl, tolerance: 30 };
+    let scopes = if entry == 3 { alphabet.set([WRITE]) } else { read };
     let mut stored = Entry {
         roles: crate::oracle::alphabet::RoleSet::default().with(0),
-        scopes: if entry == 3 { alphabet.set(["write"]) } else { read },
-        metadata,
+        scopes,
+        approved: Some(scopes),
+        platform: match entry {
+            1 => None,
+            2 => Some(1),
+            _ => Some(0),
+        },
+        family: None,
+        repairable: false,
+        browser: false,
         tokens: [None; ROLES_MAX],
     };
-    let scopes = stored.scopes;
-    stored.set_token(0, Token { secret: Ident::Seen(STORED), scopes, revoked: false });
-    let start = State { entry: (entry > 0).then_some(stored), pending: None };
+    stored.set_token(0, Token { secret: Ident::Seen(STORED), scopes, revoked: false, bound: false });
+    let start = State { entry: (entry > 0).then_some(stored), pending: None, edited: None };
 
     let mut order: Vec<&Planned> = planned.iter().collect();
     order.sort_by_key(|planned| planned.moment);
@@ -145,6 +188,7 @@ fn run(planned: &[Planned], local: bool, entry: u8, ttl: Nanos) -> World {
             from: planned.moment,
             until: planned.moment,
             optional: false,
+            after: None,
         };
         let token = state.entry.and_then(|entry| entry.token(0)).map(|token| token.secret);
         let pending = state.pending.map(|pending| pending.id);
@@ -160,9 +204,7 @@ fn run(planned: &[Planned], local: bool, entry: u8, ttl: Nanos) -> World {
             _ => None,
         };
         let act = match planned.wish {
-            Wish::Connect { .. } => {
-                Act::Connect(Connect { presented, may_be_stale: false, seen: Seen::Open })
-            }
+            Wish::Connect { .. } => Act::Connect(connect(claim, presented)),
             Wish::Approve => Act::Approve { id: id_mark, end: End::Open },
             Wish::Reject => Act::Reject { id: id_mark, end: End::Open },
             Wish::Remove => Act::Remove { end: End::Open },
@@ -171,15 +213,16 @@ fn run(planned: &[Planned], local: bool, entry: u8, ttl: Nanos) -> World {
             }
             Wish::Revoke => Act::Revoke { role: 0, end: End::Open },
             Wish::Load { lossy } => Act::Load { lossy },
+            Wish::Edit => Act::Edit(Edit::Scopes(both)),
         };
         let mut next = Vec::new();
         model.apply(&state, &Op { act, ..exact }, Fit::Exact, &mut next);
         // The first branch is as good as any: it is one that the model allows.
-        let certain = planned.answered || matches!(planned.wish, Wish::Load { .. });
+        let certain = planned.answered || matches!(planned.wish, Wish::Load { .. } | Wish::Edit);
         let happened = next.first().copied().filter(|_| certain || planned.happens);
         if let Some((mut after, out)) = happened {
             name_fresh(&mut after, &mut fresh);
-            let seen = seen(out, &after, until);
+            let seen = seen(out, &after, until, read);
             state = after;
             ops.push(recorded(act, Some((seen, &after)), planned, from, until));
         } else {
@@ -190,10 +233,15 @@ fn run(planned: &[Planned], local: bool, entry: u8, ttl: Nanos) -> World {
     World { model, start, ops }
 }
 
+const fn connect(claim: Claim, presented: Option<u64>) -> Connect {
+    Connect { claim, presented, may_be_stale: false, records_later: false, raced: false, seen: Seen::Open }
+}
+
 fn mark(op: &mut Op) -> Option<&mut Mark> {
     match &mut op.act {
         Act::Connect(Connect { seen: Seen::Pairing { id: Some(mark), .. }, .. })
-        | Act::Connect(Connect { seen: Seen::Session { token: Some(mark), .. }, .. })
+        | Act::Record(Connect { seen: Seen::Pairing { id: Some(mark), .. }, .. })
+        | Act::Connect(Connect { seen: Seen::Session(Some(SeenAuth { token: Some(mark), .. })), .. })
         | Act::Rotate { token: Some(mark), .. }
         | Act::Approve { id: mark, .. }
         | Act::Reject { id: mark, .. } => Some(mark),
@@ -233,21 +281,29 @@ fn name_fresh(state: &mut State, fresh: &mut u64) {
     }
 }
 
-fn seen(out: Out, after: &State, until: Nanos) -> Seen {
+fn seen(out: Out, after: &State, until: Nanos, asked: ScopeSet) -> Seen {
     let mark = |ident: Ident| match ident {
         Ident::Seen(value) => Some(Mark { value, first: until }),
         Ident::Unseen { .. } => None,
     };
     match out {
-        Out::Session { scopes, .. } => Seen::Session {
+        Out::Session(Granted::Absent) => Seen::Session(None),
+        Out::Session(granted) => Seen::Session(Some(SeenAuth {
             role_fits: true,
-            scopes: Listed::Sorted(scopes),
-            token: after.entry.and_then(|entry| entry.token(0)).and_then(|token| mark(token.secret)),
-        },
+            scopes: match granted {
+                Granted::Token { scopes, .. } => Listed::Sorted(scopes),
+                _ => Listed::Sorted(asked),
+            },
+            as_asked: true,
+            token: match granted {
+                Granted::Live { secret: None } => None,
+                _ => after.entry.and_then(|entry| entry.token(0)).and_then(|token| mark(token.secret)),
+            },
+        })),
         Out::Pairing { reason, .. } => {
-            Seen::Pairing { reason, id: after.pending.and_then(|pending| mark(pending.id)) }
+            Seen::Pairing { reason: Some(reason), id: after.pending.and_then(|pending| mark(pending.id)) }
         }
-        Out::TokenRefused => Seen::TokenRefused,
+        Out::TokenRefused { narrow } => Seen::TokenRefused { narrow },
         Out::Stale => Seen::Stale,
         Out::Done => Seen::Open,
     }
@@ -259,7 +315,7 @@ fn recorded(act: Act, happened: Option<(Seen, &State)>, planned: &Planned, from:
         (true, Some(_)) => End::Done,
         (true, None) => End::UnknownId,
     };
-    let optional = !planned.answered && !matches!(act, Act::Load { .. });
+    let optional = !planned.answered && !matches!(act, Act::Load { .. } | Act::Edit(_));
     let act = match act {
         Act::Connect(connect) => Act::Connect(Connect {
             seen: happened.filter(|_| planned.answered).map_or(Seen::Open, |(seen, _)| seen),
@@ -277,9 +333,25 @@ fn recorded(act: Act, happened: Option<(Seen, &State)>, planned: &Planned, from:
             Act::Rotate { role, scopes, token, end }
         }
         Act::Revoke { role, .. } => Act::Revoke { role, end },
-        Act::Load { lossy } => Act::Load { lossy },
+        other => other,
     };
-    Op { act, from, until, optional }
+    Op { act, from, until, optional, after: None }
+}
+
+/// Judges refused connects first and lets them leave their request afterwards.
+fn in_two_steps(ops: Vec<Op>) -> Vec<Op> {
+    let mut split = Vec::new();
+    for op in ops {
+        match op.act {
+            Act::Connect(whole) if matches!(whole.seen, Seen::Pairing { .. }) => {
+                let first = Some(split.len());
+                split.push(Op { act: Act::Connect(Connect { records_later: true, ..whole }), ..op });
+                split.push(Op { act: Act::Record(whole), after: first, ..op });
+            }
+            _ => split.push(op),
+        }
+    }
+    split
 }
 
 /// Spoils one answer.
@@ -290,20 +362,20 @@ fn spoil(ops: &mut [Op], which: usize, how: u8) {
     let old = Mark { value: STORED, first: 0 };
     match &mut op.act {
         Act::Connect(connect) => {
+            let scopes = Listed::Sorted(alphabet().set([READ]));
             connect.seen = match (how, connect.seen) {
-                (0, Seen::Session { .. }) => {
-                    Seen::Pairing { reason: protocol::PairingReason::NotPaired, id: Some(far) }
+                (0, Seen::Session(_)) => {
+                    Seen::Pairing { reason: Some(protocol::PairingReason::NotPaired), id: Some(far) }
                 }
-                (0, _) => Seen::Session {
+                (0, _) => Seen::Session(Some(SeenAuth {
                     role_fits: true,
-                    scopes: Listed::Sorted(Alphabet::new([], ["read", "write"]).unwrap().set(["read"])),
+                    scopes,
+                    as_asked: true,
                     token: Some(far),
-                },
-                (1, Seen::Session { role_fits, scopes, .. }) => {
-                    Seen::Session { role_fits, scopes, token: Some(old) }
-                }
+                })),
+                (1, Seen::Session(Some(auth))) => Seen::Session(Some(SeenAuth { token: Some(old), ..auth })),
                 (1, Seen::Pairing { reason, .. }) => Seen::Pairing { reason, id: Some(far) },
-                (2, _) => Seen::TokenRefused,
+                (2, _) => Seen::TokenRefused { narrow: false },
                 (_, seen) => seen,
             };
             op.optional = false;
@@ -316,7 +388,7 @@ fn spoil(ops: &mut [Op], which: usize, how: u8) {
             op.optional = false;
         }
         Act::Rotate { token, .. } => *token = Some(old),
-        Act::Load { .. } => {}
+        Act::Verify(_) | Act::Record(_) | Act::Edit(_) | Act::Load { .. } => {}
     }
 }
 
@@ -326,11 +398,12 @@ proptest! {
     #[test]
     fn histories_of_the_model_are_explained(
         planned in prop::collection::vec(planned(), 1..=7),
+        profile in prop::sample::select(ProfileName::ALL.to_vec()),
         local: bool,
         entry in 0..4_u8,
         ttl in prop_oneof![Just(400_u64), Just(1_000_000)],
     ) {
-        let world = run(&planned, local, entry, ttl);
+        let world = run(&planned, profile, local, entry, ttl);
         prop_assert!(brute(&world.model, world.start, &world.ops), "brute force: {:#?}", world.ops);
         prop_assert!(fast(&world.model, world.start, &world.ops), "search: {:#?}", world.ops);
     }
@@ -338,14 +411,19 @@ proptest! {
     #[test]
     fn spoilt_histories_are_judged_as_by_brute_force(
         planned in prop::collection::vec(planned(), 1..=7),
+        profile in prop::sample::select(ProfileName::ALL.to_vec()),
         local: bool,
         entry in 0..4_u8,
         ttl in prop_oneof![Just(400_u64), Just(1_000_000)],
         which in 0..7_usize,
         how in 0..3_u8,
+        split: bool,
     ) {
-        let mut world = run(&planned, local, entry, ttl);
+        let mut world = run(&planned, profile, local, entry, ttl);
         spoil(&mut world.ops, which, how);
+        if split {
+            world.ops = in_two_steps(world.ops);
+        }
         prop_assert_eq!(
             fast(&world.model, world.start, &world.ops),
             brute(&world.model, world.start, &world.ops),
@@ -367,9 +445,9 @@ fn spoiling_spoils() {
     };
     let approve = Planned { wish: Wish::Approve, ..connect(200) };
     let planned = [connect(100), approve, connect(300)];
-    let mut world = run(&planned, false, 0, 1_000_000);
+    let mut world = run(&planned, ProfileName::Article, false, 0, 1_000_000);
     assert!(brute(&world.model, world.start, &world.ops));
-    assert!(matches!(world.ops[2].act, Act::Connect(Connect { seen: Seen::Session { .. }, .. })));
+    assert!(matches!(world.ops[2].act, Act::Connect(Connect { seen: Seen::Session(_), .. })));
     for (which, how) in [(0, 0), (0, 2), (1, 0), (2, 0), (2, 1), (2, 2)] {
         let mut spoilt = world.clone();
         spoil(&mut spoilt.ops, which, how);
@@ -388,19 +466,20 @@ fn spoiling_spoils() {
 /// Two removals that may have happened lead to one state; which of them was used up decides what can still come.
 #[test]
 fn twins_that_used_up_different_operations_are_both_kept() {
-    let world = run(&[], false, 4, 1_000_000);
-    let remove = |from, until| Op { act: Act::Remove { end: End::Open }, from, until, optional: true };
+    let world = run(&[], ProfileName::Article, false, 4, 1_000_000);
+    let remove =
+        |from, until| Op { act: Act::Remove { end: End::Open }, from, until, optional: true, after: None };
     let refused = |value, from, until| {
         let seen = Seen::Pairing {
-            reason: protocol::PairingReason::NotPaired,
+            reason: Some(protocol::PairingReason::NotPaired),
             id: Some(Mark { value, first: until }),
         };
-        let connect = Connect { presented: None, may_be_stale: false, seen };
-        Op { act: Act::Connect(connect), from, until, optional: false }
+        let connect = Connect { seen, ..connect(world.model.usual, None) };
+        Op { act: Act::Connect(connect), from, until, optional: false, after: None }
     };
     let approve = |value, from, until| {
         let id = Mark { value, first: from };
-        Op { act: Act::Approve { id, end: End::Done }, from, until, optional: false }
+        Op { act: Act::Approve { id, end: End::Done }, from, until, optional: false, after: None }
     };
     for (first, second) in [((0, 1_000), (1, 100)), ((0, 100), (1, 1_000))] {
         let ops = [

@@ -53,7 +53,7 @@ pub(super) fn stored(roles: &[&str], scopes: &[&str], metadata: StoredMetadata) 
     StoredEntry { roles: owned(roles), scopes: owned(scopes), metadata, tokens: true }
 }
 
-pub(super) fn gateway() -> GatewayPlan {
+pub(in crate::oracle) fn gateway() -> GatewayPlan {
     GatewayPlan {
         profile: protocol::ProfileName::Article,
         config: json!({}),
@@ -361,6 +361,7 @@ pub(super) fn plain(message: &str) -> Refusal {
         detail_code: None,
         reason: None,
         auth_reason: None,
+        next_step: None,
         request_id: None,
         close: Some(frame(1008, &message[..message.len().min(120)])),
     }

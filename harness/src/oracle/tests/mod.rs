@@ -2,7 +2,7 @@
 
 mod brute_force;
 mod conduct;
-mod fixture;
+pub(super) mod fixture;
 mod histories;
 mod mismatches;
 mod silence;

@@ -2,8 +2,8 @@
 
 use super::fixture::*;
 use crate::observation::{Outcome, Refusal};
-use crate::oracle::table::{ROWS, expected_static};
-use crate::oracle::{Due, MismatchKind, Sent, Verdict};
+use crate::oracle::table::{Ask, Expected, ROWS};
+use crate::oracle::{Due, Facts, MismatchKind, Release, Verdict, locality};
 use crate::plan::{
     AuthMode, ConnectSpec, Credential, Deviation, ForwardedFor, GatewayPlan, NetworkPath, Origin, Persona,
     StoredMetadata,
@@ -12,13 +12,20 @@ use std::net::Ipv4Addr;
 
 const ORIGIN: &str = "origin not allowed (open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)";
 
+/// What is due to the client of the fixture.
+fn expected_static(spec: &ConnectSpec, gateway: &GatewayPlan, has_token: bool) -> Expected {
+    let release = Release::of(gateway.profile);
+    let facts = Facts::of(spec, gateway.auth, release, has_token);
+    let place = locality::place(&spec.path, &Case::stranger().plan.clients[0], gateway);
+    crate::oracle::expected_static(&Ask::new(&facts, place, gateway))
+}
+
 /// The row that decides, and the outcome that is due.
 fn check(row: u8, outcome: Outcome, change: impl Fn(&mut ConnectSpec, &mut GatewayPlan)) {
     let mut case = Case::paired();
     change(&mut case.plan.cohorts[0].connect, &mut case.plan.gateway);
     let cohort = &case.plan.cohorts[0];
-    let sent = Sent::of(cohort.connect.credential, case.plan.gateway.auth, false);
-    let expected = expected_static(&cohort.connect, &case.plan.gateway, sent);
+    let expected = expected_static(&cohort.connect, &case.plan.gateway, false);
     assert_eq!(expected.row, row, "{expected:?}");
     let class = crate::oracle::class_of(&outcome);
     assert_eq!(expected.due.class(), Some(class.as_str()));
@@ -125,7 +132,7 @@ fn row_8_passes_listed_own_and_loopback_origins_and_those_of_other_clients() {
         let mut spec = ConnectSpec { persona, path, origin, ..spec() };
         spec.scopes = None;
         let gateway = GatewayPlan { allowed_origins: owned(listed), ..gateway() };
-        let expected = expected_static(&spec, &gateway, Sent::SharedToken);
+        let expected = expected_static(&spec, &gateway, false);
         assert_eq!((expected.row, expected.due), (17, Due::Device), "{spec:?}");
     };
     let fixed = |text: &str| Some(Origin::Fixed(text.to_owned()));
@@ -314,7 +321,7 @@ fn what_no_row_decides_depends_on_the_device() {
     let due = |credential, mode, has_token| {
         let gateway = GatewayPlan { auth: mode, ..gateway() };
         let spec = ConnectSpec { credential, ..spec() };
-        expected_static(&spec, &gateway, Sent::of(credential, mode, has_token)).due
+        expected_static(&spec, &gateway, has_token).due
     };
     assert_eq!(due(Credential::SharedToken, AuthMode::Token, false), Due::Device);
     assert_eq!(due(Credential::Password, AuthMode::Password, false), Due::Device);

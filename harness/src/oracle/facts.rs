@@ -1,0 +1,239 @@
+//! The facts of one connect that its answer depends on, whoever sends it: a plan's client, or a recorded one.
+
+use protocol::{ClientId, ClientMode, PayloadVersion};
+
+use super::credential::Sent;
+use super::release::Release;
+use crate::plan::{AuthMode, ConnectSpec, Deviation, NetworkPath, Origin, SignatureVersion};
+use crate::vocabulary::persona;
+
+/// What one client sends first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The message as such.
+    pub message: Message,
+    /// Its parameters break the schema of every release.
+    pub malformed: bool,
+    /// `minProtocol` and `maxProtocol`
+    pub protocol: (u32, u32),
+    /// `client.id`
+    pub id: ClientId,
+    /// `client.mode`
+    pub mode: ClientMode,
+    /// `role`, `operator` if absent.
+    pub role: String,
+    /// `scopes` in the order sent, empty if absent.
+    pub scopes: Vec<String>,
+    /// `client.platform`
+    pub platform: String,
+    /// `client.deviceFamily`
+    pub device_family: Option<String>,
+    /// Header `Origin`
+    pub origin: SentOrigin,
+    /// Header `Host`; `None` = the loopback address dialled, with its port.
+    pub host: Option<String>,
+    /// `device`; `None` = absent.
+    pub proof: Option<Proof>,
+    /// `auth`
+    pub sent: Sent,
+    /// A control UI of another build than the gateway's.
+    pub foreign_build: bool,
+}
+
+/// The first message as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// Never sent.
+    Silent,
+    /// Not JSON, or empty.
+    NotJson,
+    /// JSON, but no request frame.
+    NotARequest,
+    /// A request with another method.
+    WrongMethod,
+    /// `connect`, in so many bytes.
+    Connect {
+        /// Size of the whole message.
+        bytes: usize,
+    },
+}
+
+/// Header `Origin`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentOrigin {
+    /// No header.
+    Absent,
+    /// `http://` and the `Host` header.
+    SameHost,
+    /// This text.
+    Text(String),
+}
+
+/// What the device proof is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// `device.id` is the hash of the key.
+    pub own_id: bool,
+    /// `signedAt` minus the client's clock, in milliseconds.
+    pub skew_ms: i64,
+    /// The nonce.
+    pub nonce: Nonce,
+    /// Payload version of a signature over what was sent; `None` = over something else.
+    pub signature: Option<PayloadVersion>,
+}
+
+/// The nonce of a device proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nonce {
+    /// The challenge's.
+    Right,
+    /// Another.
+    Wrong,
+    /// Spaces.
+    Blank,
+    /// No key.
+    Absent,
+}
+
+impl Facts {
+    /// What a planned client sends to this release; `has_token`: it presents a device token.
+    #[must_use]
+    pub fn of(spec: &ConnectSpec, mode: AuthMode, release: &Release, has_token: bool) -> Self {
+        let traits = persona::profile(spec.persona);
+        let spoken = (release.protocol, release.protocol);
+        Self {
+            message: match spec.deviation {
+                Deviation::Silent => Message::Silent,
+                Deviation::NotJson => Message::NotJson,
+                Deviation::NotARequest => Message::NotARequest,
+                Deviation::WrongMethod => Message::WrongMethod,
+                Deviation::Oversized(bytes) => Message::Connect { bytes },
+                _ => Message::Connect { bytes: 0 },
+            },
+            malformed: malformed(spec),
+            protocol: match spec.deviation {
+                Deviation::Protocol { min, max } => (min, max),
+                _ => spoken,
+            },
+            id: traits.client_id,
+            mode: traits.mode,
+            role: effective_role(spec).to_owned(),
+            scopes: spec.scopes.clone().unwrap_or_default(),
+            platform: spec.platform.clone(),
+            device_family: spec.device_family.clone(),
+            origin: match &spec.origin {
+                None => SentOrigin::Absent,
+                Some(Origin::SameHost) => SentOrigin::SameHost,
+                Some(Origin::Fixed(text)) => SentOrigin::Text(text.clone()),
+            },
+            host: match &spec.path {
+                NetworkPath::Direct => None,
+                NetworkPath::Proxy { host, .. } => host.clone(),
+            },
+            proof: proof(spec),
+            sent: Sent::of(spec.credential, mode, release, has_token),
+            // The imitated control UI says that it is a development build.
+            foreign_build: false,
+        }
+    }
+
+    /// `role`
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.role == protocol::scope::ROLE_OPERATOR
+    }
+
+    /// The gateway's own UI in a browser.
+    #[must_use]
+    pub fn is_control_ui(&self) -> bool {
+        self.id == ClientId::ControlUi
+    }
+
+    /// A web chat.
+    #[must_use]
+    pub fn is_webchat(&self) -> bool {
+        self.mode == ClientMode::Webchat || self.id == ClientId::WebchatUi
+    }
+
+    /// Either.
+    #[must_use]
+    pub fn is_browser(&self) -> bool {
+        self.is_control_ui() || self.is_webchat()
+    }
+
+    /// A helper of the gateway itself.
+    #[must_use]
+    pub fn is_backend(&self) -> bool {
+        self.id == ClientId::GatewayClient && self.mode == ClientMode::Backend
+    }
+
+    /// The command line.
+    #[must_use]
+    pub fn is_cli(&self) -> bool {
+        self.id == ClientId::Cli && self.mode == ClientMode::Cli
+    }
+
+    /// An app with a user interface of its own.
+    #[must_use]
+    pub fn is_native_app(&self) -> bool {
+        self.mode == ClientMode::Ui
+            && matches!(self.id, ClientId::MacOs | ClientId::Linux | ClientId::Ios | ClientId::Android)
+    }
+
+    /// It sends an `Origin` that says something.
+    #[must_use]
+    pub fn has_origin(&self) -> bool {
+        match &self.origin {
+            SentOrigin::Absent => false,
+            SentOrigin::SameHost => true,
+            SentOrigin::Text(text) => !text.trim().is_empty(),
+        }
+    }
+}
+
+/// `role` of a connect, `operator` if absent.
+pub(super) fn effective_role(spec: &ConnectSpec) -> &str {
+    spec.role.as_deref().unwrap_or(protocol::scope::ROLE_OPERATOR)
+}
+
+fn malformed(spec: &ConnectSpec) -> bool {
+    let empty = |text: Option<&str>| text.is_some_and(str::is_empty);
+    match spec.deviation {
+        // A padded frame carries an unknown key.
+        Deviation::UnknownKey | Deviation::Oversized(_) => true,
+        Deviation::Protocol { min, max } if min < 1 || max < 1 => true,
+        _ => {
+            empty(spec.role.as_deref())
+                || spec.platform.is_empty()
+                || empty(spec.device_family.as_deref())
+                || spec.scopes.iter().flatten().any(String::is_empty)
+        }
+    }
+}
+
+fn proof(spec: &ConnectSpec) -> Option<Proof> {
+    if spec.deviation == Deviation::NoDevice {
+        return None;
+    }
+    let version = match spec.signature {
+        SignatureVersion::V2 => PayloadVersion::V2,
+        SignatureVersion::V3 => PayloadVersion::V3,
+    };
+    Some(Proof {
+        own_id: spec.deviation != Deviation::ForeignDeviceId,
+        skew_ms: match spec.deviation {
+            Deviation::ClockSkew(ms) => ms,
+            _ => 0,
+        },
+        nonce: match spec.deviation {
+            Deviation::WrongNonce => Nonce::Wrong,
+            Deviation::BlankNonce => Nonce::Blank,
+            _ => Nonce::Right,
+        },
+        signature: match spec.deviation {
+            Deviation::BadSignature => None,
+            Deviation::SignatureV1 => Some(PayloadVersion::V1),
+            _ => Some(version),
+        },
+    })
+}
