@@ -452,8 +452,14 @@ fn keys(value: Option<&Value>) -> String {
     match value {
         None => ABSENT.to_owned(),
         Some(Value::Object(object)) => {
-            let keys: BTreeSet<&String> = object.keys().collect();
-            keys.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+            // Where the recording left the values out, it kept the keys.
+            let kept = object.get("<abridged keys>").and_then(Value::as_array);
+            let keys: BTreeSet<&str> = match kept {
+                Some(kept) => kept.iter().filter_map(Value::as_str).collect(),
+                None => object.keys().map(String::as_str).collect(),
+            };
+            // Whether a newer release is known depends on the network, not on the gateway.
+            keys.into_iter().filter(|key| !key.starts_with("update")).collect::<Vec<_>>().join(", ")
         }
         Some(other) => type_of(other).to_owned(),
     }

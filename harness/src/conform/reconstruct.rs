@@ -78,6 +78,8 @@ struct Conn {
     number: Option<u64>,
     /// Its start on the gateway's clock.
     base: Option<i64>,
+    /// Its latest line, as the line counts.
+    last_ms: u64,
     step: usize,
     answered: bool,
     challenged: bool,
@@ -151,6 +153,9 @@ impl Reading {
         if let Some(at) = self.time(index, line) {
             self.now = self.now.max(at);
         }
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.last_ms = conn.last_ms.max(line.t_ms);
+        }
     }
 
     /// The connection that a line belongs to: of those that `fits` allows, the one on which its time comes next.
@@ -160,7 +165,8 @@ impl Reading {
         }
         let mut best: Option<(i64, usize)> = None;
         for (index, conn) in self.conns.iter().enumerate() {
-            if conn.closed || !fits(conn) {
+            // Within a connection time does not go back.
+            if conn.closed || line.t_ms < conn.last_ms || !fits(conn) {
                 continue;
             }
             // A connection without a challenge has no clock; it is the youngest, and its lines come at once.

@@ -295,12 +295,9 @@ impl Replay<'_> {
         let wire = self.wires.wires.get(index);
         let recorded_nonce = connection.and_then(|connection| connection.nonce.as_deref());
         let live_nonce = wire.and_then(|wire| wire.nonce.as_deref());
-        let shift_ms =
-            match (connection.and_then(|c| c.challenged_at), wire.and_then(|wire| wire.challenged_at)) {
-                (Some(then), Some(now)) => now - then,
-                _ => 0,
-            };
+        let time = connection.and_then(|c| c.challenged_at).zip(wire.and_then(|wire| wire.challenged_at));
         let nonce = recorded_nonce.zip(live_nonce);
+        let challenge = Challenge { nonce, time };
         let text_of = |key: &str| device.get(key).and_then(Value::as_str);
         let claimed = text_of("id").unwrap_or_default().to_ascii_lowercase();
         // The key decides who it is; the id may be a lie. A key that redaction damaged is that of its id.
@@ -327,11 +324,11 @@ impl Replay<'_> {
             target.insert("nonce".to_owned(), live.into());
         }
         if let Some(at) = device.get("signedAt").and_then(Value::as_i64) {
-            target.insert("signedAt".to_owned(), (at + shift_ms).into());
+            target.insert("signedAt".to_owned(), challenge.shifted(at).into());
         }
         let like = text_of("signature").unwrap_or_default();
         let (Signing::Over(text) | Signing::Wrong(text), Some(key)) = (signing, &key) else { return frame };
-        let text = signing::translate(text, &self.identities, Challenge { nonce, shift_ms });
+        let text = signing::translate(text, &self.identities, challenge);
         let Some(mut bytes) = signing::decode(&key.sign(&text)) else { return frame };
         if matches!(signing, Signing::Wrong(_))
             && let Some(first) = bytes.first_mut()

@@ -131,8 +131,24 @@ pub fn guesses(frame: &Value, nonce: Option<&str>) -> Vec<String> {
 pub struct Challenge<'a> {
     /// Recorded nonce and the live one.
     pub nonce: Option<(&'a str, &'a str)>,
-    /// Live time minus recorded time of the challenge, milliseconds.
-    pub shift_ms: i64,
+    /// Recorded time of the challenge and the live one, milliseconds.
+    pub time: Option<(i64, i64)>,
+}
+
+/// A `signedAt` further than this from the challenge is no time but a number that was chosen, milliseconds.
+const NEAR_MS: i64 = 86_400_000;
+
+impl Challenge<'_> {
+    /// A recorded `signedAt`, as far from the live challenge as it was from the recorded one.
+    #[must_use]
+    pub const fn shifted(&self, signed_at: i64) -> i64 {
+        match self.time {
+            Some((then, now)) if signed_at.saturating_sub(then).saturating_abs() < NEAR_MS => {
+                signed_at + (now - then)
+            }
+            _ => signed_at,
+        }
+    }
 }
 
 /// The recorded text with identifiers, token, nonce and time of the replay.
@@ -143,9 +159,7 @@ pub fn translate(text: &str, identities: &Identities, challenge: Challenge<'_>) 
     for (position, field) in fields.iter_mut().enumerate() {
         *field = match position {
             1 => identities.text(field),
-            6 => field
-                .parse::<i64>()
-                .map_or_else(|_| field.clone(), |at| (at + challenge.shift_ms).to_string()),
+            6 => field.parse::<i64>().map_or_else(|_| field.clone(), |at| challenge.shifted(at).to_string()),
             7 => identities.token(field),
             8 => match challenge.nonce {
                 Some((recorded, live)) if recorded == field => live.to_owned(),
