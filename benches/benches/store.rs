@@ -1,6 +1,7 @@
-//! What the gateway's store costs by size: reading it at start, and one durable change.
+//! What the gateway's store costs by size and back end: reading it at start, and one durable change.
 //!
-//! A change is a temporary file, fsync, rename and fsync of the folder, so its time is the disk's as much as ours.
+//! A change is a temporary file, fsync, rename and fsync of the folder, or a commit of SQLite with synchronous FULL, so that
+//! its time is the disk's as much as ours.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -12,9 +13,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::locality::TrustedProxies;
 use gateway_under_test::policy::{DeviceEntry, Fresh, Rules, TokenEntry};
-use gateway_under_test::profile::{self, StoreKind};
+use gateway_under_test::profile::{self, Profile};
 use gateway_under_test::store::{Core, backend};
-use protocol::pairing::RotateParams;
+use protocol::pairing::RevokeParams;
 
 const NOW_MS: u64 = 1_795_414_435_593;
 const ROLE: &str = "operator";
@@ -54,9 +55,12 @@ impl Fresh for Numbered {
     }
 }
 
-fn rules() -> Arc<Rules> {
+/// Kinds of stores, with a name and a profile that has it.
+const BACK_ENDS: [(&str, &Profile); 2] = [("json", &profile::ARTICLE), ("sqlite", &profile::V2026_9_6)];
+
+fn rules(profile: &'static Profile) -> Arc<Rules> {
     Arc::new(Rules {
-        profile: &profile::ARTICLE,
+        profile,
         auth: AuthConfig::Token(Secret::new("secret-token-1")),
         trusted_proxies: TrustedProxies::default(),
         allow_real_ip_fallback: false,
@@ -66,10 +70,10 @@ fn rules() -> Arc<Rules> {
     })
 }
 
-fn core(folder: &Folder) -> Core {
-    let core = backend::open(StoreKind::JsonLoaded, &folder.0).and_then(|backend| {
+fn core(folder: &Folder, profile: &'static Profile) -> Core {
+    let core = backend::open(profile.store, &folder.0).and_then(|backend| {
         backend.prepare(true)?;
-        Core::load(backend, rules(), Box::new(|| NOW_MS), Box::new(Numbered(Cell::new(0))))
+        Core::load(backend, rules(profile), Box::new(|| NOW_MS), Box::new(Numbered(Cell::new(0))))
     });
     match core {
         Ok(core) => core,
@@ -114,8 +118,8 @@ fn entry(number: u32) -> DeviceEntry {
 }
 
 /// A store of so many devices, written once.
-fn filled(folder: &Folder, devices: u32) -> Core {
-    let mut core = core(folder);
+fn filled(folder: &Folder, profile: &'static Profile, devices: u32) -> Core {
+    let mut core = core(folder, profile);
     for number in 0..devices {
         core.seed(entry(number));
     }
@@ -127,25 +131,33 @@ fn filled(folder: &Folder, devices: u32) -> Core {
 }
 
 fn by_size(c: &mut Criterion) {
-    for devices in [100_u32, 1_000, 10_000] {
-        let folder = Folder::new(&devices.to_string());
-        let mut core = filled(&folder, devices);
-        assert_eq!(self::core(&folder).state().devices(), usize::try_from(devices).unwrap_or_default());
+    for (name, profile) in BACK_ENDS {
+        for devices in [100_u32, 1_000, 10_000, 100_000] {
+            let folder = Folder::new(&format!("{name}-{devices}"));
+            let mut core = filled(&folder, profile, devices);
+            let loaded = self::core(&folder, profile).state().devices();
+            assert_eq!(loaded, usize::try_from(devices).unwrap_or_default());
 
-        let mut group = c.benchmark_group("store_load");
-        group.throughput(Throughput::Elements(u64::from(devices)));
-        group.bench_function(BenchmarkId::from_parameter(devices), |b| b.iter(|| self::core(&folder)));
-        group.finish();
+            let mut group = c.benchmark_group("store_load");
+            group.throughput(Throughput::Elements(u64::from(devices))).sample_size(10);
+            group
+                .bench_function(BenchmarkId::new(name, devices), |b| b.iter(|| self::core(&folder, profile)));
+            group.finish();
 
-        let mut group = c.benchmark_group("store_commit");
-        let rotate = RotateParams { device_id: device_id(0), role: ROLE.to_owned(), scopes: None };
-        group.bench_function(BenchmarkId::from_parameter(devices), |b| {
-            b.iter(|| {
-                let rotated = core.rotate(&rotate).is_ok();
-                assert!(rotated && core.commit().is_ok_and(|commit| commit.paired), "the change was written");
+            let mut group = c.benchmark_group("store_commit");
+            group.sample_size(10);
+            let revoke = RevokeParams { device_id: device_id(0), role: ROLE.to_owned() };
+            group.bench_function(BenchmarkId::new(name, devices), |b| {
+                b.iter(|| {
+                    let changed = core.enter().is_ok() && core.revoke(&revoke).is_ok();
+                    assert!(
+                        changed && core.commit().is_ok_and(|commit| commit.paired),
+                        "the change was written"
+                    );
+                });
             });
-        });
-        group.finish();
+            group.finish();
+        }
     }
 }
 
