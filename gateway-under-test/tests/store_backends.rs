@@ -124,6 +124,7 @@ async fn a_change_on_disk_is_seen_by_the_next_operation() {
     let aside = dir.path().join("aside");
     std::fs::write(&aside, fewer.to_string()).unwrap();
     std::fs::rename(&aside, paired(dir.path())).unwrap();
+    assert!(connect(&store, "a", false).await.is_err());
     assert!(connect(&store, "b", false).await.is_ok());
     assert_eq!(store.list(Caller::owner()).await.unwrap().paired.len(), 1);
     std::fs::write(paired(dir.path()), &good).unwrap();
@@ -341,11 +342,16 @@ async fn a_column_that_holds_no_json_fails_operations_and_nothing_else() {
     let other = database(dir.path());
     let scopes: String = one(&other, "SELECT scopes_json FROM device_pairing_paired");
     other.execute("UPDATE device_pairing_paired SET scopes_json = '[\"secr'", []).unwrap();
-    let error = store.admit(attempt("a", false)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Load(_)), "{error}");
-    assert!(!error.to_string().contains("secr"), "{error}");
+    let again = start(StoreKind::Sqlite, dir.path());
+    for store in [&store, &again] {
+        let error = store.admit(attempt("a", false)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Load(_)), "{error}");
+        assert!(!error.to_string().contains("secr"), "{error}");
+    }
     other.execute("UPDATE device_pairing_paired SET scopes_json = ?", [scopes]).unwrap();
     assert!(connect(&store, "a", false).await.is_ok());
+    assert!(connect(&again, "a", false).await.is_ok());
+    again.close().await.unwrap();
     store.close().await.unwrap();
 }
 

@@ -83,7 +83,12 @@ impl Core {
         clock: Clock,
         fresh: Box<dyn Fresh + Send>,
     ) -> Result<Self, LoadError> {
-        let state = assemble(backend.read()?, &rules, clock());
+        let contents = match backend.read() {
+            // Nothing is known then, and the first operation looks again.
+            Err(LoadError::Row { .. }) => Contents::default(),
+            read => read?,
+        };
+        let state = assemble(contents, &rules, clock());
         let mut core = Self {
             rules,
             backend,

@@ -66,6 +66,14 @@ pub enum LoadError {
         /// Where and how; never its content.
         message: String,
     },
+    /// A row cannot be read. A gateway starts with it, and every operation fails until somebody repairs the row (2026.9.6).
+    #[error("{path} holds a row that cannot be read: {message}")]
+    Row {
+        /// The database.
+        path: PathBuf,
+        /// Which column; never its content.
+        message: String,
+    },
 }
 
 /// Why a change was not made.
