@@ -48,9 +48,13 @@ fn handshake(c: &mut Criterion) {
     let spec = &phones.cohort.connect;
     let auth = AuthParams { token: Some("secret-token-1".to_owned()), ..AuthParams::default() };
     let key = key();
-    let credentials = Credentials { auth: Some(auth) };
-    let sender =
-        Sender { spec, persona: persona::profile(spec.persona), key: &key, credentials: &credentials };
+    let credentials = Credentials { auth: Some(auth), device_token_in: None };
+    let sender = Sender {
+        spec,
+        persona: persona::profile(spec.persona, protocol::ProfileName::Article),
+        key: &key,
+        credentials: &credentials,
+    };
     let Some(challenge) = recorded::frames(recorded::OLD, "connect.challenge").next() else {
         unreachable!("no challenge among the fixtures")
     };

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     Differential(DifferentialArguments),
     /// Replay recorded sessions against a gateway and compare field by field
     Conform(ConformArguments),
+    /// Real OpenClaw gateways: fetch releases from npm, list those that are there
+    #[command(name = "openclaw")]
+    OpenClaw(OpenClawArguments),
     /// The in-repo gateway, as a process of its own (the same code as `gateway-under-test`)
     Gateway(gateway_under_test::cli::Args),
 }
@@ -64,6 +67,10 @@ pub(crate) struct ScenarioArguments {
     /// Hold the gateway to another profile than the file's
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Launch another gateway than the file's: `in-repo`, `openclaw` (the profile's release) or `openclaw@VERSION`, which is
+    /// then the profile as well
+    #[arg(long, value_name = "GATEWAY")]
+    pub(crate) gateway: Option<String>,
     /// Switch a deliberate fault of the in-repo gateway on, to see the oracle catch it
     #[arg(long, value_name = "NAME")]
     pub(crate) defect: Option<String>,
@@ -84,7 +91,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Load a gateway that is already there instead of starting one
-    #[arg(long, value_name = "ws://HOST:PORT/")]
+    #[arg(long, value_name = "ws://HOST:PORT/", conflicts_with = "gateway")]
     pub(crate) target: Option<String>,
     /// With --target: allow a load on this host although it is not a loopback address; may be repeated
     #[arg(long, value_name = "HOST", requires = "target")]
@@ -98,6 +105,8 @@ pub(crate) struct RunArguments {
     /// With --target: file that holds the gateway's shared token or password
     #[arg(long, value_name = "FILE", requires = "target")]
     pub(crate) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArguments,
     /// Stop at the first mismatch
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -110,6 +119,41 @@ pub(crate) struct RunArguments {
     /// No progress line
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// Where releases of OpenClaw are kept.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    /// Folder that releases of OpenClaw are kept in [default: pairstorm/ in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR", env = "PAIRSTORM_CACHE")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+/// `pairstorm openclaw …`
+#[derive(Debug, Args)]
+#[command(after_help = exit_codes())]
+pub(crate) struct OpenClawArguments {
+    #[command(subcommand)]
+    pub(crate) command: OpenClawCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OpenClawCommand {
+    /// Fetch releases from npm, with the node they run on, and start each once
+    ///
+    /// Needs `npm` on PATH, the npm registry, and about 1 GB a release. What is there already is left alone.
+    Install {
+        /// Exact versions on npm, for example 2026.9.6 [default: the newest release that a profile is called after]
+        #[arg(value_name = "VERSION")]
+        versions: Vec<String>,
+        #[command(flatten)]
+        cache: CacheArguments,
+    },
+    /// List the releases that are there
+    List {
+        #[command(flatten)]
+        cache: CacheArguments,
+    },
 }
 
 #[derive(Debug, Args)]

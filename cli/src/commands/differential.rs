@@ -57,7 +57,7 @@ fn options(arguments: &DifferentialArguments) -> Result<DifferentialOptions, (St
         seed: arguments.seed,
         steps: arguments.steps,
         defect: arguments.defect.clone(),
-        ours: RunTarget::Own(ours),
+        ours: RunTarget::Own(ours.into()),
         real: None,
         out: arguments.out.clone().unwrap_or_else(|| default_folder("differential")),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod conform;
 pub(crate) mod differential;
 pub(crate) mod load;
+pub(crate) mod openclaw;
 pub(crate) mod plan;
 pub(crate) mod run;
 

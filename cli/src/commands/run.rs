@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode as ProcessExitCode;
 
 use anyhow::Context as _;
-use harness::gateway::{GatewayCommand, TargetAddress, TargetError};
-use harness::plan::{OracleMode, Plan};
+use harness::gateway::openclaw::Release;
+use harness::gateway::{GatewayCommand, Launch, Program, TargetAddress, TargetError};
+use harness::plan::{LaunchPlan, OracleMode, Plan};
 use harness::record::exit_code::ExitCode;
 use harness::report::files::FilesError;
 use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
@@ -60,7 +61,7 @@ fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<
             if let Some(name) = &arguments.scenario.defect {
                 known_defect(name).map_err(Refusal::usage)?;
             }
-            RunTarget::Own(own_gateway()?)
+            RunTarget::Own(launch(arguments, &plan.gateway.launch)?)
         }
         Some(url) => RunTarget::Foreign(foreign(arguments, url, &plan)?),
     };
@@ -87,6 +88,27 @@ pub(crate) fn known_defect(name: &str) -> Result<(), String> {
     }
     let known = gateway_under_test::defect::Defect::names();
     Err(format!("there is no defect `{name}`; known: {known}"))
+}
+
+/// What the plan launches, ready to be started.
+fn launch(arguments: &RunArguments, launch: &LaunchPlan) -> Result<Launch, Refusal> {
+    match launch {
+        LaunchPlan::InRepo => Ok(own_gateway()?.into()),
+        LaunchPlan::Command { command, ready } => Ok(Program::own_build(command, ready.clone()).into()),
+        LaunchPlan::OpenClaw { version } => {
+            let cache = super::openclaw::cache_of(&arguments.cache).map_err(Refusal::usage)?;
+            // The gateway runs on paths of its installation, whatever folder it runs in.
+            let cache = std::path::absolute(&cache).unwrap_or(cache);
+            let release = Release::find(&cache, version).ok_or_else(|| Refusal {
+                message: format!(
+                    "OpenClaw {version} is not in {}; fetch it first: pairstorm openclaw install {version}",
+                    cache.display()
+                ),
+                exit: ExitCode::Failed,
+            })?;
+            Ok(release.program().into())
+        }
+    }
 }
 
 /// This very program, as `pairstorm gateway …`.
@@ -168,7 +190,7 @@ fn drive(options: RunOptions, display: &mut Display) -> anyhow::Result<Result<Ru
 /// Resolves at the first SIGINT, SIGTERM or SIGHUP. The handlers are in place when this returns, not when it is first polled: a
 /// signal while the gateway starts must not end the process and leave a state directory behind. Where the system refuses
 /// handlers a signal ends the process, and the kernel the gateway with it.
-fn interrupted() -> impl Future<Output = ()> {
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let handlers =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));

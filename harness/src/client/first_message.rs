@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::DeviceKey;
 use crate::plan::{ConnectSpec, Credential, Deviation, SignatureVersion};
-use crate::vocabulary::persona::PersonaProfile;
+use crate::vocabulary::persona::{DeviceTokenField, PersonaProfile};
 
 /// Id of the first request.
 const REQUEST_ID: &str = "1";
@@ -18,6 +18,8 @@ const WRONG_SECRET: &str = "pairstorm-wrong-secret";
 pub struct Credentials {
     /// `auth`; `None` leaves the key out.
     pub auth: Option<AuthParams>,
+    /// Key of [`Credentials::auth`] that holds a device token, if one does.
+    pub device_token_in: Option<DeviceTokenField>,
 }
 
 /// What a client may draw its credential from.
@@ -31,6 +33,8 @@ pub struct Purse<'a> {
     pub last_token: Option<&'a str>,
     /// Device token first received.
     pub first_token: Option<&'a str>,
+    /// Where this client puts a device token.
+    pub token_in: DeviceTokenField,
 }
 
 impl Credentials {
@@ -40,26 +44,44 @@ impl Credentials {
         let token = |token: &str| AuthParams { token: Some(token.to_owned()), ..AuthParams::default() };
         let password =
             |password: &str| AuthParams { password: Some(password.to_owned()), ..AuthParams::default() };
-        let device =
-            |token: &str| AuthParams { device_token: Some(token.to_owned()), ..AuthParams::default() };
         let shared = || if purse.password_mode { password(purse.shared) } else { token(purse.shared) };
+        let device_token = match credential {
+            Credential::DeviceToken => purse.last_token,
+            Credential::FirstDeviceToken => purse.first_token,
+            Credential::ForgedDeviceToken => Some(WRONG_SECRET),
+            _ => None,
+        };
+        if let Some(held) = device_token {
+            let auth = match purse.token_in {
+                DeviceTokenField::Token => token(held),
+                DeviceTokenField::DeviceToken => {
+                    AuthParams { device_token: Some(held.to_owned()), ..AuthParams::default() }
+                }
+            };
+            return Self { auth: Some(auth), device_token_in: Some(purse.token_in) };
+        }
         let auth = match credential {
             Credential::SharedToken => Some(token(purse.shared)),
             Credential::WrongToken => Some(token(WRONG_SECRET)),
             Credential::Password => Some(password(purse.shared)),
             Credential::WrongPassword => Some(password(WRONG_SECRET)),
-            Credential::DeviceToken => Some(purse.last_token.map_or_else(shared, device)),
-            Credential::FirstDeviceToken => Some(purse.first_token.map_or_else(shared, device)),
-            Credential::ForgedDeviceToken => Some(device(WRONG_SECRET)),
+            // Until it has been given one, a client presents the shared secret.
+            Credential::DeviceToken | Credential::FirstDeviceToken | Credential::ForgedDeviceToken => {
+                Some(shared())
+            }
             Credential::Missing => None,
         };
-        Self { auth }
+        Self { auth, device_token_in: None }
     }
 
     /// The device token presented, if one is.
     #[must_use]
     pub fn device_token(&self) -> Option<&str> {
-        self.auth.as_ref().and_then(|auth| auth.device_token.as_deref())
+        let auth = self.auth.as_ref()?;
+        match self.device_token_in? {
+            DeviceTokenField::Token => auth.token.as_deref(),
+            DeviceTokenField::DeviceToken => auth.device_token.as_deref(),
+        }
     }
 }
 
@@ -120,7 +142,7 @@ impl Sender<'_> {
         let Self { spec, persona, credentials, .. } = self;
         let (min_protocol, max_protocol) = match spec.deviation {
             Deviation::Protocol { min, max } => (min, max),
-            _ => (protocol::connect::PROTOCOL_V3, protocol::connect::PROTOCOL_V3),
+            _ => (persona.protocol, persona.protocol),
         };
         ConnectParams {
             min_protocol,
@@ -134,7 +156,7 @@ impl Sender<'_> {
                 model_identifier: persona.model_identifier.map(str::to_owned),
                 mode: persona.mode,
                 instance_id: None,
-                build_id: None,
+                build_id: persona.build_id.map(str::to_owned),
                 time_zone: None,
             },
             caps: Some(owned(persona.caps)),

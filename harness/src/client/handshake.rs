@@ -266,7 +266,7 @@ mod tests {
         let credentials = Credentials::default();
         let sender = Sender {
             spec: &spec,
-            persona: persona::profile(Persona::Cli),
+            persona: persona::profile(Persona::Cli, protocol::ProfileName::Article),
             key: &key,
             credentials: &credentials,
         };

@@ -54,7 +54,7 @@ impl Client {
         let planned = plan.clients.get(usize::try_from(id).ok()?)?.clone();
         let cohort = plan.cohorts.get(usize::from(planned.cohort))?;
         let key = DeviceKey::from_seed(&shared.identities.key_seed(&cohort.name, planned.index)).ok()?;
-        let traits = persona::profile(cohort.connect.persona);
+        let traits = persona::profile(cohort.connect.persona, plan.gateway.profile);
         let headers =
             upgrade::headers(&cohort.connect, &shared.target.host, planned.forwarded, traits.headers);
         // A fixture's token is one the client has had since before the run.
@@ -138,13 +138,13 @@ impl Client {
         let number = self.attempts;
         self.attempts += 1;
         let spec = cohort.ask(ask).unwrap_or(&cohort.connect);
+        let traits = persona::profile(spec.persona, shared.plan.gateway.profile);
         let other;
         let (source, headers) = if ask == 0 {
             (self.planned.source, &self.headers)
         } else {
             let cohorts = shared.plan.cohorts.len();
             let (source, forwarded) = route(&spec.path, self.planned.cohort, cohorts, self.planned.index);
-            let traits = persona::profile(spec.persona);
             other = upgrade::headers(spec, &shared.target.host, forwarded, traits.headers);
             (source, &other)
         };
@@ -155,6 +155,7 @@ impl Client {
                 password_mode: shared.plan.gateway.auth == AuthMode::Password,
                 last_token: self.last_token.as_deref(),
                 first_token: self.first_token.as_deref(),
+                token_in: traits.device_token_in,
             },
         );
         let ended = match shared.enter() {
@@ -165,12 +166,7 @@ impl Client {
                     target: &shared.target,
                     source: shared.target.is_loopback_v4().then_some(source),
                     headers,
-                    sender: Sender {
-                        spec,
-                        persona: persona::profile(spec.persona),
-                        key: &self.key,
-                        credentials: &credentials,
-                    },
+                    sender: Sender { spec, persona: traits, key: &self.key, credentials: &credentials },
                     timeout: shared.plan.attempt_timeout,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                 };

@@ -36,7 +36,7 @@ pub fn write(state: &StateDir, plan: &Plan, identities: &Identities) -> Result<(
         let Some(stored) = &cohort.stored else { continue };
         let key = DeviceKey::from_seed(&identities.key_seed(&cohort.name, client.index))?;
         let token = |role: &str| identities.stored_token(&cohort.name, client.index, role);
-        paired.insert(key.device_id().to_owned(), entry(cohort, stored, &key, token));
+        paired.insert(key.device_id().to_owned(), entry(cohort, plan, stored, &key, token));
     }
     let bystander = StoredEntry {
         roles: vec![protocol::scope::ROLE_OPERATOR.to_owned()],
@@ -50,7 +50,7 @@ pub fn write(state: &StateDir, plan: &Plan, identities: &Identities) -> Result<(
     for index in 0..plan.gateway.stored_bystanders {
         let key = DeviceKey::from_seed(&identities.key_seed(BYSTANDERS, index))?;
         let token = |role: &str| identities.stored_token(BYSTANDERS, index, role);
-        let traits = persona::profile(Persona::Cli);
+        let traits = persona::profile(Persona::Cli, plan.gateway.profile);
         paired.insert(key.device_id().to_owned(), entry_of(&bystander, traits, "linux", None, &key, token));
     }
     if paired.is_empty() {
@@ -61,9 +61,15 @@ pub fn write(state: &StateDir, plan: &Plan, identities: &Identities) -> Result<(
     Ok(())
 }
 
-fn entry(cohort: &Cohort, stored: &StoredEntry, key: &DeviceKey, token: impl Fn(&str) -> String) -> Value {
+fn entry(
+    cohort: &Cohort,
+    plan: &Plan,
+    stored: &StoredEntry,
+    key: &DeviceKey,
+    token: impl Fn(&str) -> String,
+) -> Value {
     let connect = &cohort.connect;
-    let traits = persona::profile(connect.persona);
+    let traits = persona::profile(connect.persona, plan.gateway.profile);
     entry_of(stored, traits, &connect.platform, connect.device_family.as_deref(), key, token)
 }
 

@@ -4,13 +4,18 @@
 
 pub mod address;
 pub mod error;
+mod family;
 pub mod fixture;
+pub mod openclaw;
 pub mod port;
 pub mod process;
+pub mod program;
+mod readiness;
 pub mod state_dir;
 pub mod store_edit;
 
 pub use address::TargetAddress;
 pub use error::TargetError;
-pub use process::{GatewayCommand, GatewayProcess};
+pub use process::{GatewayCommand, GatewayProcess, Launch};
+pub use program::Program;
 pub use state_dir::StateDir;

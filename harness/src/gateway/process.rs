@@ -10,16 +10,68 @@ use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{StateDir, TargetError};
+use super::family::{self, Guard};
+use super::program::Program;
+use super::{StateDir, TargetError, readiness};
 
-/// How long a gateway may take until it listens. A 100,000-device store takes seconds on a slow disk.
-const LISTEN_WITHIN: Duration = Duration::from_secs(60);
-/// How long a gateway may take to stop on SIGTERM before it is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long a gateway may take, and to stop on SIGTERM before it is killed.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// Until it is ready.
+    start: Duration,
+    /// From SIGTERM to its end.
+    stop: Duration,
+}
+
+/// A 100,000-device store takes seconds to load on a slow disk.
+const IN_REPO: Patience = Patience { start: Duration::from_secs(60), stop: Duration::from_secs(10) };
+/// OpenClaw takes 3 to 12 s to start on an idle machine and some 30 s on a busy one; 2026.2.19 takes 5 s to stop.
+const PROGRAM: Patience = Patience { start: Duration::from_secs(180), stop: Duration::from_secs(30) };
 /// Lines of its log that an error shows.
 const LOG_LINES_SHOWN: usize = 12;
+/// Longest part of the log that they are looked for in, bytes.
+const LOG_TAIL_BYTES: u64 = 64 << 10;
 
-/// How to start a gateway: a program, and the arguments before those that every gateway takes.
+/// Which gateway is started, and how.
+#[derive(Debug, Clone)]
+pub enum Launch {
+    /// The one of this repository: takes the arguments of [`GatewayArguments`] and says when it listens.
+    InRepo(GatewayCommand),
+    /// Any other.
+    Program(Program),
+}
+
+impl From<GatewayCommand> for Launch {
+    fn from(command: GatewayCommand) -> Self {
+        Self::InRepo(command)
+    }
+}
+
+impl From<Program> for Launch {
+    fn from(program: Program) -> Self {
+        Self::Program(program)
+    }
+}
+
+impl Launch {
+    /// What it is, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::InRepo(_) => "in-repo gateway",
+            Self::Program(program) => &program.name,
+        }
+    }
+
+    const fn patience(&self) -> Patience {
+        match self {
+            Self::InRepo(_) => IN_REPO,
+            Self::Program(_) => PROGRAM,
+        }
+    }
+}
+
+/// How to start the gateway of this repository: a program, and the arguments before those that every gateway takes.
 #[derive(Debug, Clone)]
 pub struct GatewayCommand {
     /// Program to run.
@@ -28,12 +80,12 @@ pub struct GatewayCommand {
     pub prefix: Vec<OsString>,
 }
 
-/// What a gateway is started with, the same at every start of a run.
+/// What a gateway is started with, the same at every start of a run. Of these a [`Program`] is told the port only.
 #[derive(Debug, Clone)]
 pub struct GatewayArguments {
     /// `--profile`
     pub profile: String,
-    /// `--port`
+    /// `--port`, or `{port}`
     pub port: u16,
     /// `--defect`
     pub defect: Option<String>,
@@ -41,18 +93,20 @@ pub struct GatewayArguments {
     pub time_scale: f64,
 }
 
-/// A running gateway. Killed when dropped, and by the kernel when the harness dies.
+/// A running gateway. Killed when dropped, and when the harness dies: by the kernel, and what it started by a guard.
 #[derive(Debug)]
 pub struct GatewayProcess {
-    command: GatewayCommand,
+    launch: Launch,
     arguments: GatewayArguments,
     state_dir: PathBuf,
     log: PathBuf,
+    /// Before `child`: the guard's pipe is closed first, and the whole group is killed.
+    guard: Option<Guard>,
     child: Child,
 }
 
 impl GatewayProcess {
-    /// Starts a gateway and waits until it says that it listens.
+    /// Starts a gateway and waits until it is ready.
     ///
     /// Must be called from a thread that lives as long as the run: the kernel ties the parent-death signal to the thread
     /// that started the child (prctl(2), PR_SET_PDEATHSIG).
@@ -60,14 +114,16 @@ impl GatewayProcess {
     /// # Errors
     /// [`TargetError::Spawn`], [`TargetError::DiedAtStart`] or [`TargetError::NotListening`].
     pub async fn start(
-        command: GatewayCommand,
+        launch: impl Into<Launch>,
         arguments: GatewayArguments,
         state: &StateDir,
     ) -> Result<Self, TargetError> {
+        let launch = launch.into();
         let (state_dir, log) = (state.path().to_owned(), state.log());
-        let child = spawn(&command, &arguments, &state_dir, &log)?;
-        let mut process = Self { command, arguments, state_dir, log, child };
-        process.until_listening().await?;
+        let log_from = length(&log);
+        let (child, guard) = spawn(&launch, &arguments, &state_dir, &log)?;
+        let mut process = Self { launch, arguments, state_dir, log, guard, child };
+        process.until_ready(log_from).await?;
         Ok(process)
     }
 
@@ -89,27 +145,30 @@ impl GatewayProcess {
         &self.state_dir
     }
 
-    /// Starts the program again, with the same arguments and state, and waits until it listens.
+    /// Starts the program again, with the same arguments and state, and waits until it is ready.
     ///
     /// # Errors
     /// As [`GatewayProcess::start`].
     pub async fn start_again(&mut self, spawned: impl FnOnce()) -> Result<(), TargetError> {
-        self.child = spawn(&self.command, &self.arguments, &self.state_dir, &self.log)?;
+        let log_from = length(&self.log);
+        (self.child, self.guard) = spawn(&self.launch, &self.arguments, &self.state_dir, &self.log)?;
         spawned();
-        self.until_listening().await
+        self.until_ready(log_from).await
     }
 
-    /// Sends a signal.
+    /// Sends a signal. Those that nobody can catch go to everything that the gateway started as well: a helper that goes on
+    /// when the gateway has crashed or stands still is no crash and no standstill.
     ///
     /// # Errors
     /// [`TargetError::Signal`] when the process is gone or the system refuses.
     pub fn signal(&self, signal: Signal) -> Result<(), TargetError> {
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw)
-            .ok_or_else(|| TargetError::Signal(std::io::Error::other("it has ended")))?;
+        let ended = || TargetError::Signal(std::io::Error::other("it has ended"));
+        let id = self.child.id().ok_or_else(ended)?;
+        let uncaught = signal == Signal::KILL || signal == Signal::STOP || signal == Signal::CONT;
+        if uncaught && matches!(self.launch, Launch::Program(_)) {
+            return family::signal(id, signal).map_err(TargetError::Signal);
+        }
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(ended)?;
         rustix::process::kill_process(pid, signal).map_err(|error| TargetError::Signal(error.into()))
     }
 
@@ -124,20 +183,23 @@ impl GatewayProcess {
     /// The error that describes an end nobody asked for.
     #[must_use]
     pub fn died(&self, status: ExitStatus) -> TargetError {
-        TargetError::Died { status: status.to_string(), log: tail(&self.log) }
+        TargetError::Died { status: status.to_string(), log: self.tail() }
     }
 
     /// Waits for the process to end after a signal, and kills it when it does not: a stopped or stuck gateway must not hold
-    /// the run for ever.
+    /// the run for ever. What it started has ended as well when this returns.
     ///
     /// # Errors
     /// [`TargetError::NotStopping`] when it had to be killed, [`TargetError::Signal`] when the system cannot tell.
     pub async fn wait_after_signal(&mut self) -> Result<ExitStatus, TargetError> {
-        if let Ok(ended) = tokio::time::timeout(STOP_WITHIN, self.child.wait()).await {
+        let (leader, patience) = (self.child.id(), self.launch.patience().stop);
+        if let Ok(ended) = tokio::time::timeout(patience, self.child.wait()).await {
+            self.end_family(leader, patience).await;
             return ended.map_err(TargetError::Signal);
         }
         self.child.kill().await.map_err(TargetError::Signal)?;
-        Err(TargetError::NotStopping { seconds: STOP_WITHIN.as_secs(), log: tail(&self.log) })
+        self.end_family(leader, Duration::ZERO).await;
+        Err(TargetError::NotStopping { seconds: patience.as_secs(), log: self.tail() })
     }
 
     /// Asks the gateway to stop, and kills it when it does not.
@@ -145,56 +207,130 @@ impl GatewayProcess {
     /// # Errors
     /// [`TargetError::Signal`] when the system cannot tell whether it ended.
     pub async fn stop(&mut self) -> Result<(), TargetError> {
-        if self.child.id().is_none() {
+        let leader = self.child.id();
+        if leader.is_none() {
             return Ok(());
         }
+        let patience = self.launch.patience().stop;
         // A paused process cannot drain.
         let asked = self.signal(Signal::CONT).and_then(|()| self.signal(Signal::TERM));
-        if asked.is_ok() && tokio::time::timeout(STOP_WITHIN, self.child.wait()).await.is_ok() {
+        if asked.is_ok() && tokio::time::timeout(patience, self.child.wait()).await.is_ok() {
+            self.end_family(leader, patience).await;
             return Ok(());
         }
-        self.child.kill().await.map_err(TargetError::Signal)
+        let killed = self.child.kill().await.map_err(TargetError::Signal);
+        self.end_family(leader, Duration::ZERO).await;
+        killed
     }
 
-    async fn until_listening(&mut self) -> Result<(), TargetError> {
-        let Some(stdout) = self.child.stdout.take() else {
-            return Ok(());
-        };
-        let mut lines = BufReader::new(stdout).lines();
-        let listening = async {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if line.starts_with("listening on ws://") {
-                    return true;
-                }
+    /// Sees to it that nothing of the group of `leader` is left, and sends the guard home.
+    async fn end_family(&mut self, leader: Option<u32>, patience: Duration) {
+        let Some(guard) = self.guard.take() else { return };
+        if let Some(leader) = leader {
+            family::end(leader, patience).await;
+        }
+        guard.dismiss().await;
+    }
+
+    async fn until_ready(&mut self, log_from: u64) -> Result<(), TargetError> {
+        let patience = self.launch.patience().start;
+        let leader = self.child.id();
+        let ready = match &self.launch {
+            Launch::InRepo(_) => {
+                let Some(stdout) = self.child.stdout.take() else { return Ok(()) };
+                tokio::time::timeout(patience, until_it_says_so(stdout)).await
             }
-            false
+            Launch::Program(program) => {
+                let ready = readiness::until(&program.ready, self.arguments.port, &self.log, log_from);
+                tokio::time::timeout(patience, async {
+                    tokio::select! {
+                        () = ready => true,
+                        _ = self.child.wait() => false,
+                    }
+                })
+                .await
+            }
         };
-        match tokio::time::timeout(LISTEN_WITHIN, listening).await {
+        match ready {
             Ok(true) => Ok(()),
             Ok(false) => {
                 let status = self.wait().await?;
-                Err(TargetError::DiedAtStart { status: status.to_string(), log: tail(&self.log) })
+                self.end_family(leader, Duration::ZERO).await;
+                Err(TargetError::DiedAtStart { status: status.to_string(), log: self.tail() })
             }
             Err(_) => {
                 self.child.kill().await.map_err(TargetError::Signal)?;
-                Err(TargetError::NotListening { seconds: LISTEN_WITHIN.as_secs(), log: tail(&self.log) })
+                self.end_family(leader, Duration::ZERO).await;
+                Err(TargetError::NotListening { seconds: patience.as_secs(), log: self.tail() })
             }
         }
     }
+
+    /// The last lines of the log, for an error message, without the run's credential.
+    fn tail(&self) -> String {
+        let mut text = tail(&self.log);
+        let config = std::fs::read(self.state_dir.join("openclaw.json")).unwrap_or_default();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
+        for secret in ["/gateway/auth/token", "/gateway/auth/password"] {
+            let secret = config.pointer(secret).and_then(serde_json::Value::as_str);
+            if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+                text = text.replace(secret, "<redacted>");
+            }
+        }
+        text
+    }
+}
+
+/// Reads what the in-repo gateway says until it listens; false when it ends before.
+async fn until_it_says_so(stdout: tokio::process::ChildStdout) -> bool {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if line.starts_with("listening on ws://") {
+            return true;
+        }
+    }
+    false
 }
 
 fn spawn(
-    command: &GatewayCommand,
+    launch: &Launch,
     arguments: &GatewayArguments,
     state_dir: &Path,
     log: &Path,
-) -> Result<Child, TargetError> {
-    let stderr = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(log)
-        .map_err(|source| TargetError::State { path: log.to_owned(), source })?;
+) -> Result<(Child, Option<Guard>), TargetError> {
+    let append = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(log);
+    let stderr = append.map_err(|source| TargetError::State { path: log.to_owned(), source })?;
+    let mut process = match launch {
+        Launch::InRepo(command) => {
+            let mut process = in_repo(command, arguments, state_dir);
+            process.stdout(Stdio::piped());
+            process
+        }
+        Launch::Program(program) => {
+            let mut process = program.command(arguments.port, state_dir);
+            let stdout = stderr.try_clone();
+            process.stdout(stdout.map_err(|source| TargetError::State { path: log.to_owned(), source })?);
+            process
+        }
+    };
+    process.stdin(Stdio::null()).stderr(stderr).kill_on_drop(true);
+    die_with_parent(&mut process);
+    let refused = |source| TargetError::Spawn { program: process_name(launch).display().to_string(), source };
+    let child = process.spawn().map_err(refused)?;
+    // The in-repo gateway starts nothing.
+    let leader = child.id().filter(|_| matches!(launch, Launch::Program(_)));
+    let guard = leader.map(Guard::of).transpose().map_err(refused)?;
+    Ok((child, guard))
+}
+
+fn process_name(launch: &Launch) -> &Path {
+    match launch {
+        Launch::InRepo(command) => &command.program,
+        Launch::Program(program) => &program.program,
+    }
+}
+
+fn in_repo(command: &GatewayCommand, arguments: &GatewayArguments, state_dir: &Path) -> Command {
     let mut process = Command::new(&command.program);
     process
         .args(&command.prefix)
@@ -203,21 +339,18 @@ fn spawn(
         .arg("--state-dir")
         .arg(state_dir)
         .arg("--port")
-        .arg(arguments.port.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .kill_on_drop(true);
+        .arg(arguments.port.to_string());
     if let Some(defect) = &arguments.defect {
         process.arg("--defect").arg(defect);
     }
     if (arguments.time_scale - 1.0).abs() > f64::EPSILON {
         process.arg("--time-scale").arg(arguments.time_scale.to_string());
     }
-    die_with_parent(&mut process);
     process
-        .spawn()
-        .map_err(|source| TargetError::Spawn { program: command.program.display().to_string(), source })
+}
+
+fn length(log: &Path) -> u64 {
+    std::fs::metadata(log).map_or(0, |metadata| metadata.len())
 }
 
 /// A child never outlives the harness, even when that is killed. The child also gets a process group of its own, so that
@@ -234,10 +367,9 @@ fn die_with_parent(process: &mut Command) {
     }
 }
 
-/// The last lines of a log, for an error message.
+/// The last lines of a log.
 fn tail(log: &Path) -> String {
-    let text =
-        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = end_of(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LOG_LINES_SHOWN);
     if lines.is_empty() {
@@ -250,4 +382,14 @@ fn tail(log: &Path) -> String {
         .map(|line| format!("  {line}"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+fn end_of(log: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut file = std::fs::File::open(log)?;
+    let from = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

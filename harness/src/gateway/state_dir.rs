@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::TargetError;
+use super::{Launch, TargetError};
 use crate::plan::{AuthMode, GatewayPlan};
 
 /// How the folders are called, followed by the id of the process that made them.
@@ -61,22 +61,52 @@ impl StateDir {
         self.path().join("gateway.log")
     }
 
-    /// Writes `openclaw.json`: the scenario's configuration with the run's credential in it.
+    /// Folder below the state directory for temporary files of a gateway that is not ours.
+    pub(crate) const TMP: &'static str = "tmp";
+
+    /// Writes `openclaw.json`: the scenario's configuration with the run's credential in it, and for a gateway of somebody
+    /// else's making what it must be told besides.
     ///
     /// # Errors
     /// [`TargetError::State`] when the system refuses.
-    pub fn write_config(&self, gateway: &GatewayPlan, secret: &str) -> Result<(), TargetError> {
-        let mut config = gateway.config.clone();
-        if !config.is_object() {
-            config = json!({});
-        }
+    pub fn write_config(
+        &self,
+        launch: &Launch,
+        gateway: &GatewayPlan,
+        secret: &str,
+        port: u16,
+    ) -> Result<(), TargetError> {
         let auth = match gateway.auth {
             AuthMode::Token => json!({"mode": "token", "token": secret}),
             AuthMode::Password => json!({"mode": "password", "password": secret}),
             AuthMode::None => json!({"mode": "none"}),
         };
+        if matches!(launch, Launch::Program(_)) {
+            return self.write_openclaw_config(&gateway.config, &auth, port);
+        }
+        let mut config = if gateway.config.is_object() { gateway.config.clone() } else { json!({}) };
         merge(&mut config, json!({"gateway": {"auth": auth}}));
         self.write("openclaw.json", format!("{config:#}\n").as_bytes())
+    }
+
+    /// Writes `openclaw.json` for an OpenClaw: on loopback, with its log and its temporary files in here, and without asking
+    /// npm for a newer version of itself. `config` may say otherwise, but for the address and `auth`.
+    ///
+    /// # Errors
+    /// [`TargetError::State`] when the system refuses.
+    pub fn write_openclaw_config(&self, config: &Value, auth: &Value, port: u16) -> Result<(), TargetError> {
+        let tmp = self.path().join(Self::TMP);
+        std::fs::create_dir_all(&tmp).map_err(|source| TargetError::State { path: tmp, source })?;
+        let mut whole = json!({
+            "logging": {"file": self.path().join("openclaw.log")},
+            "update": {"checkOnStart": false},
+        });
+        if config.is_object() {
+            merge(&mut whole, config.clone());
+        }
+        let ours = json!({"gateway": {"mode": "local", "bind": "loopback", "port": port, "auth": auth}});
+        merge(&mut whole, ours);
+        self.write("openclaw.json", format!("{whole:#}\n").as_bytes())
     }
 
     /// Writes a file with mode 0600 below the directory, making its folder.

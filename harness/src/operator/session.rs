@@ -57,14 +57,14 @@ impl OperatorSession {
         secret: &str,
         identity: &OperatorIdentity,
     ) -> Result<Self, NoSession> {
-        let traits = persona::profile(Persona::Cli);
+        let traits = persona::profile(Persona::Cli, plan.gateway.profile);
         let password_mode = plan.gateway.auth == AuthMode::Password;
         let spec = ConnectSpec {
             persona: Persona::Cli,
             role: Some(protocol::scope::ROLE_OPERATOR.to_owned()),
             scopes: Some(protocol::scope::ALL.map(str::to_owned).to_vec()),
             platform: traits.platform.to_owned(),
-            device_family: None,
+            device_family: traits.device_family.map(str::to_owned),
             credential: match plan.gateway.auth {
                 AuthMode::Token => Credential::SharedToken,
                 AuthMode::Password => Credential::Password,
@@ -73,9 +73,16 @@ impl OperatorSession {
             path: NetworkPath::Direct,
             origin: None,
             deviation: Deviation::None,
+            // Every release takes it.
             signature: SignatureVersion::V2,
         };
-        let purse = Purse { shared: secret, password_mode, last_token: None, first_token: None };
+        let purse = Purse {
+            shared: secret,
+            password_mode,
+            last_token: None,
+            first_token: None,
+            token_in: traits.device_token_in,
+        };
         let credentials = Credentials::pick(spec.credential, purse);
         let headers = upgrade::headers(&spec, &target.host, None, traits.headers);
         let ended = Attempt {

@@ -99,7 +99,8 @@ impl Facts {
     /// What a planned client sends to this release; `has_token`: it presents a device token.
     #[must_use]
     pub fn of(spec: &ConnectSpec, mode: AuthMode, release: &Release, has_token: bool) -> Self {
-        let traits = persona::profile(spec.persona);
+        // Only what is the same in every release is taken from here.
+        let traits = persona::profile(spec.persona, protocol::ProfileName::Article);
         let spoken = (release.protocol, release.protocol);
         Self {
             message: match spec.deviation {
@@ -137,19 +138,7 @@ impl Facts {
         }
     }
 
-    /// `scopes` without repeats, in the order sent.
-    #[must_use]
-    pub fn distinct_scopes(&self) -> Vec<String> {
-        let mut distinct: Vec<String> = Vec::with_capacity(self.scopes.len());
-        for scope in &self.scopes {
-            if !distinct.contains(scope) {
-                distinct.push(scope.clone());
-            }
-        }
-        distinct
-    }
-
-    /// Whether `role` is `operator`.
+    /// `role`
     #[must_use]
     pub fn is_operator(&self) -> bool {
         self.role == protocol::scope::ROLE_OPERATOR

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use protocol::ProfileName;
+
 use super::{
-    Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, Nanos, NetworkPath,
-    OracleMode, Plan, PlannedClient, SessionScript, StopSignal, persona,
+    Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, LaunchPlan, Nanos,
+    NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, StopSignal, persona,
 };
 use crate::scenario::show_duration;
 
@@ -54,6 +56,11 @@ fn write_header(text: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     writeln!(text, "duration   {duration}; killed after {}", show_duration(plan.max_time))?;
     writeln!(text, "judged by  {judge}")?;
+    match &plan.gateway.launch {
+        LaunchPlan::InRepo => {}
+        LaunchPlan::OpenClaw { version } => writeln!(text, "launches   OpenClaw {version}, as npm has it")?,
+        LaunchPlan::Command { command, .. } => writeln!(text, "launches   {}", command.join(" "))?,
+    }
     if plan.time_scale != 1.0 {
         writeln!(text, "time scale {}", plan.time_scale)?;
     }
@@ -72,10 +79,10 @@ fn write_cohorts(text: &mut String, plan: &Plan) -> std::fmt::Result {
         rows.push([
             cohort.name.clone(),
             times.len().to_string(),
-            persona::profile(cohort.connect.persona).name.to_owned(),
+            persona::profile(cohort.connect.persona, plan.gateway.profile).name.to_owned(),
             arrivals(cohort, &times),
             path(&cohort.connect.path),
-            special(cohort),
+            special(cohort, plan.gateway.profile),
         ]);
     }
     writeln!(text)?;
@@ -123,7 +130,7 @@ pub(super) fn path(path: &NetworkPath) -> String {
 }
 
 /// What sets a cohort apart from clients that do everything right, hold no session and are not known to the store.
-pub(super) fn special(cohort: &Cohort) -> String {
+pub(super) fn special(cohort: &Cohort, release: ProfileName) -> String {
     let connect = &cohort.connect;
     let mut words = Vec::new();
     if let Some(stored) = &cohort.stored {
@@ -138,7 +145,7 @@ pub(super) fn special(cohort: &Cohort) -> String {
         words.push(credential(connect.credential).to_owned());
     }
     words.extend(deviation(&connect.deviation));
-    words.extend(match (&connect.origin, persona::profile(connect.persona).browser) {
+    words.extend(match (&connect.origin, persona::profile(connect.persona, release).browser) {
         (Some(super::Origin::Fixed(origin)), _) => Some(format!("origin {origin}")),
         (None, true) => Some("no origin".to_owned()),
         _ => None,

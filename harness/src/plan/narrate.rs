@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use protocol::ProfileName;
+
 use super::describe::{credential, deviation, fault_text, path};
 use super::{
     Action, ClientId, ConnectSpec, Deviation, Expectation, NetworkPath, Origin, Plan, Request,
@@ -38,7 +40,7 @@ pub fn narrate(plan: &Plan, step: &Step) -> String {
                 .get(connect.client as usize)
                 .and_then(|client| plan.cohorts.get(usize::from(client.cohort)));
             if let Some(spec) = cohort.and_then(|cohort| cohort.ask(connect.ask)) {
-                line.push_str(&format!(" ({})", asks(spec)));
+                line.push_str(&format!(" ({})", asks(spec, plan.gateway.profile)));
             }
             if connect.hold {
                 line.push_str(", and stays");
@@ -94,8 +96,8 @@ fn name(plan: &Plan, client: ClientId) -> String {
     }
 }
 
-fn asks(spec: &ConnectSpec) -> String {
-    let traits = persona::profile(spec.persona);
+fn asks(spec: &ConnectSpec, release: ProfileName) -> String {
+    let traits = persona::profile(spec.persona, release);
     let mut words = vec![traits.name.to_owned()];
     words.push(spec.role.as_ref().map_or_else(|| "no role".to_owned(), |role| format!("role {role}")));
     words.push(match &spec.scopes {
@@ -116,8 +118,11 @@ fn asks(spec: &ConnectSpec) -> String {
         None if traits.browser => Some("no origin".to_owned()),
         _ => None,
     });
-    if spec.signature == SignatureVersion::V2 && spec.deviation != Deviation::SignatureV1 {
-        words.push("signature v2".to_owned());
+    if spec.signature != traits.signature && spec.deviation != Deviation::SignatureV1 {
+        words.push(match spec.signature {
+            SignatureVersion::V2 => "signature v2".to_owned(),
+            SignatureVersion::V3 => "signature v3".to_owned(),
+        });
     }
     words.extend(deviation(&spec.deviation));
     words.join(", ")

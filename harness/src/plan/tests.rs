@@ -96,8 +96,11 @@ fn every_shipped_scenario_unfolds() {
 fn the_smoke_scenario_has_two_thousand_clients_of_every_kind() {
     let plan = plan("smoke.toml", &Overrides::default());
     assert_eq!(plan.clients.len(), 2_000);
-    let personas: BTreeSet<&str> =
-        plan.cohorts.iter().map(|cohort| persona::profile(cohort.connect.persona).name).collect();
+    let personas: BTreeSet<&str> = plan
+        .cohorts
+        .iter()
+        .map(|cohort| persona::profile(cohort.connect.persona, plan.gateway.profile).name)
+        .collect();
     assert_eq!(personas.len(), persona::NAMES.len());
     let restarts = plan.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::Restart { .. })).count();
     assert_eq!((plan.faults.len(), restarts), (3, 2));
@@ -179,18 +182,12 @@ fn more_clients_change_nobody_who_was_there_before() {
 fn overrides_that_do_not_fit_are_all_named() {
     let overrides = Overrides {
         clients: Some(2),
-        profile: Some("articel".to_owned()),
         max_time: Some(Duration::ZERO),
         time_scale: Some(f64::NAN),
         ..Overrides::default()
     };
     let errors = unfold(&small(), &overrides).unwrap_err();
     insta::assert_snapshot!(scenario::render(&errors, false), @r"
-    error[override]: there is no profile `articel`
-     |
-     = note: on the command line
-     = help: did you mean `article`? Allowed: `article`, `2026.2.19`, `2026.2.21`, `2026.2.22`, `2026.3.13`, `2026.9.6`
-
     error[override]: --max-time 0 leaves no time to run
      |
      = note: on the command line

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, addresses, schedule};
-use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario, known_profile};
+use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
 #[derive(Debug, Clone, Default)]
@@ -15,8 +15,6 @@ pub struct Overrides {
     /// `--clients`: the number of all clients together. Cohorts keep their proportions and have at least one client
     /// each; rates, burst sizes and concurrency grow alike, so that arrivals and faults stay at their times.
     pub clients: Option<u64>,
-    /// `--profile`
-    pub profile: Option<String>,
     /// Deliberate fault of the gateway, by name.
     pub defect: Option<String>,
     /// `--max-time`
@@ -38,12 +36,6 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     };
     let seed = overrides.seed.unwrap_or(scenario.seed);
     let mut gateway = scenario.gateway.clone();
-    if let Some(profile) = &overrides.profile {
-        match known_profile(profile) {
-            Ok(profile) => gateway.profile = profile,
-            Err(help) => refuse(format!("there is no profile `{profile}`"), Some(help)),
-        }
-    }
     gateway.defect.clone_from(&overrides.defect);
     let max_time = overrides.max_time.unwrap_or(scenario.max_time);
     // Shorter than the scenario's duration is the user's choice here: the run is cut there, kept and marked invalid.
@@ -53,6 +45,18 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     let time_scale = overrides.time_scale.unwrap_or(scenario.time_scale);
     if !(0.001..=1000.0).contains(&time_scale) {
         refuse(format!("--time-scale {time_scale} is out of range"), Some("from 0.001 to 1000".to_owned()));
+    }
+    if !gateway.launch.is_in_repo() {
+        if time_scale != 1.0 {
+            refuse(
+                "a time scale other than 1 shortens the time-outs of the in-repo gateway; another one keeps its own".to_owned(),
+                Some("leave --time-scale out".to_owned()),
+            );
+        }
+        if gateway.defect.is_some() {
+            let message = "--defect switches a fault of the in-repo gateway on; another one has only its own";
+            refuse(message.to_owned(), Some("leave --defect or --gateway out".to_owned()));
+        }
     }
     let counts = match overrides.clients {
         None => scenario.cohorts.iter().map(|spec| spec.count).collect(),

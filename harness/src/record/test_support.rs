@@ -479,6 +479,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         oracle: OracleMode::Profile,
         gateway: GatewayPlan {
             profile: protocol::ProfileName::Article,
+            launch: crate::plan::LaunchPlan::InRepo,
             config: serde_json::Value::Null,
             auth: AuthMode::Token,
             trusted_proxies: Vec::new(),

@@ -1,8 +1,11 @@
 //! Brings the target of a run up, and down again.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Observer, RunError, RunTarget};
+use crate::clock::Clock;
 use crate::gateway::process::GatewayArguments;
 use crate::gateway::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
 use crate::plan::identity::Identities;
@@ -10,6 +13,8 @@ use crate::plan::{Plan, Step};
 
 /// How often another port is tried when somebody else took the chosen one first.
 const START_TRIES: usize = 5;
+/// Largest part of a gateway's log that is kept, bytes.
+const LOG_BYTES_MAX: u64 = 64 << 20;
 
 /// A target that is up.
 pub struct Up {
@@ -23,6 +28,8 @@ pub struct Up {
     pub process: Option<GatewayProcess>,
     /// What it is, for people.
     pub name: String,
+    /// How long it took from its start until it was ready, if it is ours.
+    pub ready_after: Option<Duration>,
     state: Option<StateDir>,
 }
 
@@ -37,33 +44,36 @@ impl Up {
         observer: &mut dyn Observer,
     ) -> Result<Self, RunError> {
         match target {
-            RunTarget::Own(command) => {
+            RunTarget::Own(launch) => {
                 observer.stage("starting the gateway");
                 let identities = Identities::reproducible(plan.seed);
                 let secret = identities.shared_secret();
                 let state = StateDir::create()?;
-                state.write_config(&plan.gateway, &secret)?;
                 fixture::write(&state, plan, &identities)?;
                 let mut tries = 0;
+                let clock = Clock::start();
                 let process = loop {
                     tries += 1;
+                    let port = port::free()?;
+                    state.write_config(launch, &plan.gateway, &secret, port)?;
                     let arguments = GatewayArguments {
                         profile: plan.gateway.profile.to_string(),
-                        port: port::free()?,
+                        port,
                         defect: plan.gateway.defect.clone(),
                         time_scale: plan.time_scale,
                     };
-                    match GatewayProcess::start(command.clone(), arguments, &state).await {
+                    match GatewayProcess::start(launch.clone(), arguments, &state).await {
                         Ok(process) => break process,
                         // Another run may bind the port between our look and the gateway's.
                         Err(TargetError::DiedAtStart { log, .. })
-                            if tries < START_TRIES && log.contains("in use") => {}
+                            if tries < START_TRIES && port_was_taken(&log) => {}
                         Err(error) => return Err(error.into()),
                     }
                 };
                 let address = TargetAddress::own(process.port());
                 Ok(Self {
-                    name: format!("in-repo gateway at ws://{}", address.host),
+                    name: format!("{} at ws://{}", launch.name(), address.host),
+                    ready_after: Some(Duration::from_nanos(clock.now())),
                     address,
                     secret,
                     identities,
@@ -79,6 +89,7 @@ impl Up {
                     identities: Identities::secret(plan.seed, foreign.identity_secret),
                     process: None,
                     name: foreign.url.clone(),
+                    ready_after: None,
                     state: None,
                 })
             }
@@ -92,8 +103,24 @@ impl Up {
             remarks.push(error.to_string());
         }
         let state = self.state.take()?;
-        std::fs::read(state.log()).ok()
+        read_log(&state.log()).ok()
     }
+}
+
+/// The log, or its end if it is longer than anyone will read.
+fn read_log(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut file = std::fs::File::open(path)?;
+    let from = file.metadata()?.len().saturating_sub(LOG_BYTES_MAX);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The in-repo gateway says "in use", node `EADDRINUSE`, and OpenClaw that another gateway is already listening.
+fn port_was_taken(log: &str) -> bool {
+    ["in use", "EADDRINUSE", "already listening"].iter().any(|sign| log.contains(sign))
 }
 
 fn refuse_what_needs_our_own(plan: &Plan) -> Result<(), RunError> {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::Progress;
-use crate::gateway::{GatewayCommand, TargetAddress, TargetError};
+use crate::gateway::{Launch, TargetAddress, TargetError};
 use crate::operator::DeskError;
 use crate::plan::Plan;
 use crate::record::RunResult;
@@ -45,7 +45,7 @@ pub struct RunOptions {
 #[derive(Clone)]
 pub enum RunTarget {
     /// One that the run starts and stops.
-    Own(GatewayCommand),
+    Own(Launch),
     /// One that is already there.
     Foreign(ForeignTarget),
 }
@@ -144,6 +144,9 @@ pub async fn run(
         }
         None => Vec::new(),
     };
+    if let (Some(ready), RunTarget::Own(Launch::Program(_))) = (target.ready_after, &options.target) {
+        remarks.push(format!("the gateway was ready {:.1} s after its start", ready.as_secs_f64()));
+    }
     observer.stage("stopping the gateway");
     let log = target.down(&mut remarks).await;
     observer.stage("judging");

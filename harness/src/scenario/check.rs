@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use protocol::ProfileName;
+
 use super::diagnostic::Sink;
 use super::quantity::show;
-use super::{Arrivals, COUNT_MAX, CohortSpec, HANDSHAKE_TIMEOUT, Places, Scenario};
+use super::{Arrivals, COUNT_MAX, CohortSpec, HANDSHAKE_TIMEOUT, PROFILES, Places, Scenario};
 use crate::vocabulary::{
-    AuthMode, Credential, Deviation, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode, Persona,
-    PlannedFault, StoredMetadata, addresses,
+    AuthMode, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode,
+    Persona, PlannedFault, StoredMetadata, addresses,
 };
 
 /// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
@@ -32,12 +34,37 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
     }
     faults(scenario, places, sink);
     steps(scenario, places, all_read, sink);
+    let reloads = scenario.faults.iter().zip(&places.faults);
+    super::launch::check_in_repo_only(
+        &scenario.gateway.launch,
+        scenario.time_scale,
+        reloads
+            .filter(|(fault, _)| fault.kind == FaultKind::Reload)
+            .map(|(fault, at)| (fault.name.as_str(), at)),
+        &places.time_scale,
+        sink,
+    );
+    judge(scenario, places, sink);
     if all_read {
         sizes(scenario, places, sink);
     }
     // Whom an operator serves is known only when every name has been understood.
     if sink.is_empty() {
         operators(scenario, places, sink);
+    }
+}
+
+/// A profile that the oracle does not know can only be held to what the scenario expects.
+fn judge(scenario: &Scenario, places: &Places, sink: &Sink) {
+    let profile = scenario.gateway.profile;
+    if scenario.oracle == OracleMode::Profile && !PROFILES.contains(&profile) {
+        let known = PROFILES.map(ProfileName::as_str);
+        let help = format!(
+            "oracle = \"expectations\" judges by what the scenario expects; the oracle knows {}",
+            super::names::list(&known)
+        );
+        let message = format!("the oracle does not know the profile `{profile}` yet");
+        sink.report("not-supported", &places.profile, message, Some(help));
     }
 }
 
@@ -183,9 +210,9 @@ fn steps(scenario: &Scenario, places: &Places, all_read: bool, sink: &Sink) {
 /// The earliest end of a fault; one nanosecond at least, so that two at the same instant collide.
 fn end_of(fault: &PlannedFault) -> u64 {
     let lasts = match fault.kind {
-        crate::vocabulary::FaultKind::Restart { down, .. } => down,
-        crate::vocabulary::FaultKind::Pause(pause) => pause,
-        crate::vocabulary::FaultKind::Reload => Duration::ZERO,
+        FaultKind::Restart { down, .. } => down,
+        FaultKind::Pause(pause) => pause,
+        FaultKind::Reload => Duration::ZERO,
     };
     fault.at.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX).max(1))
 }

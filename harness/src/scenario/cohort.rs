@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use protocol::scope;
+use protocol::{ProfileName, scope};
 
 use super::arrivals::Arrivals;
 use super::document::{Node, Value};
@@ -37,6 +37,7 @@ pub(super) fn read(
     fields: Fields<'_>,
     paths: &[(String, NetworkPath)],
     with_steps: bool,
+    release: ProfileName,
 ) -> Option<CohortSpec> {
     let persona = fields.required("persona", &format!("one of {}", persona_names()), word(&persona::NAMES));
     let count = fields.required("count", "how many clients, at least 1", cohort_count);
@@ -58,8 +59,13 @@ pub(super) fn read(
     let expect = fields.table("expect").map(expectation);
 
     // The defaults of the other keys are the persona's; of a persona that could not be read, any will do.
-    let profile = persona::profile(persona.unwrap_or(Persona::Cli));
-    let connect = connect(&fields, of_persona(profile), paths);
+    let profile = persona::profile(persona.unwrap_or(Persona::Cli), release);
+    let mut connect = connect(&fields, of_persona(profile), paths);
+    // A story in steps is about devices.
+    let left_open = !with_steps && fields.entry("deviation").is_none() && fields.entry("stored").is_none();
+    if left_open && hides_device(profile, connect.credential) {
+        connect.deviation = Deviation::NoDevice;
+    }
     let stored = fields.table("stored").map(|stored| stored_entry(stored, profile, &connect));
     fields.finish();
 
@@ -124,7 +130,7 @@ pub(super) fn of_persona(profile: &PersonaProfile) -> ConnectSpec {
         path: NetworkPath::Direct,
         origin: profile.browser.then_some(Origin::SameHost),
         deviation: Deviation::None,
-        signature: SignatureVersion::V3,
+        signature: profile.signature,
     }
 }
 
@@ -148,6 +154,19 @@ pub(super) fn connect(
             .read("signature", word(&[("v2", SignatureVersion::V2), ("v3", SignatureVersion::V3)]))
             .unwrap_or(base.signature),
     }
+}
+
+/// Whether the official client leaves its device out when it has such a credential, as the command line of 2026.9 does.
+/// `deviation = "none"`, or a `stored` entry, make it show the device after all.
+const fn hides_device(profile: &PersonaProfile, credential: Credential) -> bool {
+    !profile.shows_device
+        && matches!(
+            credential,
+            Credential::SharedToken
+                | Credential::WrongToken
+                | Credential::Password
+                | Credential::WrongPassword
+        )
 }
 
 const CREDENTIALS: [(&str, Credential); 8] = [

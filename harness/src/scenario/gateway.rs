@@ -7,21 +7,23 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostic::Sink;
 use super::document::{Entry, Node, Table, Value};
-use super::names::{allowed, list};
+use super::launch::{self, Choices};
+use super::names::list;
 use super::reader::{Fields, Problem, count, text, word};
 use crate::vocabulary::{AuthMode, GatewayPlan};
 
 /// Profiles that the oracle knows.
 pub const PROFILES: [ProfileName; 6] = ProfileName::ALL;
 
-/// Gateways that can be started.
-const LAUNCHES: [&str; 1] = ["in-repo"];
 const STORES: [&str; 1] = ["json"];
 
 /// Reads `[gateway]`; an absent table means the defaults.
-pub(super) fn read(scenario: &Fields<'_>) -> GatewayPlan {
+pub(super) fn read(scenario: &Fields<'_>, choices: &Choices) -> GatewayPlan {
+    let fields = scenario.table("gateway");
+    let (profile, launch) = launch::read(fields.as_ref(), choices, scenario.sink);
     let mut gateway = GatewayPlan {
-        profile: ProfileName::Article,
+        profile,
+        launch,
         config: Json::Object(Map::new()),
         auth: AuthMode::Token,
         trusted_proxies: Vec::new(),
@@ -30,12 +32,7 @@ pub(super) fn read(scenario: &Fields<'_>) -> GatewayPlan {
         stored_bystanders: 0,
         defect: None,
     };
-    let Some(fields) = scenario.table("gateway") else { return gateway };
-    let profiles = PROFILES.map(|profile| (profile.as_str(), profile));
-    if let Some(profile) = fields.read("profile", word(&profiles)) {
-        gateway.profile = profile;
-    }
-    fields.read("launch", launch);
+    let Some(fields) = fields else { return gateway };
     if let Some(config) = fields.table("config") {
         read_config(&config, &mut gateway);
     }
@@ -46,17 +43,6 @@ pub(super) fn read(scenario: &Fields<'_>) -> GatewayPlan {
     }
     fields.finish();
     gateway
-}
-
-fn launch(node: &Node) -> Result<(), Problem> {
-    match &node.value {
-        Value::Text(_) => supported(node, &LAUNCHES, "gateway to launch"),
-        _ => Err(Problem {
-            code: "not-supported",
-            message: "launching a command is not supported yet".to_owned(),
-            help: Some(format!("supported: {}", list(&LAUNCHES))),
-        }),
-    }
 }
 
 fn supported(node: &Node, known: &[&str], what: &str) -> Result<(), Problem> {
@@ -188,15 +174,4 @@ fn json(node: &Node) -> Json {
         Value::Table(Table { entries }) => object(entries),
         Value::Broken => Json::Null,
     }
-}
-
-/// The profile of that name.
-///
-/// # Errors
-/// What to write instead, when there is none.
-pub(crate) fn known_profile(name: &str) -> Result<ProfileName, String> {
-    PROFILES
-        .into_iter()
-        .find(|profile| profile.as_str() == name)
-        .ok_or_else(|| allowed(name, &PROFILES.map(ProfileName::as_str)))
 }

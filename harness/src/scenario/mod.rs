@@ -11,7 +11,7 @@
 //! | `document` | TOML as a tree that knows where everything stands |
 //! | `variables` | `[vars]`, `"{name}"`, `--set` |
 //! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
-//! | `gateway`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
+//! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
 //! | `check` | what several tables together get wrong |
 //! | `diagnostic` | errors and how they are shown |
 
@@ -22,6 +22,7 @@ mod diagnostic;
 mod document;
 mod fault;
 mod gateway;
+mod launch;
 mod metric;
 mod names;
 mod network;
@@ -42,7 +43,7 @@ pub use cohort::CohortSpec;
 pub(crate) use diagnostic::COMMAND_LINE;
 pub use diagnostic::{Diagnostic, render};
 pub use gateway::PROFILES;
-pub(crate) use gateway::known_profile;
+pub use launch::{Choices, is_version};
 pub use metric::{Unit, metrics, unit};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
@@ -109,9 +110,17 @@ pub struct Scenario {
 /// Reads and validates a scenario file. `sets` are `--set name=value` pairs and replace the values of `[vars]`.
 ///
 /// # Errors
+/// As [`load_with`].
+pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Scenario, Vec<Diagnostic>> {
+    load_with(path, &Choices { sets: sets.to_vec(), ..Choices::default() })
+}
+
+/// Reads and validates a scenario file, with what the command line chooses of it.
+///
+/// # Errors
 /// Everything that is wrong, in the order of the file; also when the file cannot be read, is no UTF-8 or has more than
 /// 1 MiB.
-pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Scenario, Vec<Diagnostic>> {
+pub fn load_with(path: &Path, choices: &Choices) -> Result<Scenario, Vec<Diagnostic>> {
     let name = path.display().to_string();
     let unreadable = |message: String, help: Option<String>| {
         Err(vec![Diagnostic::without_text("io", &name, message, help)])
@@ -134,7 +143,7 @@ pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Scenario, Vec<Diag
         return unreadable("the file has more than 1 MiB".to_owned(), None);
     }
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text, sets),
+        Ok(text) => parse_with(&name, &text, choices),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             unreadable(format!("the file is not UTF-8 (byte {at})"), Some("save it as UTF-8".to_owned()))
@@ -155,10 +164,18 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// Everything that is wrong, in the order of the text.
 pub fn parse(file_name: &str, source: &str, sets: &[(String, String)]) -> Result<Scenario, Vec<Diagnostic>> {
+    parse_with(file_name, source, &Choices { sets: sets.to_vec(), ..Choices::default() })
+}
+
+/// Validates the text of a scenario, with what the command line chooses of it. `file_name` is only shown.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the text.
+pub fn parse_with(file_name: &str, source: &str, choices: &Choices) -> Result<Scenario, Vec<Diagnostic>> {
     let sink = Sink::new(file_name, source);
     let scenario = document::parse(source, &sink).and_then(|mut document| {
-        variables::substitute(&mut document, sets, &sink);
-        read(Fields::new(&document, String::new(), 0..0, &sink))
+        variables::substitute(&mut document, &choices.sets, &sink);
+        read(Fields::new(&document, String::new(), 0..0, &sink), choices)
     });
     match scenario {
         Some(scenario) if sink.is_empty() => {
@@ -173,6 +190,8 @@ struct Places {
     duration: Span,
     max_time: Span,
     attempt_timeout: Span,
+    time_scale: Span,
+    profile: Span,
     /// By cohort: its name, its count, its arrivals, its session.
     cohorts: Vec<CohortPlaces>,
     operators: Vec<Span>,
@@ -187,7 +206,7 @@ struct CohortPlaces {
     reconnect: Span,
 }
 
-fn read(fields: Fields<'_>) -> Option<Scenario> {
+fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
     let sink = fields.sink;
     let name = fields.required("name", "a short name, for example name = \"first-contact\"", plain_text);
     let about = fields.read("about", text).unwrap_or_default();
@@ -202,7 +221,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
     let in_flight_max = fields.read("in_flight_max", count(1, 100_000));
     let time_scale = fields.read("time_scale", number(0.001, 1000.0));
 
-    let gateway = gateway::read(&fields);
+    let gateway = gateway::read(&fields, choices);
     let paths = network::read(&fields);
 
     let with_steps = fields.entry("step").is_some();
@@ -213,6 +232,8 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
         duration: fields.span("duration"),
         max_time: fields.span("max_time"),
         attempt_timeout: fields.span("attempt_timeout"),
+        time_scale: fields.span("time_scale"),
+        profile: fields.table("gateway").map_or(0..0, |gateway| gateway.span("profile")),
         cohorts: Vec::new(),
         operators: Vec::new(),
         faults: Vec::new(),
@@ -225,7 +246,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
             session: table.entry("session").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
             reconnect: table.entry("reconnect").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
         };
-        if let Some(cohort) = cohort::read(name, table, &paths, with_steps) {
+        if let Some(cohort) = cohort::read(name, table, &paths, with_steps, gateway.profile) {
             cohorts.push(cohort);
             places.cohorts.push(at);
         }
@@ -235,7 +256,7 @@ fn read(fields: Fields<'_>) -> Option<Scenario> {
     if names.is_empty() && no_table {
         fields.missing("cohort", "a scenario needs clients: [cohort.NAME] with persona, count and arrivals");
     }
-    let steps = step::read(&fields, &mut cohorts, &names, &paths);
+    let steps = step::read(&fields, &mut cohorts, &names, &paths, gateway.profile);
 
     let mut operators = Vec::new();
     for (name, table) in bounded(fields.named_tables("operator"), "operators", sink) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::scope;
+use protocol::{ProfileName, scope};
 
 use super::arrivals::Arrivals;
 use super::cohort::{self, CohortSpec};
@@ -13,7 +13,8 @@ use super::reader::{
     ALREADY_REPORTED, Fields, Problem, duration, plain_text, positive_duration, text, truth, word,
 };
 use crate::vocabulary::{
-    Action, ClientId, ConnectSpec, FaultKind, NetworkPath, Request, Step, StepConnect, StoreEdit, persona,
+    Action, ClientId, ConnectSpec, FaultKind, NetworkPath, Persona, Request, Step, StepConnect, StoreEdit,
+    persona,
 };
 
 /// Most steps a scenario may have: a program wrote more.
@@ -30,6 +31,8 @@ struct Cast<'c> {
     /// Every name in the file, those of cohorts that could not be read included.
     names: &'c [&'c str],
     paths: &'c [(String, NetworkPath)],
+    /// Whose clients they are.
+    release: ProfileName,
     /// Positions in `cohorts` that a step names.
     named: BTreeSet<usize>,
 }
@@ -47,6 +50,7 @@ pub(super) fn read(
     cohorts: &mut [CohortSpec],
     names: &[&str],
     paths: &[(String, NetworkPath)],
+    release: ProfileName,
 ) -> Vec<Step> {
     let Some(entry) = scenario.entry("step") else { return Vec::new() };
     let sink = scenario.sink;
@@ -62,7 +66,7 @@ pub(super) fn read(
     if let Some(beyond) = items.get(STEPS_MAX) {
         sink.report("limit", &beyond.span, format!("more than {STEPS_MAX} steps"), None);
     }
-    let mut cast = Cast { cohorts, names, paths, named: BTreeSet::new() };
+    let mut cast = Cast { cohorts, names, paths, release, named: BTreeSet::new() };
     let mut steps = Vec::with_capacity(items.len().min(STEPS_MAX));
     for (number, item) in (1..).zip(items.iter().take(STEPS_MAX)) {
         let Value::Table(table) = &item.value else {
@@ -154,11 +158,11 @@ fn connect(fields: &Fields<'_>, cast: &mut Cast<'_>) -> Option<Step> {
             path: own.path,
             credential: own.credential,
             signature: own.signature,
-            ..cohort::of_persona(persona::profile(persona))
+            ..cohort::of_persona(persona::profile(persona, cast.release))
         },
         (Some(own), None) => own,
         (None, persona) => {
-            cohort::of_persona(persona::profile(persona.unwrap_or(crate::vocabulary::Persona::Cli)))
+            cohort::of_persona(persona::profile(persona.unwrap_or(Persona::Cli), cast.release))
         }
     };
     let spec = cohort::connect(fields, base, cast.paths);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::vocabulary::{
     Action, AuthMode, Backoff, Comparison, Credential, Deviation, Executor, Expectation, FaultKind,
-    ForwardedFor, GiveUp, NetworkPath, Notices, Origin, Persona, Request, SignatureVersion, StepConnect,
-    StopSignal, StoreEdit, StoredMetadata,
+    ForwardedFor, GiveUp, LaunchPlan, NetworkPath, Notices, Origin, Persona, Readiness, Request,
+    SignatureVersion, StepConnect, StopSignal, StoreEdit, StoredMetadata,
 };
 
 fn accept(text: &str) -> Scenario {
@@ -443,4 +443,52 @@ wait = "2s"
     assert_eq!((browser.persona, &browser.origin), (Persona::ControlUi, &Some(Origin::SameHost)));
     assert_eq!((browser.signature, &browser.path), (SignatureVersion::V2, &laptop.connect.path));
     assert_eq!(scenario.cohorts[1].cohort.variants[0].deviation, Deviation::ClockSkew(-180_000));
+}
+
+#[test]
+fn a_command_keeps_what_the_run_fills_in_and_takes_variables() {
+    let text = "name = \"x\"\noracle = \"expectations\"\n[vars]\nbuild = \"./dist\"\nport = 9\n[gateway]\n\
+        launch = { command = [\"{build}/gw\", \"--port={port}\", \"{state}\", \"{config}\"], profile = \"2026.9.6\", \
+        ready = { http = \"/readyz\" } }\n[cohort.c]\npersona = \"cli\"\ncount = 2\narrivals.burst = {}\n\
+        expect.outcome = \"session\"\n";
+    let scenario = accept(text);
+    assert_eq!(scenario.gateway.profile.as_str(), "2026.9.6");
+    assert_eq!(
+        scenario.gateway.launch,
+        LaunchPlan::Command {
+            command: ["./dist/gw", "--port={port}", "{state}", "{config}"].map(str::to_owned).to_vec(),
+            ready: Readiness::Http("/readyz".to_owned()),
+        }
+    );
+}
+
+#[test]
+fn the_command_line_chooses_gateway_and_profile() {
+    let text = "name = \"x\"\noracle = \"expectations\"\n[gateway]\nprofile = \"article\"\n[cohort.c]\n\
+        persona = \"cli\"\ncount = 2\narrivals.burst = {}\nexpect.outcome = \"session\"\n";
+    let choose = |profile: Option<&str>, gateway: Option<&str>| {
+        let choices = Choices {
+            profile: profile.map(str::to_owned),
+            gateway: gateway.map(str::to_owned),
+            ..Choices::default()
+        };
+        parse_with("x.toml", text, &choices)
+    };
+    let chosen = choose(None, Some("openclaw@2026.2.19")).unwrap();
+    assert_eq!(chosen.gateway.profile.as_str(), "2026.2.19");
+    assert_eq!(chosen.cohorts[0].cohort.connect.signature, SignatureVersion::V2, "its clients follow");
+    let chosen = choose(Some("2026.9.6"), Some("openclaw")).unwrap();
+    assert_eq!(chosen.gateway.launch, LaunchPlan::OpenClaw { version: "2026.9.6".to_owned() });
+    assert_eq!(chosen.cohorts[0].cohort.connect.deviation, Deviation::NoDevice, "as its command line does");
+    for (profile, gateway) in [
+        (Some("2026.2.19"), Some("openclaw@2026.9.6")),
+        (None, Some("openclaw")),
+        (None, Some("openclaw@2026.4.2")),
+        (None, Some("nginx")),
+        (Some("articel"), None),
+    ] {
+        let errors = choose(profile, gateway).unwrap_err();
+        assert!(errors.iter().all(|error| error.code == "override"), "{profile:?} {gateway:?}: {errors:?}");
+    }
+    assert!(choose(Some("2026.3.13"), Some("openclaw@2026.4.2")).is_ok(), "near enough, says the user");
 }

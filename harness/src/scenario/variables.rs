@@ -5,6 +5,7 @@ use super::document::{Entry, Node, Span, Table, Value, parse_value};
 use super::names::{list, suggestion};
 
 /// A variable of the file with the value it has in this run.
+#[derive(Clone)]
 struct Variable {
     name: String,
     value: Value,
@@ -41,9 +42,30 @@ pub(super) fn substitute(document: &mut Table, sets: &[(String, String)], sink: 
             ),
         }
     }
+    let launch = for_launch(&variables);
     for entry in &mut document.entries {
-        replace(&mut entry.node, &variables, sink);
+        match &mut entry.node.value {
+            Value::Table(gateway) if entry.key == "gateway" => {
+                for entry in &mut gateway.entries {
+                    let known = if entry.key == "launch" { &launch } else { &variables };
+                    replace(&mut entry.node, known, sink);
+                }
+            }
+            _ => replace(&mut entry.node, &variables, sink),
+        }
     }
+}
+
+/// What the run fills into `[gateway] launch`: these stay as they are there, whatever `[vars]` holds.
+const FILLED_IN_BY_THE_RUN: [&str; 3] = ["port", "state", "config"];
+
+/// The variables as `launch` sees them.
+fn for_launch(variables: &[Variable]) -> Vec<Variable> {
+    let own = FILLED_IN_BY_THE_RUN
+        .iter()
+        .map(|name| Variable { name: (*name).to_owned(), value: Value::Text(format!("{{{name}}}")) });
+    let others = variables.iter().filter(|variable| !FILLED_IN_BY_THE_RUN.contains(&variable.name.as_str()));
+    own.chain(others.cloned()).collect()
 }
 
 fn declared(vars: Entry, sink: &Sink) -> Vec<Variable> {

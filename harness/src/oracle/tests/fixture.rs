@@ -56,6 +56,7 @@ pub(super) fn stored(roles: &[&str], scopes: &[&str], metadata: StoredMetadata) 
 pub(in crate::oracle) fn gateway() -> GatewayPlan {
     GatewayPlan {
         profile: protocol::ProfileName::Article,
+        launch: crate::plan::LaunchPlan::InRepo,
         config: json!({}),
         auth: AuthMode::Token,
         trusted_proxies: owned(&["127.2.0.1"]),

@@ -5,6 +5,5 @@ mod conduct;
 pub(super) mod fixture;
 mod histories;
 mod mismatches;
-mod recorded;
 mod silence;
 mod static_rows;
