@@ -2,14 +2,15 @@
 
 mod recorded;
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::locality::{Locality, TrustedProxies};
-use gateway_under_test::policy::{DeviceEntry, DeviceView, Fresh, HttpFacts, Rules, Screened, admit, screen};
+use gateway_under_test::policy::{
+    DeviceEntry, DeviceView, Fresh, HttpFacts, RateLimiter, Rules, Screened, admit, screen,
+};
 use gateway_under_test::profile;
 use protocol::Frame;
 
@@ -20,20 +21,15 @@ const NONCE: &str = "21e7bad3-490e-4598-b503-d9e9b41f4c87";
 
 fn rules() -> Rules {
     Rules {
-        profile: &profile::ARTICLE,
-        auth: AuthConfig::Token(Secret::new(TOKEN)),
         trusted_proxies: TrustedProxies::parse(&profile::ARTICLE, &["127.2.0.1".to_owned()]),
-        allow_real_ip_fallback: false,
-        allowed_origins: Vec::new(),
-        pending_ttl_ms: 300_000,
-        defect: None,
+        ..Rules::of(&profile::ARTICLE, AuthConfig::Token(Secret::new(TOKEN)))
     }
 }
 
 fn remote() -> (HttpFacts, Locality) {
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
     let http = HttpFacts::from_peer(IpAddr::V4(Ipv4Addr::new(127, 2, 0, 1)));
-    (http, Locality { client_ip: Some(client), local: false, untrusted_forwarder: false })
+    (http, Locality::direct(client, false))
 }
 
 struct Numbered(u64);
@@ -54,6 +50,7 @@ impl Fresh for Numbered {
 fn screening(c: &mut Criterion) {
     let rules = rules();
     let (http, locality) = remote();
+    let limiter = RateLimiter::new(rules.profile.rate_limit, None);
     let Some(Ok(Frame::Request(request))) =
         recorded::frames(recorded::OLD, NONCE).map(|frame| Frame::decode(frame.as_bytes())).nth(1)
     else {
@@ -62,7 +59,7 @@ fn screening(c: &mut Criterion) {
     let params = request.params.map(|params| params.get()).unwrap_or_default();
     let screened = |rules: &Rules| {
         let params = params.parse().unwrap_or_default();
-        screen(rules, &http, locality, params, NONCE, NOW_MS)
+        screen(rules, &limiter, &http, locality, params, NONCE, NOW_MS)
     };
     assert!(matches!(screened(&rules), Ok(Screened::Device(_))), "the recorded connect is a good one");
     c.bench_function("screen_with_device", |b| b.iter(|| screened(black_box(&rules))));
@@ -72,29 +69,25 @@ fn screening(c: &mut Criterion) {
 fn admission(c: &mut Criterion) {
     let rules = rules();
     let (http, locality) = remote();
+    let limiter = RateLimiter::new(rules.profile.rate_limit, None);
     let params = recorded::frames(recorded::OLD, NONCE).nth(1).map(|frame| Frame::decode(frame.as_bytes()));
     let Some(Ok(Frame::Request(request))) = params else { unreachable!("a recorded connect") };
     let params = request.params.map(|params| params.get()).unwrap_or_default().parse().unwrap_or_default();
-    let Ok(Screened::Device(attempt)) = screen(&rules, &http, locality, params, NONCE, NOW_MS) else {
+    let Ok(Screened::Device(attempt)) = screen(&rules, &limiter, &http, locality, params, NONCE, NOW_MS)
+    else {
         unreachable!("the recorded connect is a good one")
     };
     let entry = DeviceEntry {
         device_id: attempt.device_id.clone(),
         public_key: attempt.public_key.clone(),
-        display_name: None,
         platform: Some(attempt.client.platform.clone()),
-        device_family: None,
-        client_id: None,
-        client_mode: None,
         role: Some(attempt.role.clone()),
         roles: Some(vec![attempt.role.clone()]),
         scopes: Some(attempt.scopes.clone()),
         approved_scopes: Some(attempt.scopes.clone()),
-        remote_ip: None,
-        tokens: BTreeMap::new(),
         created_at_ms: NOW_MS,
         approved_at_ms: NOW_MS,
-        more: Default::default(),
+        ..DeviceEntry::default()
     };
     let mut fresh = Numbered(0);
     let mut group = c.benchmark_group("admit");

@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::locality::TrustedProxies;
-use gateway_under_test::policy::{DeviceEntry, Fresh, Rules, TokenEntry};
+use gateway_under_test::policy::{Caller, DeviceEntry, Fresh, Rules, TokenEntry};
 use gateway_under_test::profile::{self, Profile};
 use gateway_under_test::store::{Core, backend};
 use protocol::pairing::RevokeParams;
@@ -59,15 +58,7 @@ impl Fresh for Numbered {
 const BACK_ENDS: [(&str, &Profile); 2] = [("json", &profile::ARTICLE), ("sqlite", &profile::V2026_9_6)];
 
 fn rules(profile: &'static Profile) -> Arc<Rules> {
-    Arc::new(Rules {
-        profile,
-        auth: AuthConfig::Token(Secret::new("secret-token-1")),
-        trusted_proxies: TrustedProxies::default(),
-        allow_real_ip_fallback: false,
-        allowed_origins: Vec::new(),
-        pending_ttl_ms: 300_000,
-        defect: None,
-    })
+    Arc::new(Rules::of(profile, AuthConfig::Token(Secret::new("secret-token-1"))))
 }
 
 fn core(folder: &Folder, profile: &'static Profile) -> Core {
@@ -100,9 +91,7 @@ fn entry(number: u32) -> DeviceEntry {
     DeviceEntry {
         device_id: device_id(number),
         public_key: format!("{number:043}"),
-        display_name: None,
         platform: Some("linux".to_owned()),
-        device_family: None,
         client_id: Some("cli".to_owned()),
         client_mode: Some("cli".to_owned()),
         role: Some(ROLE.to_owned()),
@@ -113,7 +102,7 @@ fn entry(number: u32) -> DeviceEntry {
         tokens: BTreeMap::from([(ROLE.to_owned(), token)]),
         created_at_ms: NOW_MS,
         approved_at_ms: NOW_MS,
-        more: Default::default(),
+        ..DeviceEntry::default()
     }
 }
 
@@ -149,7 +138,7 @@ fn by_size(c: &mut Criterion) {
             let revoke = RevokeParams { device_id: device_id(0), role: ROLE.to_owned() };
             group.bench_function(BenchmarkId::new(name, devices), |b| {
                 b.iter(|| {
-                    let changed = core.enter().is_ok() && core.revoke(&revoke).is_ok();
+                    let changed = core.enter().is_ok() && core.revoke(&Caller::owner(), &revoke).is_ok();
                     assert!(
                         changed && core.commit().is_ok_and(|commit| commit.paired),
                         "the change was written"

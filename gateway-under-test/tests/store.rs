@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{DeviceAttempt, DeviceEntry, Fresh, PairingEvent, Rules};
+use gateway_under_test::policy::{Caller, DeviceAttempt, DeviceEntry, Fresh, PairingEvent, Place, Rules};
 use gateway_under_test::profile::ARTICLE;
 use gateway_under_test::store::backend;
 use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, Touched};
@@ -38,15 +38,7 @@ impl Fresh for Counter {
 }
 
 fn rules() -> Arc<Rules> {
-    Arc::new(Rules {
-        profile: &ARTICLE,
-        auth: AuthConfig::Token(Secret::new("shared")),
-        trusted_proxies: Default::default(),
-        allow_real_ip_fallback: false,
-        allowed_origins: Vec::new(),
-        pending_ttl_ms: ARTICLE.pending_ttl_ms,
-        defect: None,
-    })
+    Arc::new(Rules::of(&ARTICLE, AuthConfig::Token(Secret::new("shared"))))
 }
 
 fn load_at(dir: &Path, now_ms: u64) -> Result<Core, LoadError> {
@@ -65,19 +57,14 @@ fn read(dir: &Path, name: &str) -> Value {
 }
 
 fn attempt(device: &str, local: bool) -> DeviceAttempt {
-    DeviceAttempt {
-        device_id: device.to_owned(),
-        public_key: format!("key of {device}"),
-        role: "operator".to_owned(),
-        scopes: vec!["operator.read".to_owned()],
-        client: serde_json::from_value(
-            json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}),
-        )
-        .unwrap(),
-        auth: AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() },
-        local,
-        client_ip: None,
-    }
+    let client =
+        serde_json::from_value(json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}))
+            .unwrap();
+    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
+    let place = if local { Place::Local } else { Place::Remote };
+    let mut attempt = DeviceAttempt::passed(&rules(), device, client, auth, place);
+    attempt.scopes = vec!["operator.read".to_owned()];
+    attempt
 }
 
 #[test]
@@ -125,7 +112,7 @@ fn a_request_of_the_fixture_can_be_approved() {
     let (request_id, request) = pending.as_object().unwrap().iter().next().unwrap();
     let device_id = request["deviceId"].as_str().unwrap();
     let mut core = load_at(dir.path(), NOW).unwrap();
-    let result = core.approve(request_id).unwrap();
+    let result = core.approve(&Caller::owner(), request_id).unwrap();
     assert_eq!(result.device.device_id, device_id);
     core.commit().unwrap();
     let stored = &read(dir.path(), "paired.json")[device_id];
@@ -148,7 +135,7 @@ fn a_request_of_the_fixture_can_be_approved() {
     // Five minutes after it was made it would have been gone.
     write(dir.path(), "pending.json", PENDING);
     let mut late = load_at(dir.path(), request["ts"].as_u64().unwrap() + 300_000).unwrap();
-    assert_eq!(late.approve(request_id).unwrap_err().message, "unknown requestId");
+    assert_eq!(late.approve(&Caller::owner(), request_id).unwrap_err().message, "unknown requestId");
     late.expire();
     assert_eq!(late.state().pending(), 0);
 }
@@ -182,12 +169,12 @@ fn a_failed_commit_changes_nothing() {
     core.take_events();
     let (from, to) = (dir.path().join("devices"), dir.path().join("elsewhere"));
     std::fs::rename(&from, &to).unwrap();
-    core.approve(&request_id).unwrap();
+    core.approve(&Caller::owner(), &request_id).unwrap();
     assert!(matches!(core.commit(), Err(StoreError::Write { .. })));
     assert_eq!((core.state().devices(), core.state().pending()), (0, 1));
     assert_eq!(core.take_events(), []);
     std::fs::rename(&to, &from).unwrap();
-    core.approve(&request_id).unwrap();
+    core.approve(&Caller::owner(), &request_id).unwrap();
     let commit = core.commit().unwrap();
     assert!(commit.paired && commit.pending);
     assert_eq!(read(dir.path(), "pending.json"), json!({}));
@@ -203,7 +190,7 @@ fn a_flush_takes_a_failed_change_off_the_disk() {
     let pending = dir.path().join("devices/pending.json");
     std::fs::remove_file(&pending).unwrap();
     std::fs::create_dir(&pending).unwrap();
-    core.approve(&request_id).unwrap();
+    core.approve(&Caller::owner(), &request_id).unwrap();
     assert!(matches!(core.commit(), Err(StoreError::Write { .. })));
     assert_eq!(read(dir.path(), "paired.json").as_object().unwrap().len(), 1);
     std::fs::remove_dir(&pending).unwrap();
@@ -224,7 +211,7 @@ fn a_failed_commit_keeps_what_was_noted_before_it() {
     core.touch([("a".into(), asked)]);
     let (from, to) = (dir.path().join("devices"), dir.path().join("elsewhere"));
     std::fs::rename(&from, &to).unwrap();
-    core.approve(&request_id).unwrap();
+    core.approve(&Caller::owner(), &request_id).unwrap();
     core.commit().unwrap_err();
     std::fs::rename(&to, &from).unwrap();
     let waiting = |core: &Core| core.state().get("a").unwrap().pending.as_ref().unwrap().value().ts;
@@ -311,7 +298,7 @@ async fn nobody_is_told_before_it_is_on_disk() {
             let device = format!("{number:02x}");
             let accepted = store.admit(Arc::new(attempt(&device, true))).await.unwrap().unwrap();
             let stored = &read(&dir, "paired.json")[&device];
-            assert_eq!(stored["tokens"]["operator"]["token"], accepted.auth.device_token.unwrap());
+            assert_eq!(stored["tokens"]["operator"]["token"], accepted.auth.unwrap().device_token.unwrap());
             assert!(store.snapshot().get(&device).unwrap().entry.is_some());
         });
     }
@@ -325,7 +312,7 @@ async fn nobody_is_told_before_it_is_on_disk() {
         assert!(disk.get(&resolved.device_id).is_some(), "an event before its change was on disk");
     }
     store.close().await.unwrap();
-    assert!(matches!(store.list().await, Err(StoreError::Closed)));
+    assert!(matches!(store.list(Caller::owner()).await, Err(StoreError::Closed)));
 }
 
 #[test]
@@ -341,7 +328,7 @@ fn many_devices_are_loaded_and_a_snapshot_stays_what_it_was() {
     }
     core.commit().unwrap();
     let snapshot = core.state().clone();
-    core.remove("00000000").unwrap();
+    core.remove(&Caller::owner(), "00000000").unwrap();
     assert_eq!((snapshot.devices(), core.state().devices()), (5_000, 4_999));
     assert!(snapshot.get("00000000").is_some() && core.state().get("00000000").is_none());
     let again = load_at(dir.path(), NOW).unwrap();

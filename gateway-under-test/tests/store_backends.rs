@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{DeviceAttempt, Fresh, PairingEvent, Rules};
+use gateway_under_test::policy::{Caller, DeviceAttempt, Fresh, PairingEvent, Place, Rules};
 use gateway_under_test::profile::{self, Profile, StoreKind};
 use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, backend};
 use protocol::connect::AuthParams;
@@ -57,15 +57,7 @@ fn profile(kind: StoreKind) -> &'static Profile {
 
 fn rules(kind: StoreKind) -> Arc<Rules> {
     let profile = profile(kind);
-    Arc::new(Rules {
-        profile,
-        auth: AuthConfig::Token(Secret::new("shared")),
-        trusted_proxies: Default::default(),
-        allow_real_ip_fallback: false,
-        allowed_origins: Vec::new(),
-        pending_ttl_ms: profile.pending_ttl_ms,
-        defect: None,
-    })
+    Arc::new(Rules::of(profile, AuthConfig::Token(Secret::new("shared"))))
 }
 
 fn load(kind: StoreKind, dir: &Path) -> Result<Core, LoadError> {
@@ -79,19 +71,15 @@ fn start(kind: StoreKind, dir: &Path) -> Store {
 }
 
 fn attempt(device: &str, local: bool) -> Arc<DeviceAttempt> {
-    Arc::new(DeviceAttempt {
-        device_id: device.to_owned(),
-        public_key: format!("key of {device}"),
-        role: "operator".to_owned(),
-        scopes: vec!["operator.read".to_owned()],
-        client: serde_json::from_value(
-            json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}),
-        )
-        .unwrap(),
-        auth: AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() },
-        local,
-        client_ip: (!local).then(|| "203.0.113.7".parse().unwrap()),
-    })
+    let client =
+        serde_json::from_value(json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}))
+            .unwrap();
+    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
+    let place = if local { Place::Local } else { Place::Remote };
+    let mut attempt = DeviceAttempt::passed(&rules(StoreKind::JsonLoaded), device, client, auth, place);
+    attempt.scopes = vec!["operator.read".to_owned()];
+    attempt.kept_ip = (!local).then(|| "203.0.113.7".parse().unwrap());
+    Arc::new(attempt)
 }
 
 /// Whether a connect gets a session, or the id of its request.
@@ -119,7 +107,7 @@ fn one<T: rusqlite::types::FromSql>(connection: &Connection, query: &str) -> T {
 /// A device that only an operator lets in, let in.
 async fn paired_remote(store: &Store, device: &str) {
     let request = connect(store, device, false).await.unwrap_err();
-    store.approve(request).await.unwrap().unwrap();
+    store.approve(Caller::owner(), request).await.unwrap().unwrap();
     connect(store, device, false).await.unwrap();
 }
 
@@ -136,18 +124,22 @@ async fn a_change_on_disk_is_seen_by_the_next_operation() {
     let aside = dir.path().join("aside");
     std::fs::write(&aside, fewer.to_string()).unwrap();
     std::fs::rename(&aside, paired(dir.path())).unwrap();
+    assert!(connect(&store, "a", false).await.is_err());
     assert!(connect(&store, "b", false).await.is_ok());
-    assert_eq!(store.list().await.unwrap().paired.len(), 1);
+    assert_eq!(store.list(Caller::owner()).await.unwrap().paired.len(), 1);
     std::fs::write(paired(dir.path()), &good).unwrap();
     assert!(connect(&store, "a", false).await.is_ok());
     std::fs::remove_file(paired(dir.path())).unwrap();
-    assert_eq!(store.list().await.unwrap().paired.len(), 0);
+    assert_eq!(store.list(Caller::owner()).await.unwrap().paired.len(), 0);
     std::fs::write(paired(dir.path()), &good).unwrap();
     assert!(connect(&store, "a", false).await.is_ok());
     // A request is taken from under an operator.
     let request = connect(&store, "c", false).await.unwrap_err();
     std::fs::write(dir.path().join("devices/pending.json"), "{}").unwrap();
-    assert_eq!(store.approve(request).await.unwrap().unwrap_err().message, "unknown requestId");
+    assert_eq!(
+        store.approve(Caller::owner(), request).await.unwrap().unwrap_err().message,
+        "unknown requestId"
+    );
     store.close().await.unwrap();
 }
 
@@ -181,7 +173,7 @@ async fn what_cannot_be_parsed_is_empty_and_the_next_change_overwrites_it() {
         let good = text(&paired(dir.path()));
         let first = connect(&store, "b", false).await.unwrap_err();
         std::fs::write(paired(dir.path()), broken).unwrap();
-        assert_eq!(store.list().await.unwrap().paired.len(), 0, "{broken}");
+        assert_eq!(store.list(Caller::owner()).await.unwrap().paired.len(), 0, "{broken}");
         assert_eq!(text(&paired(dir.path())), broken, "looking at it leaves it");
         let again = connect(&store, "a", false).await.unwrap_err();
         assert_eq!(text(&paired(dir.path())), "{}", "{broken}: the pairings are lost");
@@ -248,7 +240,7 @@ async fn lazy_notes_are_written_soon_and_survive_another_programs_edit() {
         let request = core.admit(&attempt("a", false)).0.unwrap_err().request_id().unwrap().to_owned();
         core.commit().unwrap();
         core.enter().unwrap();
-        core.approve(&request).unwrap();
+        core.approve(&Caller::owner(), &request).unwrap();
         core.commit().unwrap();
         let used = gateway_under_test::store::Touched {
             tokens: [("operator".to_owned(), 7)].into(),
@@ -350,11 +342,16 @@ async fn a_column_that_holds_no_json_fails_operations_and_nothing_else() {
     let other = database(dir.path());
     let scopes: String = one(&other, "SELECT scopes_json FROM device_pairing_paired");
     other.execute("UPDATE device_pairing_paired SET scopes_json = '[\"secr'", []).unwrap();
-    let error = store.admit(attempt("a", false)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Load(_)), "{error}");
-    assert!(!error.to_string().contains("secr"), "{error}");
+    let again = start(StoreKind::Sqlite, dir.path());
+    for store in [&store, &again] {
+        let error = store.admit(attempt("a", false)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Load(_)), "{error}");
+        assert!(!error.to_string().contains("secr"), "{error}");
+    }
     other.execute("UPDATE device_pairing_paired SET scopes_json = ?", [scopes]).unwrap();
     assert!(connect(&store, "a", false).await.is_ok());
+    assert!(connect(&again, "a", false).await.is_ok());
+    again.close().await.unwrap();
     store.close().await.unwrap();
 }
 
@@ -454,13 +451,13 @@ fn a_commit_that_fails_changes_nothing_in_the_database() {
         "CREATE TRIGGER no BEFORE DELETE ON device_pairing_pending BEGIN SELECT RAISE(ABORT, 'no'); END";
     other.execute_batch(forbid).unwrap();
     core.enter().unwrap();
-    core.approve(&request).unwrap();
+    core.approve(&Caller::owner(), &request).unwrap();
     assert!(matches!(core.commit(), Err(StoreError::Write { .. })));
     assert_eq!((core.state().devices(), core.state().pending()), (0, 1));
     assert_eq!(one::<i64>(&other, "SELECT count(*) FROM device_pairing_paired"), 0);
     other.execute_batch("DROP TRIGGER no").unwrap();
     core.enter().unwrap();
-    core.approve(&request).unwrap();
+    core.approve(&Caller::owner(), &request).unwrap();
     core.commit().unwrap();
     assert_eq!(one::<i64>(&other, "SELECT count(*) FROM device_pairing_paired"), 1);
     assert_eq!(one::<i64>(&other, "SELECT count(*) FROM device_pairing_pending"), 0);
@@ -477,7 +474,7 @@ async fn everything_acknowledged_is_there_for_whoever_reads_it() {
             asks.spawn(async move {
                 let device = format!("{number:02x}");
                 let request = connect(&store, &device, false).await.unwrap_err();
-                store.approve(request).await.unwrap().unwrap();
+                store.approve(Caller::owner(), request).await.unwrap().unwrap();
                 // Another reader, as after a SIGKILL at this moment.
                 let is_there = if kind == StoreKind::Sqlite {
                     let query =

@@ -17,6 +17,8 @@ pub mod method {
     pub const ROTATE: &str = "device.token.rotate";
     /// [`super::RevokeParams`] -> [`super::RevokeResult`].
     pub const REVOKE: &str = "device.token.revoke";
+    /// [`super::RenameParams`] -> [`super::RenameResult`] (2026.9.6).
+    pub const RENAME: &str = "device.pair.rename";
 }
 
 /// Event names; delivered only to operator sessions that hold `operator.pairing` (or admin).
@@ -70,6 +72,16 @@ pub struct RevokeParams {
     pub device_id: String,
     /// Role of the token.
     pub role: String,
+}
+
+/// Parameters of `device.pair.rename` (2026.9.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RenameParams {
+    /// The device.
+    pub device_id: String,
+    /// Its name for people: 1 to 64 characters.
+    pub label: String,
 }
 
 /// A pending request, as listed, as broadcast, and as the JSON generation stores it.
@@ -227,7 +239,27 @@ pub struct RemoveResult {
     pub device_id: String,
 }
 
-/// Result of `device.token.rotate` up to 2026.3.13. Debug output hides the token.
+/// Result of `device.pair.rename` (2026.9.6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenameResult {
+    /// The device.
+    pub device_id: String,
+    /// The name, trimmed.
+    pub label: String,
+}
+
+/// How a rotated token reached its owner (2026.9.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenDelivery {
+    /// In this answer: the caller is the device.
+    InBand,
+    /// Not at all: the caller is somebody else.
+    WithheldCrossDevice,
+}
+
+/// Result of `device.token.rotate`. Debug output hides the token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotateResult {
@@ -235,12 +267,16 @@ pub struct RotateResult {
     pub device_id: String,
     /// Role of the token.
     pub role: String,
-    /// The new token.
-    pub token: String,
+    /// The new token; withheld by 2026.9.6 from callers that are another device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// Its scopes.
     pub scopes: Vec<String>,
     /// Milliseconds since the Unix epoch.
     pub rotated_at_ms: u64,
+    /// Absent up to 2026.3.13.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_delivery: Option<TokenDelivery>,
 }
 
 impl std::fmt::Debug for RotateResult {
@@ -248,9 +284,10 @@ impl std::fmt::Debug for RotateResult {
         f.debug_struct("RotateResult")
             .field("device_id", &self.device_id)
             .field("role", &self.role)
-            .field("token", &"<hidden>")
+            .field("token", &self.token.as_ref().map(|_| "<hidden>"))
             .field("scopes", &self.scopes)
             .field("rotated_at_ms", &self.rotated_at_ms)
+            .field("token_delivery", &self.token_delivery)
             .finish()
     }
 }

@@ -375,7 +375,9 @@ fn pairing_payloads_are_read_without_loss() {
                     Some(method::ROTATE) if payload.get().contains("tokenDelivery") => {}
                     Some(method::ROTATE) => {
                         let rotated: RotateResult = lossless(source, payload);
-                        assert!(!format!("{rotated:?}").contains(&rotated.token), "Debug shows a token");
+                        if let Some(token) = &rotated.token {
+                            assert!(!format!("{rotated:?}").contains(token.as_str()), "Debug shows a token");
+                        }
                         seen.push(method::ROTATE);
                     }
                     Some(method::REVOKE) => {

@@ -105,7 +105,7 @@ impl Client {
             Some(AuthConfig::Password(password)) => {
                 AuthParams { password: Some(password.reveal().to_owned()), ..AuthParams::default() }
             }
-            Some(AuthConfig::None) | None => AuthParams::default(),
+            Some(AuthConfig::TrustedProxy(_) | AuthConfig::None) | None => AuthParams::default(),
         };
         let scopes = [ADMIN, APPROVALS, PAIRING].map(str::to_owned).to_vec();
         let device_id = identity.device_id();

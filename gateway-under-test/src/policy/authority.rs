@@ -13,7 +13,7 @@ pub const HEALTH: &str = "health";
 /// `status`.
 pub const STATUS: &str = "status";
 /// `{deviceId, label}` -> the same (2026.9.6).
-pub const RENAME: &str = "device.pair.rename";
+pub const RENAME: &str = method::RENAME;
 
 /// Methods that every profile serves.
 const METHODS: [&str; 8] = [
@@ -34,6 +34,35 @@ pub fn methods(profile: &Profile) -> impl Iterator<Item = &'static str> {
 
 fn serves_rename(profile: &Profile) -> bool {
     profile.management == ManagementRule::CoveredAndOwn
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Role of its session.
+    pub role: String,
+    /// Scopes of its session.
+    pub scopes: Vec<String>,
+    /// Its device, if it came by that device's token.
+    pub own_device: Option<String>,
+}
+
+impl Caller {
+    /// Somebody who may do everything.
+    #[must_use]
+    pub fn owner() -> Self {
+        Self {
+            role: protocol::scope::ROLE_OPERATOR.to_owned(),
+            scopes: protocol::scope::ALL.map(str::to_owned).to_vec(),
+            own_device: None,
+        }
+    }
+
+    /// Whether it holds `operator.admin`.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        holds(&self.scopes, ADMIN)
+    }
 }
 
 /// What a call needs.

@@ -10,10 +10,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ed25519_dalek::{Signature, VerifyingKey};
 use protocol::connect::{ClientInfo, DeviceProof};
 use protocol::error::DetailCode;
-use protocol::{ErrorDetails, SignaturePayload, device_id};
+use protocol::{ErrorDetails, PayloadVersion, SignaturePayload, device_id};
 
 use super::refusal::Refusal;
-use crate::profile::Profile;
+use crate::profile::{DetailLevel, Profile};
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -39,6 +39,8 @@ pub struct Claim<'a> {
     pub token: &'a str,
     /// The challenge's nonce.
     pub nonce: &'a str,
+    /// Whether the client is local: only such may sign without a nonce, where that is known.
+    pub local: bool,
 }
 
 /// Checks a claim at `now_ms` (milliseconds since the Unix epoch) and gives the key as base64url.
@@ -47,24 +49,41 @@ pub struct Claim<'a> {
 /// The refusal of the first of rows 12 to 15 that applies.
 pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<String, Refusal> {
     let Claim { device, client, .. } = *claim;
-    let refuse = |message: &str, reason: &'static str| {
-        let code = DetailCode::DeviceAuthInvalid;
+    let refuse = |message: &str, reason: &'static str, fine: DetailCode| {
+        let code = match profile.details {
+            DetailLevel::Ids => return Refusal::invalid(message, reason),
+            DetailLevel::Codes => DetailCode::DeviceAuthInvalid,
+            DetailLevel::NextSteps | DetailLevel::Hints => fine,
+        };
         let details =
             ErrorDetails { code: Some(code), reason: Some(reason.to_owned()), ..ErrorDetails::default() };
         Refusal::invalid(message, reason).detailed(details)
     };
-    let key = decode_key(&device.public_key)
-        .filter(|key| device_id(key) == device.id)
-        .ok_or_else(|| refuse("device identity mismatch", "device-id-mismatch"))?;
+    let key = decode_key(&device.public_key).filter(|key| device_id(key) == device.id).ok_or_else(|| {
+        refuse("device identity mismatch", "device-id-mismatch", DetailCode::DeviceAuthDeviceIdMismatch)
+    })?;
     if now_ms.abs_diff(device.signed_at) > profile.skew_ms {
-        return Err(refuse("device signature expired", "device-signature-stale"));
+        return Err(refuse(
+            "device signature expired",
+            "device-signature-stale",
+            DetailCode::DeviceAuthSignatureExpired,
+        ));
     }
     let nonce = device.nonce.as_deref().unwrap_or_default().trim();
-    if nonce.is_empty() {
-        return Err(refuse("device nonce required", "device-nonce-missing"));
+    let nonceless = nonce.is_empty() && claim.local && profile.payload_versions.contains(&PayloadVersion::V1);
+    if nonce.is_empty() && !nonceless {
+        return Err(refuse(
+            "device nonce required",
+            "device-nonce-missing",
+            DetailCode::DeviceAuthNonceRequired,
+        ));
     }
-    if nonce != claim.nonce {
-        return Err(refuse("device nonce mismatch", "device-nonce-mismatch"));
+    if !nonceless && nonce != claim.nonce {
+        return Err(refuse(
+            "device nonce mismatch",
+            "device-nonce-mismatch",
+            DetailCode::DeviceAuthNonceMismatch,
+        ));
     }
     let payload = SignaturePayload {
         device_id: &device.id,
@@ -84,10 +103,13 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
         profile
             .payload_versions
             .iter()
+            .filter(|version| (**version == PayloadVersion::V1) == nonceless)
             .any(|version| verifying.verify_strict(payload.text(*version).as_bytes(), &signature).is_ok())
             .then_some(())
     };
-    is_signed().ok_or_else(|| refuse("device signature invalid", "device-signature"))?;
+    is_signed().ok_or_else(|| {
+        refuse("device signature invalid", "device-signature", DetailCode::DeviceAuthSignatureInvalid)
+    })?;
     Ok(BASE64URL.encode(key))
 }
 
@@ -120,7 +142,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::ARTICLE;
+    use crate::profile::{ARTICLE, V2026_2_19, V2026_2_22, V2026_3_13, V2026_9_6};
     use ed25519_dalek::{Signer as _, SigningKey};
     use proptest::prelude::*;
     use protocol::{ClientId, ClientMode, PayloadVersion};
@@ -175,6 +197,10 @@ mod tests {
     }
 
     fn check(signed: &Signed, now_ms: u64) -> Result<String, &'static str> {
+        check_as(&ARTICLE, signed, false, now_ms).map_err(|refusal| refusal.cause)
+    }
+
+    fn check_as(profile: &Profile, signed: &Signed, local: bool, now_ms: u64) -> Result<String, Refusal> {
         let claim = Claim {
             device: &signed.device,
             client: &signed.client,
@@ -182,8 +208,51 @@ mod tests {
             scopes: &signed.scopes,
             token: "secret",
             nonce: "nonce-1",
+            local,
         };
-        verify(&ARTICLE, &claim, now_ms).map_err(|refusal| refusal.cause)
+        verify(profile, &claim, now_ms)
+    }
+
+    #[test]
+    fn which_payloads_a_release_takes() {
+        // v1, v2, v3 with a nonce; v1 without one, local and remote.
+        let rows: [(&Profile, [bool; 5]); 4] = [
+            (&V2026_2_19, [false, true, false, true, false]),
+            (&V2026_2_22, [false, true, false, false, false]),
+            (&V2026_3_13, [false, true, true, false, false]),
+            (&V2026_9_6, [false, true, true, false, false]),
+        ];
+        let mut nonceless = signed(PayloadVersion::V1);
+        nonceless.device.nonce = None;
+        for (profile, expected) in rows {
+            let with_nonce = [PayloadVersion::V1, PayloadVersion::V2, PayloadVersion::V3]
+                .map(|version| check_as(profile, &signed(version), true, NOW).is_ok());
+            let without = [true, false].map(|local| check_as(profile, &nonceless, local, NOW).is_ok());
+            let all: Vec<bool> = with_nonce.into_iter().chain(without).collect();
+            assert_eq!(all, expected, "{}", profile.name);
+        }
+        // A local client of 2.19 that leaves the nonce out and signs the wrong payload (case a09).
+        let mut wrong = signed(PayloadVersion::V2);
+        wrong.device.nonce = None;
+        assert_eq!(check_as(&V2026_2_19, &wrong, true, NOW).unwrap_err().cause, "device-signature");
+        assert_eq!(check_as(&V2026_2_19, &wrong, false, NOW).unwrap_err().cause, "device-nonce-missing");
+    }
+
+    #[test]
+    fn how_much_a_release_says_and_how_long_it_waits() {
+        let good = signed(PayloadVersion::V2);
+        let code = |profile| {
+            let refusal = check_as(profile, &good, false, NOW + 600_001).unwrap_err();
+            let error = refusal.error.unwrap();
+            assert_eq!(error.message, "device signature expired");
+            error.details.and_then(|details| details.code).map(|code| code.as_str().to_owned())
+        };
+        assert_eq!(code(&V2026_2_19), None);
+        assert_eq!(code(&V2026_2_22).as_deref(), Some("DEVICE_AUTH_INVALID"));
+        assert_eq!(code(&V2026_3_13).as_deref(), Some("DEVICE_AUTH_SIGNATURE_EXPIRED"));
+        assert!(check_as(&V2026_2_19, &good, false, NOW + 600_000).is_ok());
+        assert!(check_as(&V2026_2_22, &good, false, NOW + 120_001).is_err());
+        assert!(check_as(&V2026_2_22, &good, false, NOW - 120_000).is_ok());
     }
 
     #[test]

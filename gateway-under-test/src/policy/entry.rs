@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::scopes;
 
 /// A paired device as `paired.json` holds it. Keys that this build does not know are kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceEntry {
     /// Lowercase hex SHA-256 of the key; also the entry's key in the file.
@@ -47,6 +47,21 @@ pub struct DeviceEntry {
     /// Address at approval; absent for local ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<String>,
+    /// Name that an operator gave it (9.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_label: Option<String>,
+    /// Origin of a browser extension that it is bound to (9.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser_origin: Option<String>,
+    /// How it was approved: `owner`, `silent`, … (9.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_via: Option<String>,
+    /// Latest accepted connect, milliseconds since the Unix epoch (9.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at_ms: Option<u64>,
+    /// What it was seen doing: `connect` or `device-token-auth` (9.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_reason: Option<String>,
     /// Tokens by role.
     #[serde(default)]
     pub tokens: BTreeMap<String, TokenEntry>,
@@ -115,6 +130,23 @@ impl TokenEntry {
         self.revoked_at_ms.is_some()
     }
 
+    /// Names the shared secret under which it was issued, if it is bound to one (9.6).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.more.get("issuer")?.get("generation")?.as_str()
+    }
+
+    /// Binds it to the shared secret of that name, or to none.
+    pub(super) fn bind(&mut self, generation: Option<String>) {
+        match generation {
+            Some(generation) => {
+                let issuer = serde_json::json!({"kind": "shared-gateway-auth", "generation": generation});
+                self.more.insert("issuer".to_owned(), issuer);
+            }
+            None => drop(self.more.remove("issuer")),
+        }
+    }
+
     fn summary(&self) -> TokenSummary {
         TokenSummary {
             role: self.role.clone(),
@@ -152,6 +184,29 @@ impl DeviceEntry {
         self.scopes.as_deref().unwrap_or_default()
     }
 
+    /// Approved roles, the latest one included even if the list leaves it out.
+    #[must_use]
+    pub fn approved_roles(&self) -> Vec<String> {
+        let listed = self.roles.as_deref().unwrap_or_default();
+        let latest: Vec<String> = self.role.iter().cloned().collect();
+        scopes::union(listed, &latest)
+    }
+
+    /// The scopes that tokens must stay within: the approved ones, else the plain ones, if there is any list.
+    #[must_use]
+    pub fn scope_baseline(&self) -> Option<&[String]> {
+        self.approved_scopes.as_deref().or(self.scopes.as_deref())
+    }
+
+    /// Whether it was a browser's (9.6).
+    #[must_use]
+    pub fn is_browser(&self) -> bool {
+        let is = |value: &Option<String>, names: &[&str]| {
+            value.as_deref().is_some_and(|value| names.contains(&value.trim().to_ascii_lowercase().as_str()))
+        };
+        is(&self.client_mode, &["webchat"]) || is(&self.client_id, &["openclaw-control-ui", "webchat-ui"])
+    }
+
     /// Whether it has neither platform nor device family: written by hand or by a gateway that did not pin them.
     #[must_use]
     pub fn is_legacy(&self) -> bool {
@@ -161,6 +216,21 @@ impl DeviceEntry {
     /// As listed to operators: without token secrets and without the second copy of the scopes.
     #[must_use]
     pub fn listed(&self) -> PairedDevice {
+        let mut more = self.more.clone();
+        let texts = [
+            ("operatorLabel", &self.operator_label),
+            ("browserOrigin", &self.browser_origin),
+            ("approvedVia", &self.approved_via),
+            ("lastSeenReason", &self.last_seen_reason),
+        ];
+        for (key, value) in texts {
+            if let Some(value) = value {
+                more.insert(key.to_owned(), value.as_str().into());
+            }
+        }
+        if let Some(seen_ms) = self.last_seen_at_ms {
+            more.insert("lastSeenAtMs".to_owned(), seen_ms.into());
+        }
         PairedDevice {
             device_id: self.device_id.clone(),
             public_key: self.public_key.clone(),
@@ -176,7 +246,7 @@ impl DeviceEntry {
             tokens: self.tokens.values().map(TokenEntry::summary).collect(),
             created_at_ms: self.created_at_ms,
             approved_at_ms: self.approved_at_ms,
-            more: self.more.clone(),
+            more,
         }
     }
 

@@ -15,6 +15,7 @@
 //! | [`origin`] | browsers' `Origin` |
 //! | [`device_proof`] | id, clock, nonce, signature |
 //! | [`credential`] | shared secret and device token |
+//! | [`rate_limit`] | failures counted by client, locks and delays |
 //! | [`pairing`] | the four reasons, pending requests, silent approval, tokens, and the operators' changes |
 //! | [`scopes`] | coverage and unions |
 //! | [`authority`] | what a session may call and hear |
@@ -26,17 +27,19 @@ pub mod credential;
 pub mod device_proof;
 pub mod entry;
 pub mod locality;
-pub mod management;
 pub mod origin;
 pub mod pairing;
+pub mod rate_limit;
 pub mod refusal;
 pub mod schema;
 pub mod scopes;
 
-pub use attempt::{Anonymous, DeviceAttempt, HttpFacts, Screened, screen};
+pub use attempt::{Anonymous, DeviceAttempt, HttpFacts, Place, Screened, screen};
+pub use authority::Caller;
 pub use entry::{DeviceEntry, DeviceView, TokenEntry};
 pub use locality::Locality;
-pub use pairing::{Accepted, Admission, Change, Effects, PairingEvent, admit};
+pub use pairing::{Accepted, Admission, Change, Effects, PairingEvent, admit, admit_in_two_steps};
+pub use rate_limit::{RateLimitConfig, RateLimiter};
 pub use refusal::Refusal;
 
 use crate::config::AuthConfig;
@@ -56,10 +59,32 @@ pub struct Rules {
     pub allow_real_ip_fallback: bool,
     /// `gateway.controlUi.allowedOrigins`.
     pub allowed_origins: Vec<String>,
+    /// `gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback`.
+    pub host_origin_fallback: bool,
+    /// `gateway.nodes.pairing.autoApproveLocal`.
+    pub auto_approve_local: bool,
     /// Age at which a pending request is gone, milliseconds; the profile's, scaled.
     pub pending_ttl_ms: u64,
     /// Deliberate fault.
     pub defect: Option<Defect>,
+}
+
+impl Rules {
+    /// The rules of a profile whose configuration says nothing but how to authenticate.
+    #[must_use]
+    pub fn of(profile: &'static Profile, auth: AuthConfig) -> Self {
+        Self {
+            profile,
+            auth,
+            trusted_proxies: locality::TrustedProxies::default(),
+            allow_real_ip_fallback: false,
+            allowed_origins: Vec::new(),
+            host_origin_fallback: false,
+            auto_approve_local: true,
+            pending_ttl_ms: profile.pending_ttl_ms,
+            defect: None,
+        }
+    }
 }
 
 /// Where request ids and tokens come from; a test gives a counter.

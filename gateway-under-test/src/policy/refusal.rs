@@ -3,6 +3,8 @@
 use protocol::close::{code, reason};
 use protocol::{Close, ErrorCode, ErrorDetails, ErrorShape, PairingReason};
 
+use super::rate_limit::Note;
+
 /// A refused handshake.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
@@ -14,20 +16,22 @@ pub struct Refusal {
     pub cause: &'static str,
     /// For a pairing refusal: which reason, for the log. A defect may answer another one.
     pub pairing: Option<PairingReason>,
+    /// What it does to the counters of the rate limit, and so to the time that the answer waits.
+    pub notes: Vec<Note>,
 }
 
 impl Refusal {
     /// No frame, only a close.
     #[must_use]
     pub fn silent(code: u16, reason: &str, cause: &'static str) -> Self {
-        Self { error: None, close: Close::cut(code, reason), cause, pairing: None }
+        Self { error: None, close: Close::cut(code, reason), cause, pairing: None, notes: Vec::new() }
     }
 
     /// An error frame, then close 1008 with its message, cut.
     #[must_use]
     pub fn answered(error: ErrorShape, cause: &'static str) -> Self {
         let close = Close::cut(code::POLICY, &error.message);
-        Self { error: Some(Box::new(error)), close, cause, pairing: None }
+        Self { error: Some(Box::new(error)), close, cause, pairing: None, notes: Vec::new() }
     }
 
     /// As [`Refusal::answered`] with `INVALID_REQUEST` and no details.
@@ -66,6 +70,25 @@ impl Refusal {
         Self::silent(code::NORMAL, "", "handshake-timeout")
     }
 
+    /// The gateway listens, but is not ready (9.6).
+    #[must_use]
+    pub fn starting(retry_after_ms: u64) -> Self {
+        let mut error = ErrorShape::new(ErrorCode::Unavailable, "gateway starting; retry shortly");
+        error.retryable = Some(true);
+        error.retry_after_ms = Some(retry_after_ms);
+        error.details =
+            Some(ErrorDetails { reason: Some("startup-sidecars".to_owned()), ..ErrorDetails::default() });
+        let mut refusal = Self::answered(error, "gateway-starting");
+        refusal.close = Close::cut(1013, "gateway starting");
+        refusal
+    }
+
+    /// More messages before hello than the queue holds (9.6).
+    #[must_use]
+    pub fn too_many_frames() -> Self {
+        Self::silent(code::POLICY, "too many pending handshake frames", "handshake-message-overflow")
+    }
+
     /// The store could not write; the caller may try again.
     #[must_use]
     pub fn store_failed() -> Self {
@@ -73,13 +96,26 @@ impl Refusal {
         error.retryable = Some(true);
         // 1011: RFC 6455, "the server encountered an unexpected condition".
         let close = Close::cut(1011, &error.message);
-        Self { error: Some(Box::new(error)), close, cause: "store-unavailable", pairing: None }
+        Self {
+            error: Some(Box::new(error)),
+            close,
+            cause: "store-unavailable",
+            pairing: None,
+            notes: Vec::new(),
+        }
     }
 
     /// The same refusal with this close code.
     #[must_use]
     pub(super) fn closing_with(mut self, code: u16) -> Self {
         self.close.code = code;
+        self
+    }
+
+    /// The same refusal, which also does this to the rate limit.
+    #[must_use]
+    pub(super) fn noting(mut self, notes: &[Note]) -> Self {
+        self.notes.extend_from_slice(notes);
         self
     }
 

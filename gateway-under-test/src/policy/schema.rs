@@ -1,16 +1,20 @@
-//! Shapes of parameters, and the texts of OpenClaw's validator (ajv, all errors, formatted by the gateway).
+//! Shapes of parameters, and the texts of OpenClaw's validators, formatted by the gateway: ajv up to 2026.3.13, which
+//! names every error, and that of 2026.9.6, which names one missing and one unexpected key an object and says less of
+//! names.
 //!
 //! Order of errors at one object, as ajv reports them: missing keys in the order of the schema, unexpected keys, then
 //! the values in the order of the schema. Several errors are joined by `; `, repeated ones are said once. Unexpected
 //! keys come sorted (`serde_json` does not keep the order in which they were written).
 
-use protocol::{ClientId, ClientMode};
+use protocol::{ClientId, ClientMode, PayloadVersion};
 use serde_json::Value;
 
-use crate::profile::Profile;
+use crate::profile::{Profile, SchemaStyle, Vocabulary};
 
 /// Errors after which the validator stops; a hostile message could otherwise make it write more than it read.
 const ERRORS_MAX: usize = 64;
+/// Errors after which the validator of 2026.9.6 stops.
+const ERRORS_MAX_V4: usize = 8;
 /// Characters of a property name that are repeated in an error.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -19,10 +23,10 @@ const NAME_CHARS_MAX: usize = 200;
 enum Schema {
     /// Any value.
     Any,
-    /// A string of at least so many characters.
-    Text { min: usize },
-    /// One of the names that the function knows (a union of constants in the original).
-    Names(fn(&str) -> bool),
+    /// A string of at least `min` and at most `max` characters.
+    Text { min: usize, max: usize },
+    /// One of the names that the function knows.
+    Names(fn(Vocabulary, &str) -> bool),
     /// Exactly this string.
     Constant(&'static str),
     /// A whole number of at least this.
@@ -42,26 +46,58 @@ enum Schema {
 struct Field {
     key: &'static str,
     schema: Schema,
-    required: bool,
+    presence: Presence,
+}
+
+/// Whether a key must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Required,
+    Optional,
+    /// Optional on 2026.9.6, unknown before.
+    OptionalV4,
+    /// May be absent only where clients without a nonce are known.
+    RequiredUnlessNonceless,
+}
+
+impl Field {
+    fn is_required(&self, profile: &Profile) -> bool {
+        match self.presence {
+            Presence::Required => true,
+            Presence::Optional | Presence::OptionalV4 => false,
+            Presence::RequiredUnlessNonceless => !profile.payload_versions.contains(&PayloadVersion::V1),
+        }
+    }
+
+    fn is_known(&self, profile: &Profile) -> bool {
+        self.presence != Presence::OptionalV4 || profile.vocabulary == Vocabulary::V4
+    }
 }
 
 const fn required(key: &'static str, schema: Schema) -> Field {
-    Field { key, schema, required: true }
+    Field { key, schema, presence: Presence::Required }
 }
 
 const fn optional(key: &'static str, schema: Schema) -> Field {
-    Field { key, schema, required: false }
+    Field { key, schema, presence: Presence::Optional }
 }
 
-const NON_EMPTY: Schema = Schema::Text { min: 1 };
+const fn since_v4(key: &'static str, schema: Schema) -> Field {
+    Field { key, schema, presence: Presence::OptionalV4 }
+}
+
+const ANY_TEXT: Schema = Schema::Text { min: 0, max: usize::MAX };
+const NON_EMPTY: Schema = Schema::Text { min: 1, max: usize::MAX };
 
 const CLIENT: &[Field] = &[
     required("id", Schema::Names(is_client_id)),
     optional("displayName", NON_EMPTY),
     required("version", NON_EMPTY),
+    since_v4("buildId", Schema::Text { min: 1, max: 96 }),
     required("platform", NON_EMPTY),
     optional("deviceFamily", NON_EMPTY),
     optional("modelIdentifier", NON_EMPTY),
+    since_v4("timeZone", Schema::Text { min: 1, max: 64 }),
     required("mode", Schema::Names(is_client_mode)),
     optional("instanceId", NON_EMPTY),
 ];
@@ -71,7 +107,7 @@ const DEVICE: &[Field] = &[
     required("publicKey", NON_EMPTY),
     required("signature", NON_EMPTY),
     required("signedAt", Schema::Whole { min: 0 }),
-    required("nonce", NON_EMPTY),
+    Field { key: "nonce", schema: NON_EMPTY, presence: Presence::RequiredUnlessNonceless },
 ];
 
 const CONNECT: &[Field] = &[
@@ -80,14 +116,23 @@ const CONNECT: &[Field] = &[
     required("client", Schema::Object(CLIENT)),
     optional("caps", Schema::Texts),
     optional("commands", Schema::Texts),
+    since_v4("computerUse", Schema::Any),
+    since_v4("workerRuns", Schema::Object(WORKER_RUNS)),
     optional("permissions", Schema::Flags),
-    optional("pathEnv", Schema::Text { min: 0 }),
+    optional("pathEnv", ANY_TEXT),
     optional("role", NON_EMPTY),
     optional("scopes", Schema::Texts),
+    since_v4("modelCatalog", Schema::Any),
     optional("device", Schema::Object(DEVICE)),
     optional("auth", Schema::Auth),
-    optional("locale", Schema::Text { min: 0 }),
-    optional("userAgent", Schema::Text { min: 0 }),
+    optional("locale", ANY_TEXT),
+    optional("userAgent", ANY_TEXT),
+];
+
+const WORKER_RUNS: &[Field] = &[
+    required("bundleHash", Schema::Any),
+    required("openclawVersion", Schema::Any),
+    required("protocolFeatures", Schema::Any),
 ];
 
 const REQUEST_FRAME: &[Field] = &[
@@ -97,12 +142,16 @@ const REQUEST_FRAME: &[Field] = &[
     optional("params", Schema::Any),
 ];
 
-fn is_client_id(name: &str) -> bool {
-    ClientId::ALL.iter().any(|id| id.known_before_v4() && id.as_str() == name)
+fn is_client_id(vocabulary: Vocabulary, name: &str) -> bool {
+    ClientId::ALL
+        .iter()
+        .any(|id| id.as_str() == name && (vocabulary == Vocabulary::V4 || id.known_before_v4()))
 }
 
-fn is_client_mode(name: &str) -> bool {
-    ClientMode::ALL.iter().any(|mode| mode.known_before_v4() && mode.as_str() == name)
+fn is_client_mode(vocabulary: Vocabulary, name: &str) -> bool {
+    ClientMode::ALL
+        .iter()
+        .any(|mode| mode.as_str() == name && (vocabulary == Vocabulary::V4 || mode.known_before_v4()))
 }
 
 /// Parameters of a method, by name.
@@ -116,7 +165,7 @@ pub enum Params {
     RequestId,
     /// `device.pair.remove`.
     DeviceId,
-    /// `device.pair.rename`.
+    /// `device.pair.rename` (2026.9.6).
     Rename,
     /// `device.token.rotate`.
     Rotate,
@@ -133,7 +182,9 @@ impl Params {
             Self::Empty => &[],
             Self::RequestId => const { &[required("requestId", NON_EMPTY)] },
             Self::DeviceId => const { &[required("deviceId", NON_EMPTY)] },
-            Self::Rename => const { &[required("deviceId", NON_EMPTY), required("label", NON_EMPTY)] },
+            Self::Rename => {
+                const { &[required("deviceId", NON_EMPTY), required("label", Schema::Text { min: 1, max: 64 })] }
+            }
             Self::Rotate => {
                 const {
                     &[
@@ -154,13 +205,15 @@ impl Params {
 /// # Errors
 /// The validator's text, for example `at /client: must have required property 'mode'`.
 pub fn validate(profile: &Profile, params: Params, value: &Value) -> Result<(), String> {
-    let mut errors = Errors { parts: Vec::new(), profile };
+    let mut errors = Errors { parts: Vec::new(), count: 0, profile };
     errors.check(Schema::Object(params.fields()), value, "");
     if errors.parts.is_empty() { Ok(()) } else { Err(errors.parts.join("; ")) }
 }
 
 struct Errors<'a> {
     parts: Vec<String>,
+    /// Errors found; of repeated ones only the newest release's validator counts each.
+    count: usize,
     profile: &'a Profile,
 }
 
@@ -171,13 +224,23 @@ impl Errors<'_> {
     }
 
     fn push(&mut self, part: String) {
-        if !self.is_full() && !self.parts.contains(&part) {
+        if self.is_full() {
+            return;
+        }
+        if !self.parts.contains(&part) {
             self.parts.push(part);
+            self.count += 1;
+        } else if self.profile.schema == SchemaStyle::FirstOfEachKeyword {
+            self.count += 1;
         }
     }
 
     fn is_full(&self) -> bool {
-        self.parts.len() >= ERRORS_MAX
+        self.count
+            >= match self.profile.schema {
+                SchemaStyle::AllErrors => ERRORS_MAX,
+                SchemaStyle::FirstOfEachKeyword => ERRORS_MAX_V4,
+            }
     }
 
     fn check(&mut self, schema: Schema, value: &Value, path: &str) {
@@ -186,15 +249,24 @@ impl Errors<'_> {
         }
         match schema {
             Schema::Any => {}
-            Schema::Text { min } => match value {
+            Schema::Text { min, max } => match value {
                 Value::String(text) if text.chars().take(min).count() < min => {
-                    self.say(path, &format!("must NOT have fewer than {min} characters"));
+                    let not = self.not();
+                    self.say(path, &format!("must {not} have fewer than {min} characters"));
+                }
+                Value::String(text) if text.chars().nth(max).is_some() => {
+                    let not = self.not();
+                    self.say(path, &format!("must {not} have more than {max} characters"));
                 }
                 Value::String(_) => {}
                 _ => self.say(path, "must be string"),
             },
             Schema::Names(known) => {
-                if value.as_str().is_some_and(known) {
+                if value.as_str().is_some_and(|name| known(self.profile.vocabulary, name)) {
+                    return;
+                }
+                if self.profile.schema == SchemaStyle::FirstOfEachKeyword {
+                    self.say(path, "must be equal to one of the allowed values");
                     return;
                 }
                 if !value.is_string() {
@@ -240,7 +312,10 @@ impl Errors<'_> {
                         }
                         if !flag.is_boolean() {
                             let key: String = key.chars().take(NAME_CHARS_MAX).collect();
-                            let key = key.replace('~', "~0").replace('/', "~1");
+                            let key = match self.profile.schema {
+                                SchemaStyle::AllErrors => key.replace('~', "~0").replace('/', "~1"),
+                                SchemaStyle::FirstOfEachKeyword => key,
+                            };
                             self.say(&format!("{path}/{key}"), "must be boolean");
                         }
                     }
@@ -249,13 +324,17 @@ impl Errors<'_> {
             },
             Schema::Object(fields) => match value {
                 Value::Object(map) => {
-                    for field in fields {
-                        if field.required && !map.contains_key(field.key) {
-                            self.say(path, &format!("must have required property '{}'", field.key));
-                        }
+                    let profile = self.profile;
+                    let missing = fields
+                        .iter()
+                        .filter(|field| field.is_required(profile) && !map.contains_key(field.key));
+                    for field in missing.take(self.of_a_keyword()) {
+                        self.say(path, &format!("must have required property '{}'", field.key));
                     }
-                    self.unexpected(map.keys(), |key| fields.iter().any(|field| field.key == key), path);
-                    for field in fields {
+                    let known =
+                        |key: &str| fields.iter().any(|field| field.key == key && field.is_known(profile));
+                    self.unexpected(map.keys(), known, path);
+                    for field in fields.iter().filter(|field| field.is_known(profile)) {
                         if let Some(value) = map.get(field.key) {
                             self.check(field.schema, value, &format!("{path}/{}", field.key));
                         }
@@ -269,12 +348,27 @@ impl Errors<'_> {
                     self.unexpected(map.keys(), |key| keys.contains(&key), path);
                     for key in keys {
                         if let Some(value) = map.get(*key) {
-                            self.check(Schema::Text { min: 0 }, value, &format!("{path}/{key}"));
+                            self.check(ANY_TEXT, value, &format!("{path}/{key}"));
                         }
                     }
                 }
                 _ => self.say(path, "must be object"),
             },
+        }
+    }
+
+    /// Errors of one keyword that are named at one object.
+    fn of_a_keyword(&self) -> usize {
+        match self.profile.schema {
+            SchemaStyle::AllErrors => usize::MAX,
+            SchemaStyle::FirstOfEachKeyword => 1,
+        }
+    }
+
+    fn not(&self) -> &'static str {
+        match self.profile.schema {
+            SchemaStyle::AllErrors => "NOT",
+            SchemaStyle::FirstOfEachKeyword => "not",
         }
     }
 
@@ -284,7 +378,7 @@ impl Errors<'_> {
         known: impl Fn(&str) -> bool,
         path: &str,
     ) {
-        for key in keys.filter(|key| !known(key)) {
+        for key in keys.filter(|key| !known(key)).take(self.of_a_keyword()) {
             if self.is_full() {
                 return;
             }
@@ -307,7 +401,7 @@ fn is_whole(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::ARTICLE;
+    use crate::profile::{ALL, ARTICLE, V2026_2_19, V2026_2_22, V2026_3_13, V2026_9_6};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -393,6 +487,83 @@ mod tests {
         }
     }
 
+    /// Texts of 2026.9.6's own validator (cases a08 and a09, and its bundle asked directly).
+    #[test]
+    fn texts_of_the_newest_release() {
+        let rows: &[(Value, &str)] = &[
+            (good(), ""),
+            (with("/bogus", json!(1)), "at root: unexpected property 'bogus'"),
+            (
+                json!({"pad": "x", "qad": 1}),
+                "must have required property 'minProtocol'; at root: unexpected property 'pad'",
+            ),
+            (with("/client/id", json!("x")), "at /client/id: must be equal to one of the allowed values"),
+            (with("/client/mode", json!(5)), "at /client/mode: must be equal to one of the allowed values"),
+            (with("/client/version", json!("")), "at /client/version: must not have fewer than 1 characters"),
+            (
+                with("/minProtocol", json!(0.5)),
+                "at /minProtocol: must be integer; at /minProtocol: must be >= 1",
+            ),
+            (
+                with("/scopes", json!([1, "", 2])),
+                "at /scopes/0: must be string; at /scopes/1: must not have fewer than 1 characters; at /scopes/2: \
+                 must be string",
+            ),
+            (with("/permissions", json!({"a/b~": 1})), "at /permissions/a/b~: must be boolean"),
+            (
+                with("/auth", json!({"token": 5, "bogus": 1})),
+                "at /auth: unexpected property 'bogus'; at /auth/token: must be string",
+            ),
+            (with("/device", json!({})), "at /device: must have required property 'id'"),
+            (
+                with("/client/buildId", json!("x".repeat(97))),
+                "at /client/buildId: must not have more than 96 characters",
+            ),
+            (
+                with("/client/timeZone", json!("")),
+                "at /client/timeZone: must not have fewer than 1 characters",
+            ),
+            (with("/computerUse", json!(1)), ""),
+            (with("/workerRuns", json!({})), "at /workerRuns: must have required property 'bundleHash'"),
+            (with("/client/id", json!("openclaw-tui")), ""),
+            (with("/auth/bootstrapToken", json!("x")), ""),
+            (with("/auth", Value::Null), "at /auth: must be object"),
+        ];
+        for (value, expected) in rows {
+            let said = validate(&V2026_9_6, Params::Connect, value).err().unwrap_or_default();
+            assert_eq!(said, *expected, "{value}");
+        }
+        let many = with("/scopes", json!(vec![0; 20]));
+        let said = validate(&V2026_9_6, Params::Connect, &many).unwrap_err();
+        assert_eq!(said.split("; ").count(), ERRORS_MAX_V4);
+        let frame = json!({"type": "event", "event": "x"});
+        assert_eq!(
+            validate(&V2026_9_6, Params::RequestFrame, &frame).unwrap_err(),
+            "must have required property 'id'; at root: unexpected property 'event'; at /type: must be equal to \
+             constant"
+        );
+        let label = json!({"deviceId": "a", "label": "x".repeat(65)});
+        assert_eq!(
+            validate(&V2026_9_6, Params::Rename, &label).unwrap_err(),
+            "at /label: must not have more than 64 characters"
+        );
+    }
+
+    #[test]
+    fn keys_came_with_releases() {
+        let known = |profile, value: &Value| validate(profile, Params::Connect, value).is_ok();
+        let nonceless = without("/device/nonce");
+        assert!(known(&V2026_2_19, &nonceless));
+        assert!(!known(&V2026_2_22, &nonceless));
+        for (key, since) in [("deviceToken", 1), ("bootstrapToken", 2), ("approvalRuntimeToken", 3)] {
+            let value = with(&format!("/auth/{key}"), json!("x"));
+            for (age, profile) in [&V2026_2_19, &V2026_2_22, &V2026_3_13, &V2026_9_6].into_iter().enumerate()
+            {
+                assert_eq!(known(profile, &value), age >= since, "{key} on {}", profile.name);
+            }
+        }
+    }
+
     #[test]
     fn observed_frame_text() {
         let frame = json!({"type": "event", "event": "x"});
@@ -434,11 +605,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_passes_is_what_the_type_takes(value in any_json()) {
-            for params in [Params::Connect, Params::Rotate, Params::RequestFrame] {
-                let _ = validate(&ARTICLE, params, &value);
-            }
-            if validate(&ARTICLE, Params::Connect, &value).is_ok() {
-                prop_assert!(super::super::attempt::decode_params(value).is_ok());
+            for profile in ALL {
+                for params in [Params::Connect, Params::Rotate, Params::RequestFrame] {
+                    let _ = validate(profile, params, &value);
+                }
+                if validate(profile, Params::Connect, &value).is_ok() {
+                    prop_assert!(super::super::attempt::decode_params(value.clone()).is_ok());
+                }
             }
         }
     }

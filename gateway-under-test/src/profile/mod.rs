@@ -32,6 +32,8 @@ pub struct Profile {
     pub preauth_sockets_max: Option<usize>,
     /// What happens to messages that arrive while a `connect` is in progress.
     pub pipelining: Pipelining,
+    /// Build of the control UI that is served; one that comes with another is told to reload.
+    pub control_ui_build: Option<&'static str>,
     /// `policy.maxPayload`: largest message after hello, bytes.
     pub max_payload: usize,
     /// `policy.maxBufferedBytes`: a session with more than this waiting to be sent is closed, bytes.
@@ -81,12 +83,16 @@ pub struct Profile {
     pub cidr: CidrEntries,
     /// Who is local, and what becomes of clients whose address cannot be told.
     pub locality: LocalityRule,
+    /// Which address of a client is kept with its requests.
+    pub kept_address: KeptAddress,
     /// Whose `Origin` is looked at, and which are good.
     pub origin: OriginRule,
     /// Who may connect without a device.
     pub deviceless: DevicelessRule,
 
     // Credentials.
+    /// What counts as a credential that was sent.
+    pub credential_text: CredentialText,
     /// Fields that the shared secret is looked for in.
     pub shared_secret: SharedSecretField,
     /// What is said of a device with a wrong `auth.token`.
@@ -95,6 +101,8 @@ pub struct Profile {
     pub rate_limit: RateLimitRule,
     /// Who may use `gateway.auth.mode = "trusted-proxy"`.
     pub trusted_proxy: TrustedProxyRule,
+    /// What a device token is bound to.
+    pub token_binding: TokenBinding,
 
     // Pairing.
     /// When held scopes cover asked ones.
@@ -313,10 +321,41 @@ pub enum LocalityRule {
     DirectOrAttributed,
 }
 
+/// Which address of a client is kept with its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptAddress {
+    /// That of every client that is not local (article).
+    NotLocal,
+    /// Likewise, but no loopback address, and none where an untrusted peer forwards (2.19 to 9.6).
+    NotLoopback,
+}
+
+/// What counts as a credential that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialText {
+    /// Any text with a character, as it stands (2.19, 2.21, article).
+    AsSent,
+    /// White space around it is cut, and nothing else is none (2.22 on).
+    Trimmed,
+}
+
+/// What a device token is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenBinding {
+    /// Device, role, and the key of the entry (article).
+    DeviceRoleKey,
+    /// Device and role (2.19 to 3.13).
+    DeviceRole,
+    /// Likewise; a browser's also to the shared secret under which it was issued (9.6).
+    DeviceRoleIssuer,
+}
+
 /// Whose `Origin` is looked at, and which are good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginRule {
-    /// Control UI and web chat; the `Host`'s own, and loopback on loopback (2.19 to 2.22, article).
+    /// Control UI and mode web chat; the `Host`'s own, default ports filled in, and loopback on loopback (article).
+    BrowsersSamePort,
+    /// Control UI and web chat; the `Host`'s own as it stands, and loopback on loopback (2.19 to 2.22).
     BrowsersSameHost,
     /// Also everybody who sends one; listed ones, and loopback for local clients (3.13).
     AnyoneListed,
@@ -329,8 +368,10 @@ pub enum OriginRule {
 pub enum DevicelessRule {
     /// Any role with the shared secret; its scopes are dropped (2.19, 2.21).
     AnyRole,
-    /// Operators with the shared secret; their scopes are dropped (2.22, 3.13, article).
+    /// Operators with the shared secret; their scopes are dropped (2.22, 3.13).
     Operators,
+    /// Likewise; a secret in the field of another mode counts as none (article).
+    OperatorsOfMode,
     /// Likewise, but local command lines and helpers keep their scopes (9.6).
     OperatorsLocalKeepScopes,
 }

@@ -1,7 +1,7 @@
 //! One connection, from the upgrade to a session or a refusal.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -25,8 +25,9 @@ use super::{Gateway, hello, rpc, startup};
 use crate::clock::{Stopwatch, wall_ms};
 use crate::policy::credential::Method;
 use crate::policy::locality::is_local_host;
-use crate::policy::{DeviceAttempt, Locality, Refusal, Screened, screen};
-use crate::profile::{Announces, HelloAuthRule, Pipelining, Profile, StopRule};
+use crate::policy::rate_limit::Note;
+use crate::policy::{self, DeviceAttempt, Locality, Refusal, Screened, screen};
+use crate::profile::{Announces, Pipelining, Profile, StopRule};
 
 /// A release takes several milliseconds for a connect that it looks up a device for (4 to 60 were seen), and what a client
 /// pipelines behind it comes in that time. Ours is done sooner, so that it waits this long before it says hello.
@@ -73,7 +74,7 @@ struct Granted {
 /// Everything the log says about a connection.
 struct Facts<'a> {
     conn_id: &'a str,
-    http: &'a crate::policy::HttpFacts,
+    http: &'a policy::HttpFacts,
     locality: Locality,
     watch: Stopwatch,
 }
@@ -136,7 +137,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
 }
 
 /// What an operator who wonders why a client is remote looks for in the log.
-fn warn(gateway: &Gateway, http: &crate::policy::HttpFacts, locality: Locality) {
+fn warn(gateway: &Gateway, http: &policy::HttpFacts, locality: Locality) {
     if locality.untrusted_forwarder {
         gateway.log.line(
             "[ws] Proxy headers detected from untrusted address. Connection will not be treated as local. \
@@ -313,13 +314,28 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
     }
     let node = node_wish(gateway.rules.profile, &params);
     let id = request.id.clone().into_owned();
-    let screened =
-        screen(&gateway.rules, facts.http, facts.locality, params, nonce, wall_ms()).map_err(at_once)?;
+    let screened = {
+        let mut limiter = gateway.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = wall_ms();
+        screen(&gateway.rules, &limiter, facts.http, facts.locality, params, nonce, now_ms)
+            // The next attempt sees what this one did.
+            .map_err(|refusal| (limiter.apply(&refusal.notes, now_ms), refusal))
+    };
+    let screened = match screened {
+        Ok(screened) => screened,
+        Err((wait_ms, refusal)) => {
+            wait(wait_ms).await;
+            return Err(at_once(refusal));
+        }
+    };
     let attempt = match screened {
         Screened::Anonymous(_) if starting.is_some() => {
             return Err(at_once(startup::refusal(starting.unwrap_or_default())));
         }
-        Screened::Anonymous(anonymous) => return Ok(anonymous_grant(gateway, id, anonymous)),
+        Screened::Anonymous(anonymous) => {
+            settle(gateway, &anonymous.notes).await;
+            return Ok(anonymous_grant(id, *anonymous));
+        }
         Screened::Device(attempt) => Arc::from(attempt),
     };
     if let Some(retry_after_ms) = starting
@@ -331,6 +347,7 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         gateway.log.line(&format!("[gateway] device store: {error}"));
         (Refusal::store_failed(), true)
     })?;
+    settle(gateway, outcome.as_ref().map_or_else(|refusal| &refusal.notes, |accepted| &accepted.notes)).await;
     let accepted = outcome.map_err(|refusal| {
         audit(gateway, facts, &attempt, &refusal);
         (refusal, true)
@@ -354,28 +371,33 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         },
         node: node.map(|wish| node_request(wish, &attempt)),
         identity: Identity {
-            role: accepted.role,
-            scopes: accepted.scopes,
-            token_device: by_token.then(|| attempt.device_id.clone()),
+            caller: policy::Caller {
+                role: accepted.role,
+                scopes: accepted.scopes,
+                own_device: by_token.then_some(accepted.device_id),
+            },
         },
-        auth: Some(accepted.auth),
+        auth: accepted.auth,
     })
 }
 
-fn anonymous_grant(gateway: &Gateway, id: String, anonymous: crate::policy::Anonymous) -> Grant {
-    let client = anonymous.client;
-    let role = protocol::scope::ROLE_OPERATOR.to_owned();
-    let scopes = Vec::new();
-    let auth = (gateway.rules.profile.hello_auth == HelloAuthRule::Session).then(|| HelloAuth {
-        device_token: None,
-        role: role.clone(),
-        scopes: scopes.clone(),
-        issued_at_ms: None,
-        more: [("method".to_owned(), json!(gateway.rules.auth.mode()))].into_iter().collect(),
-    });
+/// Takes over what an attempt did to the rate limit, and waits as long as its answer has to.
+async fn settle(gateway: &Gateway, notes: &[Note]) {
+    let wait_ms = gateway.limiter.lock().unwrap_or_else(PoisonError::into_inner).apply(notes, wall_ms());
+    wait(wait_ms).await;
+}
+
+async fn wait(wait_ms: u64) {
+    if wait_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    }
+}
+
+fn anonymous_grant(id: String, anonymous: policy::Anonymous) -> Grant {
+    let policy::Anonymous { client, role, scopes, auth, method, .. } = anonymous;
     Grant {
         id,
-        summary: format!("client={} {} device=n/a auth=shared-secret", client.id, client.mode),
+        summary: format!("client={} {} device=n/a auth={}", client.id, client.mode, method.as_str()),
         who: Who {
             presence: presence(&client, &role, &scopes, None),
             role: role.clone(),
@@ -383,7 +405,7 @@ fn anonymous_grant(gateway: &Gateway, id: String, anonymous: crate::policy::Anon
             device_id: None,
         },
         node: None,
-        identity: Identity { role, scopes, token_device: None },
+        identity: Identity { caller: policy::Caller { role, scopes, own_device: None } },
         auth,
     }
 }
@@ -430,9 +452,9 @@ fn node_request(wish: Value, attempt: &DeviceAttempt) -> Value {
         if let Some(family) = &client.device_family {
             request.insert("deviceFamily".to_owned(), json!(family));
         }
-        if attempt.local {
+        if attempt.place != policy::Place::Remote {
             request.insert("silent".to_owned(), json!(true));
-        } else if let Some(address) = attempt.client_ip {
+        } else if let Some(address) = attempt.kept_ip {
             request.insert("remoteIp".to_owned(), json!(address.to_string()));
         }
     }
@@ -476,7 +498,7 @@ async fn welcome(
     socket.set_message_bytes_max(gateway.rules.profile.max_payload);
     // In the list before hello goes out: no event between the two is missed.
     let (open, inlet) = gateway.sessions.open(last.who);
-    let node = last.node.filter(|_| last.identity.role == protocol::scope::ROLE_NODE);
+    let node = last.node.filter(|_| last.identity.caller.role == protocol::scope::ROLE_NODE);
     if let (Some(request), Some(device_id)) = (node, inlet.outlet().device_id())
         && gateway.nodes.is_new(device_id)
     {
@@ -490,7 +512,7 @@ async fn welcome(
         }
         gateway.metrics.handshake("accepted", "accepted");
     }
-    if last.identity.role == protocol::scope::ROLE_NODE {
+    if last.identity.caller.role == protocol::scope::ROLE_NODE {
         greet_node(gateway.rules.profile.announces, &mut socket);
     }
     gateway.announcer.connected();
@@ -499,7 +521,7 @@ async fn welcome(
         "[ws] connected conn={} remote={} role={} {summary}durationMs={}",
         facts.conn_id,
         facts.http.peer,
-        last.identity.role,
+        last.identity.caller.role,
         facts.watch.elapsed_ms(),
     ));
     drop(in_progress);

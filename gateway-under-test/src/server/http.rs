@@ -145,6 +145,10 @@ fn control_ui(gateway: &Gateway) -> String {
     )
 }
 
+/// What is said to forwarding headers that name no client (9.6).
+const UNATTRIBUTABLE: &str = "Proxy client attribution is required. Configure gateway.trustedProxies narrowly and make \
+                              the proxy overwrite or safely rebuild forwarded client headers.";
+
 /// Why an upgrade is refused: its name for the metrics, and the answer.
 type Refused = (&'static str, Box<Answer>);
 
@@ -168,6 +172,10 @@ fn upgrade(
             }
         };
         return Err(refused("draining", response));
+    }
+    if locality.unattributable {
+        let body = json!({"error": {"message": UNATTRIBUTABLE, "type": "proxy_attribution_required"}});
+        return Err(refused("unattributable", with_type(StatusCode::FORBIDDEN, JSON, body.to_string())));
     }
     let Some(place) = gateway.preauth.take(locality.client_ip.unwrap_or(peer)) else {
         let response = with_type(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Too many unauthenticated sockets");
@@ -199,6 +207,12 @@ fn facts(headers: &HeaderMap, peer: IpAddr) -> HttpFacts {
         forwarded_for: some(joined(headers, &HeaderName::from_static("x-forwarded-for"))),
         real_ip: some(joined(headers, &HeaderName::from_static("x-real-ip"))),
         forwarded_host: some(joined(headers, &HeaderName::from_static("x-forwarded-host"))),
+        headers: headers
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect(),
     }
 }
 

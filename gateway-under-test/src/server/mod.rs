@@ -56,7 +56,7 @@ use crate::clock::{OsFresh, Stopwatch, wall_ms};
 use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
 use crate::policy::locality::TrustedProxies;
-use crate::policy::{Fresh as _, PairingEvent, Rules};
+use crate::policy::{Fresh as _, PairingEvent, RateLimiter, Rules};
 use crate::profile::{Profile, Startup, StoreKind};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::backend;
@@ -162,6 +162,7 @@ struct Durations {
 #[derive(Debug)]
 struct Gateway {
     rules: Arc<Rules>,
+    limiter: std::sync::Mutex<RateLimiter>,
     store: Store,
     sessions: Arc<Sessions>,
     announcer: Announcer,
@@ -252,14 +253,15 @@ pub fn rules(options: &Options, config: &Config) -> Result<Rules, ServeError> {
         .clone()
         .map_err(|message| ServeError::Auth { path: config::path(&options.state_dir), message })?;
     Ok(Rules {
-        profile: options.profile,
-        auth,
         trusted_proxies: TrustedProxies::parse(options.profile, &config.trusted_proxies),
         allow_real_ip_fallback: config.allow_real_ip_fallback,
         allowed_origins: config.allowed_origins.clone(),
+        host_origin_fallback: config.host_origin_fallback,
+        auto_approve_local: config.auto_approve_local,
         pending_ttl_ms: u64::try_from(scaled(options.profile.pending_ttl_ms, options.time_scale).as_millis())
             .unwrap_or(u64::MAX),
         defect: options.defect,
+        ..Rules::of(options.profile, auth)
     })
 }
 
@@ -359,8 +361,10 @@ async fn run(
         },
         stop: scaled(profile.stop_ms, options.time_scale),
     };
+    let limiter = std::sync::Mutex::new(RateLimiter::new(profile.rate_limit, config.rate_limit));
     let gateway = Arc::new(Gateway {
         rules,
+        limiter,
         store,
         sessions,
         announcer: Announcer::default(),

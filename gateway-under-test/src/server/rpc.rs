@@ -1,31 +1,25 @@
 //! Methods after hello.
 
 use protocol::frame::Response;
-use protocol::pairing::{
-    DeviceIdParams, PendingRequest, RequestIdParams, RevokeParams, RotateParams, RotateResult, method,
-};
+use protocol::pairing::{DeviceIdParams, RenameParams, RequestIdParams, RevokeParams, RotateParams, method};
 use protocol::{ErrorCode, ErrorShape, Frame};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::Gateway;
 use super::sessions::Audience;
 use crate::clock::wall_ms;
-use crate::policy::management::{self, Act};
 use crate::policy::schema::{self, Params};
-use crate::policy::{DeviceEntry, authority};
-use crate::profile::{HelloShape, ManagementRule, Profile};
+use crate::policy::{self, authority};
+use crate::profile::HelloShape;
 use crate::store::StoreError;
 
 /// The caller.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caller<'a> {
-    pub(super) role: &'a str,
-    pub(super) scopes: &'a [String],
-    /// Its device, if it came by that device's token.
-    pub(super) token_device: Option<&'a str>,
+    pub(super) who: &'a policy::Caller,
     /// Held while a listing is made: of large stores, one at a time is enough memory for a session.
     pub(super) listing: &'a tokio::sync::Mutex<()>,
 }
@@ -91,8 +85,8 @@ async fn call(
     ended: &mut Option<(String, Option<String>)>,
 ) -> Result<Box<RawValue>, Box<ErrorShape>> {
     let profile = gateway.rules.profile;
-    authority::authorize(profile, caller.role, caller.scopes, name)?;
-    let manager = management::Caller { scopes: caller.scopes, token_device: caller.token_device };
+    let who = caller.who;
+    authority::authorize(profile, &who.role, &who.scopes, name)?;
     let store = &gateway.store;
     match name {
         authority::HEALTH => reply(&health(gateway)),
@@ -100,8 +94,7 @@ async fn call(
         method::LIST => {
             parse::<Value>(gateway, name, Params::Empty, params)?;
             let _one_at_a_time = caller.listing.lock().await;
-            let mut list = store.list().await.map_err(|error| failed(gateway, &error))?;
-            management::narrow(profile, manager, &mut list);
+            let mut list = store.list(who.clone()).await.map_err(|error| failed(gateway, &error))?;
             if profile.hello == HelloShape::V4 {
                 for device in &mut list.paired {
                     let connected = gateway.sessions.has_device(&device.device_id);
@@ -112,110 +105,42 @@ async fn call(
         }
         method::APPROVE => {
             let params: RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
-            if profile.management == ManagementRule::CoveredAndOwn {
-                let request = waiting(gateway, &params.request_id).await?;
-                let entry = request.as_ref().and_then(|request| entry(gateway, &request.device_id));
-                management::may_approve(profile, manager, request.as_ref(), entry.as_ref())?;
-            }
-            answer(gateway, store.approve(params.request_id).await)
+            answer(gateway, store.approve(who.clone(), params.request_id).await)
         }
         method::REJECT => {
             let params: RequestIdParams = parse(gateway, name, Params::RequestId, params)?;
-            if profile.management == ManagementRule::CoveredAndOwn {
-                let request = waiting(gateway, &params.request_id).await?;
-                management::may_reject(profile, manager, request.as_ref())?;
-            }
-            answer(gateway, store.reject(params.request_id).await)
+            answer(gateway, store.reject(who.clone(), params.request_id).await)
         }
         method::REMOVE => {
             let params: DeviceIdParams = parse(gateway, name, Params::DeviceId, params)?;
             let device = params.device_id;
-            management::may_change(profile, Act::Remove, manager, &device, entry(gateway, &device).as_ref())?;
-            let result = answer(gateway, store.remove(device.clone()).await)?;
+            let result = answer(gateway, store.remove(who.clone(), device.clone()).await)?;
             gateway.nodes.forget(&device);
             *ended = Some((device, None));
             Ok(result)
         }
         authority::RENAME => {
             let params: RenameParams = parse(gateway, name, Params::Rename, params)?;
-            let (device, label) = (params.device_id, params.label.trim().to_owned());
-            if label.is_empty() {
-                return Err(invalid("label required".to_owned()));
-            }
-            management::may_change(profile, Act::Rename, manager, &device, entry(gateway, &device).as_ref())?;
-            let known =
-                store.rename(device.clone(), label.clone()).await.map_err(|error| failed(gateway, &error))?;
-            if !known {
-                return Err(invalid("unknown deviceId".to_owned()));
-            }
+            let result = answer(gateway, store.rename(who.clone(), params).await)?;
             gateway.sessions.broadcast("device.pair.changed", &json!({}), Audience::Pairing);
-            reply(&json!({"deviceId": device, "label": label}))
+            Ok(result)
         }
         method::ROTATE => {
             let params: RotateParams = parse(gateway, name, Params::Rotate, params)?;
-            let device = params.device_id.clone();
-            management::may_rotate(profile, manager, &params, entry(gateway, &device).as_ref())?;
-            let rotated =
-                store.rotate(params).await.map_err(|error| failed(gateway, &error))?.map_err(|error| {
-                    if profile.management == ManagementRule::CoveredAndOwn {
-                        Act::Rotate.denied()
-                    } else {
-                        error
-                    }
-                })?;
-            *ended = Some((device.clone(), Some(rotated.role.clone())));
-            reply(&rotated_reply(profile, caller.token_device == Some(&*device), &rotated))
+            let (device, role) = (params.device_id.clone(), params.role.trim().to_owned());
+            let result = answer(gateway, store.rotate(who.clone(), params).await)?;
+            *ended = Some((device, Some(role)));
+            Ok(result)
         }
         method::REVOKE => {
             let params: RevokeParams = parse(gateway, name, Params::Revoke, params)?;
-            let device = params.device_id.clone();
-            management::may_revoke(profile, manager, &params, entry(gateway, &device).as_ref())?;
-            let revoked =
-                store.revoke(params).await.map_err(|error| failed(gateway, &error))?.map_err(|error| {
-                    if profile.management == ManagementRule::CoveredAndOwn {
-                        Act::Revoke.denied()
-                    } else {
-                        error
-                    }
-                })?;
-            *ended = Some((device, Some(revoked.role.clone())));
-            reply(&revoked)
+            let (device, role) = (params.device_id.clone(), params.role.trim().to_owned());
+            let result = answer(gateway, store.revoke(who.clone(), params).await)?;
+            *ended = Some((device, Some(role)));
+            Ok(result)
         }
         unknown => Err(invalid(format!("unknown method: {unknown}"))),
     }
-}
-
-/// The result of a rotation: 2026.9.6 gives the token to nobody but the device itself.
-fn rotated_reply(profile: &Profile, is_own: bool, rotated: &RotateResult) -> Value {
-    let mut result = json!(rotated);
-    if profile.management == ManagementRule::CoveredAndOwn
-        && let Some(result) = result.as_object_mut()
-    {
-        if !is_own {
-            result.remove("token");
-        }
-        let delivery = if is_own { "in-band" } else { "withheld-cross-device" };
-        result.insert("tokenDelivery".to_owned(), delivery.into());
-    }
-    result
-}
-
-/// The request that waits under this id.
-async fn waiting(gateway: &Gateway, request_id: &str) -> Result<Option<PendingRequest>, Box<ErrorShape>> {
-    gateway.store.waiting(request_id.to_owned()).await.map_err(|error| failed(gateway, &error))
-}
-
-/// The device's published entry.
-fn entry(gateway: &Gateway, device_id: &str) -> Option<DeviceEntry> {
-    gateway.store.snapshot().get(device_id).and_then(|record| record.view().entry.cloned())
-}
-
-/// Parameters of `device.pair.rename`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RenameParams {
-    device_id: String,
-    label: String,
 }
 
 fn parse<T: DeserializeOwned>(

@@ -23,10 +23,7 @@ const SERVING_MAX: usize = 256;
 /// Who the session belongs to.
 #[derive(Debug)]
 pub(super) struct Identity {
-    pub(super) role: String,
-    pub(super) scopes: Vec<String>,
-    /// Its device, if it came by that device's token.
-    pub(super) token_device: Option<String>,
+    pub(super) caller: crate::policy::Caller,
 }
 
 /// What a session begins with.
@@ -52,12 +49,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, start: Start, who: &Identity) ->
     // instead of waiting for one another's.
     let mut serving = FuturesUnordered::new();
     let serve = |message: Bytes| async move {
-        let caller = Caller {
-            role: &who.role,
-            scopes: &who.scopes,
-            token_device: who.token_device.as_deref(),
-            listing,
-        };
+        let caller = Caller { who: &who.caller, listing };
         rpc::serve(gateway, caller, &message).await
     };
     for message in queued {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use protocol::ErrorShape;
 use protocol::pairing::{
-    ApproveResult, PendingRequest, RejectResult, RemoveResult, RevokeParams, RevokeResult, RotateParams,
-    RotateResult,
+    ApproveResult, PendingRequest, RejectResult, RemoveResult, RenameParams, RenameResult, RevokeParams,
+    RevokeResult, RotateParams, RotateResult,
 };
 
 use super::backend::{Backend, Changes, Contents, Marks, Probe, Standing};
@@ -15,8 +15,8 @@ use super::touches::Touched;
 use super::{LoadError, StoreError};
 use crate::defect::Defect;
 use crate::policy::{
-    Accepted, Change, DeviceAttempt, DeviceEntry, DeviceView, Effects, Fresh, PairingEvent, Refusal, Rules,
-    pairing,
+    Accepted, Caller, Change, DeviceAttempt, DeviceEntry, DeviceView, Effects, Fresh, PairingEvent, Refusal,
+    Rules, pairing,
 };
 
 /// Gives the wall clock, milliseconds since the Unix epoch.
@@ -83,7 +83,12 @@ impl Core {
         clock: Clock,
         fresh: Box<dyn Fresh + Send>,
     ) -> Result<Self, LoadError> {
-        let state = assemble(backend.read()?, &rules, clock());
+        let contents = match backend.read() {
+            // Nothing is known then, and the first operation looks again.
+            Err(LoadError::Row { .. }) => Contents::default(),
+            read => read?,
+        };
+        let state = assemble(contents, &rules, clock());
         let mut core = Self {
             rules,
             backend,
@@ -305,8 +310,27 @@ impl Core {
     /// the caller's: it goes where the fast path's notes go.
     pub fn admit(&mut self, attempt: &DeviceAttempt) -> (Result<Accepted, Refusal>, Option<pairing::Touch>) {
         let record = self.record(&attempt.device_id);
+        self.record_admission(attempt, record.as_deref())
+    }
+
+    /// As [`Core::admit`] for gateways that judge first and record afterwards: `judged` is what the device was when it
+    /// was judged.
+    pub fn record_admission(
+        &mut self,
+        attempt: &DeviceAttempt,
+        judged: Option<&Record>,
+    ) -> (Result<Accepted, Refusal>, Option<pairing::Touch>) {
+        let record = self.record(&attempt.device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
-        let admission = pairing::admit(&self.rules, attempt, &view, (self.clock)(), &mut *self.fresh);
+        let judged = judged.map(Record::view).unwrap_or_default();
+        let admission = pairing::admit_in_two_steps(
+            &self.rules,
+            attempt,
+            &judged,
+            &view,
+            (self.clock)(),
+            &mut *self.fresh,
+        );
         let touch = admission.effects.touch;
         self.apply(&attempt.device_id, admission.effects, By::Policy);
         (admission.outcome, touch)
@@ -316,11 +340,11 @@ impl Core {
     ///
     /// # Errors
     /// `unknown requestId`.
-    pub fn approve(&mut self, request_id: &str) -> Result<ApproveResult, Box<ErrorShape>> {
+    pub fn approve(&mut self, caller: &Caller, request_id: &str) -> Result<ApproveResult, Box<ErrorShape>> {
         let (device_id, record) = self.find(request_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) =
-            pairing::approve(&self.rules, &view, request_id, (self.clock)(), &mut *self.fresh)?;
+            pairing::approve(&self.rules, caller, &view, request_id, (self.clock)(), &mut *self.fresh)?;
         self.apply(&device_id, effects, By::Operator);
         Ok(result)
     }
@@ -329,32 +353,12 @@ impl Core {
     ///
     /// # Errors
     /// `unknown requestId`.
-    pub fn reject(&mut self, request_id: &str) -> Result<RejectResult, Box<ErrorShape>> {
+    pub fn reject(&mut self, caller: &Caller, request_id: &str) -> Result<RejectResult, Box<ErrorShape>> {
         let (device_id, record) = self.find(request_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
-        let (result, effects) = pairing::reject(&self.rules, &view, request_id, (self.clock)())?;
+        let (result, effects) = pairing::reject(&self.rules, caller, &view, request_id, (self.clock)())?;
         self.apply(&device_id, effects, By::Policy);
         Ok(result)
-    }
-
-    /// The request that waits under this id.
-    #[must_use]
-    pub fn waiting(&self, request_id: &str) -> Option<PendingRequest> {
-        let (_, record) = self.find(request_id);
-        let request = record?.pending.as_ref()?.value().clone();
-        pairing::is_waiting(&self.rules, &request, (self.clock)()).then_some(request)
-    }
-
-    /// `device.pair.rename`: what an operator calls the device. Whether there is such a device.
-    pub fn rename(&mut self, device_id: &str, label: &str) -> bool {
-        let Some(entry) = self.record(device_id).and_then(|record| record.view().entry.cloned()) else {
-            return false;
-        };
-        let mut entry = entry;
-        entry.more.insert("operatorLabel".to_owned(), label.into());
-        let effects = Effects { entry: Change::Put(Box::new(entry)), ..Effects::default() };
-        self.apply(device_id, effects, By::Policy);
-        true
     }
 
     fn find(&self, request_id: &str) -> (Arc<str>, Option<Arc<Record>>) {
@@ -367,10 +371,10 @@ impl Core {
     ///
     /// # Errors
     /// `unknown deviceId`.
-    pub fn remove(&mut self, device_id: &str) -> Result<RemoveResult, Box<ErrorShape>> {
+    pub fn remove(&mut self, caller: &Caller, device_id: &str) -> Result<RemoveResult, Box<ErrorShape>> {
         let record = self.record(device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
-        let (result, effects) = pairing::remove(&view, device_id)?;
+        let (result, effects) = pairing::remove(&self.rules, caller, &view, device_id)?;
         self.apply(device_id, effects, By::Policy);
         Ok(result)
     }
@@ -379,11 +383,15 @@ impl Core {
     ///
     /// # Errors
     /// `unknown deviceId/role`.
-    pub fn rotate(&mut self, params: &RotateParams) -> Result<RotateResult, Box<ErrorShape>> {
+    pub fn rotate(
+        &mut self,
+        caller: &Caller,
+        params: &RotateParams,
+    ) -> Result<RotateResult, Box<ErrorShape>> {
         let record = self.record(&params.device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
         let (result, effects) =
-            pairing::rotate(&self.rules, &view, params, (self.clock)(), &mut *self.fresh)?;
+            pairing::rotate(&self.rules, caller, &view, params, (self.clock)(), &mut *self.fresh)?;
         self.apply(&params.device_id, effects, By::Policy);
         Ok(result)
     }
@@ -392,10 +400,30 @@ impl Core {
     ///
     /// # Errors
     /// `unknown deviceId/role`.
-    pub fn revoke(&mut self, params: &RevokeParams) -> Result<RevokeResult, Box<ErrorShape>> {
+    pub fn revoke(
+        &mut self,
+        caller: &Caller,
+        params: &RevokeParams,
+    ) -> Result<RevokeResult, Box<ErrorShape>> {
         let record = self.record(&params.device_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
-        let (result, effects) = pairing::revoke(&view, params, (self.clock)())?;
+        let (result, effects) = pairing::revoke(&self.rules, caller, &view, params, (self.clock)())?;
+        self.apply(&params.device_id, effects, By::Policy);
+        Ok(result)
+    }
+
+    /// `device.pair.rename`.
+    ///
+    /// # Errors
+    /// `unknown deviceId`.
+    pub fn rename(
+        &mut self,
+        caller: &Caller,
+        params: &RenameParams,
+    ) -> Result<RenameResult, Box<ErrorShape>> {
+        let record = self.record(&params.device_id);
+        let view = record.as_deref().map(Record::view).unwrap_or_default();
+        let (result, effects) = pairing::rename(&self.rules, caller, &view, params)?;
         self.apply(&params.device_id, effects, By::Policy);
         Ok(result)
     }

@@ -26,8 +26,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use protocol::ErrorShape;
 use protocol::pairing::{
-    ApproveResult, PairList, PendingRequest, RejectResult, RemoveResult, RevokeParams, RevokeResult,
-    RotateParams, RotateResult,
+    ApproveResult, PairList, RejectResult, RemoveResult, RenameParams, RenameResult, RevokeParams,
+    RevokeResult, RotateParams, RotateResult,
 };
 use tokio::sync::oneshot;
 
@@ -37,8 +37,8 @@ pub use self::state::State;
 pub use self::touches::Touched;
 use self::touches::Touches;
 use crate::clock::{OsFresh, Stopwatch, wall_ms};
-use crate::policy::{Accepted, DeviceAttempt, PairingEvent, Refusal, Rules, pairing};
-use crate::profile::StoreKind;
+use crate::policy::{Accepted, Caller, DeviceAttempt, PairingEvent, Refusal, Rules, pairing};
+use crate::profile::{AdmissionSteps, StoreKind};
 
 /// Jobs that share one commit at most.
 const BATCH_MAX: usize = 4096;
@@ -64,6 +64,14 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// Where and how; never its content.
+        message: String,
+    },
+    /// A row cannot be read. A gateway starts with it, and every operation fails until somebody repairs the row (2026.9.6).
+    #[error("{path} holds a row that cannot be read: {message}")]
+    Row {
+        /// The database.
+        path: PathBuf,
+        /// Which column; never its content.
         message: String,
     },
 }
@@ -202,9 +210,17 @@ impl Store {
         let view = record.map(|record| record.view()).unwrap_or_default();
         let judged = pairing::admit(&self.rules, &attempt, &view, now_ms, &mut OsFresh);
         let (outcome, touch) = if judged.effects.is_durable() || !is_current {
+            // What was judged on a store that somebody else has changed was not judged at all.
+            let record = record
+                .cloned()
+                .filter(|_| is_current && self.rules.profile.admission != AdmissionSteps::Atomic);
             drop(snapshot);
             let attempt = Arc::clone(&attempt);
-            self.run(move |core| core.admit(&attempt)).await?
+            self.run(move |core| match record {
+                Some(judged) => core.record_admission(&attempt, Some(&judged)),
+                None => core.admit(&attempt),
+            })
+            .await?
         } else {
             (judged.outcome, judged.effects.touch)
         };
@@ -228,7 +244,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the store has ended or could not write.
-    pub async fn list(&self) -> Result<PairList, StoreError> {
+    pub async fn list(&self, caller: Caller) -> Result<PairList, StoreError> {
         self.run(|_| ()).await?;
         let snapshot = self.snapshot();
         let rules = Arc::clone(&self.rules);
@@ -236,11 +252,14 @@ impl Store {
         // 100,000 devices take a while; the connections' thread must not stand still meanwhile.
         tokio::task::spawn_blocking(move || {
             let mut list = PairList { pending: Vec::new(), paired: Vec::new() };
-            for (_, record) in snapshot.iter() {
+            for (device_id, record) in snapshot.iter() {
+                if !pairing::is_visible(&rules, &caller, device_id) {
+                    continue;
+                }
                 if let Some(request) = &record.pending
                     && pairing::is_waiting(&rules, request.value(), now_ms)
                 {
-                    list.pending.push(request.value().clone());
+                    list.pending.push(pairing::listed(request.value()));
                 }
                 if let Some(entry) = &record.entry {
                     list.paired.push(entry.value().listed());
@@ -261,9 +280,10 @@ impl Store {
     /// Outer: could not be written. Inner: what the policy says.
     pub async fn approve(
         &self,
+        caller: Caller,
         request_id: String,
     ) -> Result<Result<ApproveResult, Box<ErrorShape>>, StoreError> {
-        self.run(move |core| core.approve(&request_id)).await
+        self.run(move |core| core.approve(&caller, &request_id)).await
     }
 
     /// `device.pair.reject`.
@@ -272,9 +292,10 @@ impl Store {
     /// Outer: could not be written. Inner: what the policy says.
     pub async fn reject(
         &self,
+        caller: Caller,
         request_id: String,
     ) -> Result<Result<RejectResult, Box<ErrorShape>>, StoreError> {
-        self.run(move |core| core.reject(&request_id)).await
+        self.run(move |core| core.reject(&caller, &request_id)).await
     }
 
     /// `device.pair.remove`.
@@ -283,25 +304,10 @@ impl Store {
     /// Outer: could not be written. Inner: what the policy says.
     pub async fn remove(
         &self,
+        caller: Caller,
         device_id: String,
     ) -> Result<Result<RemoveResult, Box<ErrorShape>>, StoreError> {
-        self.run(move |core| core.remove(&device_id)).await
-    }
-
-    /// The request that waits under this id.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store has ended or could not be read.
-    pub async fn waiting(&self, request_id: String) -> Result<Option<PendingRequest>, StoreError> {
-        self.run(move |core| core.waiting(&request_id)).await
-    }
-
-    /// `device.pair.rename`; whether there is such a device.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it could not be written.
-    pub async fn rename(&self, device_id: String, label: String) -> Result<bool, StoreError> {
-        self.run(move |core| core.rename(&device_id, &label)).await
+        self.run(move |core| core.remove(&caller, &device_id)).await
     }
 
     /// `device.token.rotate`.
@@ -310,9 +316,10 @@ impl Store {
     /// Outer: could not be written. Inner: what the policy says.
     pub async fn rotate(
         &self,
+        caller: Caller,
         params: RotateParams,
     ) -> Result<Result<RotateResult, Box<ErrorShape>>, StoreError> {
-        self.run(move |core| core.rotate(&params)).await
+        self.run(move |core| core.rotate(&caller, &params)).await
     }
 
     /// `device.token.revoke`.
@@ -321,9 +328,22 @@ impl Store {
     /// Outer: could not be written. Inner: what the policy says.
     pub async fn revoke(
         &self,
+        caller: Caller,
         params: RevokeParams,
     ) -> Result<Result<RevokeResult, Box<ErrorShape>>, StoreError> {
-        self.run(move |core| core.revoke(&params)).await
+        self.run(move |core| core.revoke(&caller, &params)).await
+    }
+
+    /// `device.pair.rename`.
+    ///
+    /// # Errors
+    /// Outer: could not be written. Inner: what the policy says.
+    pub async fn rename(
+        &self,
+        caller: Caller,
+        params: RenameParams,
+    ) -> Result<Result<RenameResult, Box<ErrorShape>>, StoreError> {
+        self.run(move |core| core.rename(&caller, &params)).await
     }
 
     /// Replaces memory with the files (SIGHUP).

@@ -119,7 +119,8 @@ fn a_message_behind_connect_ends_it_on_old_releases() {
         let mut operator = gateway.operator_of(profile);
         let paired = operator.call("device.pair.list", json!({}))["paired"].clone();
         let is_paired = paired.as_array().unwrap().iter().any(|entry| entry["deviceId"] == device.id());
-        assert!(is_paired, "{profile}: {paired}");
+        // 2.22 does not look at the devices of operators with the shared secret.
+        assert_eq!(is_paired, profile != V2026_2_22, "{profile}: {paired}");
 
         let mut connection = gateway.connect(&Way::local());
         let messages = [connect(&connection, &device, "1"), "{nope".to_owned()];
@@ -200,6 +201,8 @@ fn challenge_and_hello_have_the_keys_of_the_release() {
                 "auth controlUiLinkReaders controlUiWidgetKinds features pluginSurfaceUrls policy protocol server \
                  snapshot type"
             }
+            // No token for an operator with the shared secret that nobody has paired.
+            V2026_2_22 => "canvasHostUrl features policy protocol server snapshot type",
             _ => "auth canvasHostUrl features policy protocol server snapshot type",
         };
         assert_eq!(keys(hello), top, "{profile}");
@@ -364,7 +367,8 @@ fn an_approver_needs_the_scopes_only_on_the_newest() {
 
 #[test]
 fn live_sessions_end_with_their_device_on_the_newest() {
-    for profile in RELEASES {
+    // 2.22 pairs no operator that has the shared secret.
+    for profile in RELEASES.into_iter().filter(|profile| *profile != V2026_2_22) {
         let (_state, gateway) = start(profile);
         let mut admin = gateway.operator_of(profile);
         let device = Device::new(1).of(profile);

@@ -663,7 +663,7 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
             return (MismatchKind::FalseAccept, why);
         }
         let why = match (due, auth.token) {
-            _ if auth.scopes != *asked => {
+            _ if auth.scopes != variant.facts.distinct_scopes() => {
                 "hello.auth does not grant what was asked, in that order".to_owned()
             }
             (Some(_), None) => "hello.auth carries no device token".to_owned(),
@@ -952,7 +952,7 @@ fn seen(
         Outcome::Session(grant) => Seen::Session(grant.auth.as_ref().map(|auth| SeenAuth {
             role_fits: auth.role == variant.facts.role,
             scopes: alphabet.listed(&auth.scopes),
-            as_asked: auth.scopes == variant.facts.scopes,
+            as_asked: auth.scopes == variant.facts.distinct_scopes(),
             token: auth.token.and_then(|token| sightings.token_mark(token)),
         })),
         Outcome::Refused(refusal) => {

@@ -138,7 +138,19 @@ impl Facts {
         }
     }
 
-    /// `role`
+    /// `scopes` without repeats, in the order sent.
+    #[must_use]
+    pub fn distinct_scopes(&self) -> Vec<String> {
+        let mut distinct: Vec<String> = Vec::with_capacity(self.scopes.len());
+        for scope in &self.scopes {
+            if !distinct.contains(scope) {
+                distinct.push(scope.clone());
+            }
+        }
+        distinct
+    }
+
+    /// Whether `role` is `operator`.
     #[must_use]
     pub fn is_operator(&self) -> bool {
         self.role == protocol::scope::ROLE_OPERATOR

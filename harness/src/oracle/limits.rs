@@ -6,8 +6,9 @@ use std::net::IpAddr;
 
 use super::MILLISECOND;
 use super::credential::{CredentialRefusal, Secret};
-use super::facts::Facts;
+use super::facts::{Facts, SentOrigin};
 use super::release::{RateLimit, Release, WrongToken};
+use crate::observation::{Fingerprint, fingerprint};
 use crate::plan::Nanos;
 
 /// How sure it is that an address is locked out.
@@ -67,14 +68,35 @@ pub(super) const fn counts(refusal: CredentialRefusal) -> bool {
 pub(super) struct Try {
     /// Position in the history.
     pub(super) position: usize,
-    pub(super) address: IpAddr,
+    pub(super) who: Who,
     pub(super) scope: Scope,
     /// When the gateway judged, at the earliest and the latest.
     pub(super) from: Nanos,
     pub(super) until: Nanos,
     pub(super) fate: Fate,
-    /// It presents a credential that a full counter would refuse, and has none to fall back on.
-    pub(super) bound: bool,
+}
+
+/// Whose failures are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Who {
+    /// Those of an address.
+    Address(IpAddr),
+    /// Those of pages of one origin on this machine, whatever their address.
+    Origin(Fingerprint),
+}
+
+/// Whose failures a connect from this address counts among.
+pub(super) fn who(facts: &Facts, address: IpAddr) -> Who {
+    let origin = match &facts.origin {
+        SentOrigin::Text(text) => text.trim(),
+        SentOrigin::SameHost => "its own host",
+        SentOrigin::Absent => "",
+    };
+    if address.is_loopback() && facts.has_origin() {
+        Who::Origin(fingerprint(&origin.to_ascii_lowercase()))
+    } else {
+        Who::Address(address)
+    }
 }
 
 /// How far the counters of gateway and harness may differ.
@@ -90,14 +112,14 @@ pub(super) fn locks(
     // The cast saturates: a senseless scale makes senseless verdicts, never a panic.
     let scaled = |ms: u64| (ms as f64 * 1e6 * scale.clamp(0.0, 1.0)) as Nanos;
     let exact = |ms: u64| ms.saturating_mul(MILLISECOND);
-    let mut books: HashMap<(IpAddr, Scope), Book> = HashMap::new();
+    let mut books: HashMap<(Who, Scope), Book> = HashMap::new();
     let mut locks = HashMap::new();
     tries.sort_unstable_by_key(|one| (one.from, one.position));
     for one in tries {
-        if limit.exempt_loopback && one.address.is_loopback() {
+        if limit.exempt_loopback && matches!(one.who, Who::Address(address) if address.is_loopback()) {
             continue;
         }
-        let book = books.entry((one.address, one.scope)).or_default();
+        let book = books.entry((one.who, one.scope)).or_default();
         let longest =
             exact(limit.window_ms).saturating_add(exact(limit.lockout_ms)).saturating_add(TOLERANCE);
         while book.failures.front().is_some_and(|failure| failure.1.saturating_add(longest) < one.from) {
@@ -105,7 +127,7 @@ pub(super) fn locks(
         }
         let shortest = (scaled(limit.window_ms), scaled(limit.lockout_ms));
         let lock = book.lock(&one, limit, shortest, restarts);
-        if lock != Lock::Open && one.bound {
+        if lock != Lock::Open {
             locks.insert(one.position, lock);
         }
         match one.fate {
@@ -196,12 +218,11 @@ mod tests {
     fn one(position: usize, at: u64, fate: Fate) -> Try {
         Try {
             position,
-            address: IpAddr::from([203, 0, 113, 7]),
+            who: Who::Address(IpAddr::from([203, 0, 113, 7])),
             scope: Scope::Shared,
             from: at * MILLISECOND,
             until: (at + 10) * MILLISECOND,
             fate,
-            bound: true,
         }
     }
 
@@ -233,8 +254,10 @@ mod tests {
         let tries = vec![failed(1), failed(2), failed(3), one(4, 400, Fate::Neutral)];
         let restarted = locks(tries.clone(), LIMIT, 1.0, &[350 * MILLISECOND]);
         assert_eq!(restarted.get(&4), Some(&Lock::Either));
-        let local =
-            tries.into_iter().map(|one| Try { address: IpAddr::from([127, 0, 0, 1]), ..one }).collect();
+        let local = tries
+            .into_iter()
+            .map(|one| Try { who: Who::Address(IpAddr::from([127, 0, 0, 1])), ..one })
+            .collect();
         assert!(locks(local, LIMIT, 1.0, &[]).is_empty());
     }
 

@@ -315,7 +315,7 @@ impl<'p> Oracle<'p> {
             }
             _ => Fate::Neutral,
         };
-        Some(Try { position, address, scope, from, until, fate, bound: true })
+        Some(Try { position, who: limits::who(&variant.facts, address), scope, from, until, fate })
     }
 
     /// Sessions that the gateway ended although no restart was under way. In expectations mode nothing is asked of

@@ -44,25 +44,23 @@ enum Failure {
     /// A JSON column holds no JSON. The text says which, never what.
     #[error("{0}")]
     Column(String),
+    /// A later release made it.
+    #[error("its version {version} is later than {newest}, that of 2026.9.6")]
+    TooNew { version: i64, newest: i64 },
 }
 
 impl Failure {
-    /// Whether somebody has to repair the file.
-    fn is_damage(&self) -> bool {
-        match self {
-            Self::Sqlite(error) => matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
-            ),
-            Self::Column(_) => true,
-        }
-    }
-
     fn loading(self, path: &Path) -> LoadError {
-        if self.is_damage() {
-            LoadError::Parse { path: path.to_owned(), message: self.to_string() }
-        } else {
-            LoadError::Read { path: path.to_owned(), source: std::io::Error::other(self.to_string()) }
+        let path = path.to_owned();
+        match self {
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                    LoadError::Parse { path, message: error.to_string() }
+                }
+                _ => LoadError::Read { path, source: std::io::Error::other(error) },
+            },
+            Self::TooNew { .. } => LoadError::Parse { path, message: self.to_string() },
+            Self::Column(message) => LoadError::Row { path, message },
         }
     }
 

@@ -78,9 +78,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Failure> {
     // The first to read the file: it finds out whether it is a database.
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > NEWEST {
-        return Err(Failure::Column(format!(
-            "its version {version} is later than {NEWEST}, that of 2026.9.6"
-        )));
+        return Err(Failure::TooNew { version, newest: NEWEST });
     }
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     if tables == 0 {
@@ -91,6 +89,5 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
     transaction.commit()?;
-    // Preferring the write-ahead log is part of the promise that a row is there after a crash.
     Ok(())
 }

@@ -5,5 +5,6 @@ mod conduct;
 pub(super) mod fixture;
 mod histories;
 mod mismatches;
+mod recorded;
 mod silence;
 mod static_rows;

@@ -3,10 +3,16 @@
 use protocol::connect::AuthParams;
 use serde_json::json;
 
+use super::super::attempt::Place;
+use super::super::authority::Caller;
+use super::super::entry::TokenEntry;
+use super::super::scopes;
 use super::*;
 use crate::config::{AuthConfig, Secret};
-use crate::profile::ARTICLE;
+use crate::defect::Defect;
+use crate::profile::{ARTICLE, Profile};
 use proptest::prelude::*;
+use protocol::pairing::{ApproveResult, RevokeParams, RotateParams};
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -25,16 +31,8 @@ impl Fresh for Counter {
     }
 }
 
-fn rules(defect: Option<Defect>) -> Rules {
-    Rules {
-        profile: &ARTICLE,
-        auth: AuthConfig::Token(Secret::new("shared")),
-        trusted_proxies: Default::default(),
-        allow_real_ip_fallback: false,
-        allowed_origins: Vec::new(),
-        pending_ttl_ms: 300_000,
-        defect,
-    }
+fn rules(profile: &'static Profile, defect: Option<Defect>) -> Rules {
+    Rules { defect, ..Rules::of(profile, AuthConfig::Token(Secret::new("shared"))) }
 }
 
 fn strings(names: &[&str]) -> Vec<String> {
@@ -43,19 +41,35 @@ fn strings(names: &[&str]) -> Vec<String> {
 
 /// A remote operator with the shared token.
 fn attempt(scopes: &[&str]) -> DeviceAttempt {
-    DeviceAttempt {
-        device_id: "device".to_owned(),
-        public_key: "key".to_owned(),
-        role: "operator".to_owned(),
-        scopes: strings(scopes),
-        client: serde_json::from_value(
-            json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}),
-        )
-        .unwrap(),
-        auth: AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() },
-        local: false,
-        client_ip: Some([203, 0, 113, 7].into()),
-    }
+    attempt_on(&ARTICLE, scopes)
+}
+
+fn attempt_on(profile: &'static Profile, scopes: &[&str]) -> DeviceAttempt {
+    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
+    let client =
+        serde_json::from_value(json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}))
+            .unwrap();
+    let mut attempt = DeviceAttempt::passed(&rules(profile, None), "device", client, auth, Place::Remote);
+    attempt.scopes = strings(scopes);
+    attempt.kept_ip = Some([203, 0, 113, 7].into());
+    attempt
+}
+
+/// The attempt with other credentials.
+fn with_auth(profile: &'static Profile, attempt: DeviceAttempt, auth: AuthParams) -> DeviceAttempt {
+    let fresh =
+        DeviceAttempt::passed(&rules(profile, None), "device", attempt.client.clone(), auth, attempt.place);
+    DeviceAttempt { auth: fresh.auth, presented: fresh.presented, ..attempt }
+}
+
+fn by_token(profile: &'static Profile, attempt: DeviceAttempt, token: &str) -> DeviceAttempt {
+    // The field of the release.
+    let auth = if profile.auth_keys.contains(&"deviceToken") {
+        AuthParams { device_token: Some(token.to_owned()), ..AuthParams::default() }
+    } else {
+        AuthParams { token: Some(token.to_owned()), ..AuthParams::default() }
+    };
+    with_auth(profile, attempt, auth)
 }
 
 /// One device's part of a store.
@@ -75,8 +89,12 @@ impl World {
     }
 
     fn with(defect: Option<Defect>) -> Self {
+        Self::on(&ARTICLE, defect)
+    }
+
+    fn on(profile: &'static Profile, defect: Option<Defect>) -> Self {
         Self {
-            rules: rules(defect),
+            rules: rules(profile, defect),
             entry: None,
             pending: None,
             repairable: false,
@@ -140,7 +158,8 @@ impl World {
             repairable: self.repairable,
             pending: self.pending.as_ref(),
         };
-        let (result, effects) = approve(&self.rules, &view, &id, self.now_ms, &mut self.fresh).unwrap();
+        let (result, effects) =
+            approve(&self.rules, &Caller::owner(), &view, &id, self.now_ms, &mut self.fresh).unwrap();
         self.apply(effects);
         result
     }
@@ -218,7 +237,8 @@ fn a_waiting_request_grows_and_expires() {
     world.now_ms += 299_999;
     assert_eq!(world.refused(&node).1, id);
     world.now_ms += 300_000;
-    let gone = approve(&world.rules, &world.view(), &id, world.now_ms, &mut Counter::default());
+    let gone =
+        approve(&world.rules, &Caller::owner(), &world.view(), &id, world.now_ms, &mut Counter::default());
     assert_eq!(gone.unwrap_err().message, "unknown requestId");
     assert_ne!(world.refused(&node).1, id);
 }
@@ -258,7 +278,7 @@ fn a_request_holds_so_many_scopes_and_no_more() {
 
     // Nobody's silent approval is cut: it asks no more than the entry then holds.
     let mut world = World::new();
-    let local = DeviceAttempt { local: true, ..ask(0..5_000) };
+    let local = DeviceAttempt { place: Place::Local, ..ask(0..5_000) };
     assert!(world.connect(&local).is_ok());
     assert_eq!(world.entry().scopes().len(), 5_000);
 }
@@ -311,7 +331,7 @@ fn approval_unites_and_voids_older_tokens() {
 }
 
 fn world_token(role: &str) -> TokenEntry {
-    issue(role, &[], None, NOW, &mut Counter(900))
+    token::issue(role, Vec::new(), None, NOW, &mut Counter(900))
 }
 
 #[test]
@@ -319,14 +339,13 @@ fn a_revoked_device_with_the_secret_gets_a_new_token() {
     let mut world = World::approved(&["operator.read", "operator.write"]);
     let old = world.entry().tokens["operator"].token.clone();
     let params = RevokeParams { device_id: "device".to_owned(), role: "operator".to_owned() };
-    let (_, effects) = revoke(&world.view(), &params, NOW).unwrap();
+    let (_, effects) = revoke(&world.rules, &Caller::owner(), &world.view(), &params, NOW).unwrap();
     world.apply(effects);
-    let mut by_token = attempt(&["operator.read"]);
-    by_token.auth = AuthParams { device_token: Some(old.clone()), ..AuthParams::default() };
+    let by_token = by_token(&ARTICLE, attempt(&["operator.read"]), &old);
     assert_eq!(world.connect(&by_token).unwrap_err().cause, "unauthorized");
     let accepted = world.connect(&attempt(&["operator.read"])).unwrap();
-    assert_ne!(accepted.auth.device_token, Some(old));
-    assert_eq!(accepted.auth.scopes, ["operator.read"], "not united with the revoked one's");
+    assert_ne!(accepted.auth.clone().unwrap().device_token, Some(old));
+    assert_eq!(accepted.auth.unwrap().scopes, ["operator.read"], "not united with the revoked one's");
 }
 
 #[test]
@@ -390,25 +409,24 @@ proptest! {
                 Step::Connect { role, scopes, local, shared, platform } => {
                     let mut asks = attempt(&scopes);
                     asks.role = role.to_owned();
-                    asks.local = local;
+                    asks.place = if local { Place::Local } else { Place::Remote };
                     asks.client.platform = platform.to_owned();
                     if !shared {
                         let token = world.entry.as_ref().and_then(|entry| entry.tokens.get(role));
-                        asks.auth = AuthParams {
-                            device_token: Some(token.map_or_else(|| "none".to_owned(), |token| token.token.clone())),
-                            ..AuthParams::default()
-                        };
+                        let token = token.map_or_else(|| "none".to_owned(), |token| token.token.clone());
+                        asks = by_token(&ARTICLE, asks, &token);
                     }
                     let before = world.entry.clone();
                     match world.connect(&asks) {
                         Ok(accepted) => {
                             let entry = world.entry.as_ref().unwrap();
                             prop_assert!(entry.has_role(role));
-                            prop_assert!(scopes::covers(ARTICLE.coverage, entry.scopes(), &asks.scopes));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, "operator", entry.scopes(), &asks.scopes));
                             let token = &entry.tokens[role];
                             prop_assert!(!token.is_revoked());
-                            prop_assert_eq!(accepted.auth.device_token.as_ref(), Some(&token.token));
-                            prop_assert!(scopes::covers(ARTICLE.coverage, &accepted.auth.scopes, &asks.scopes));
+                            let auth = accepted.auth.unwrap();
+                            prop_assert_eq!(auth.device_token.as_ref(), Some(&token.token));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, "operator", &auth.scopes, &asks.scopes));
                             match before {
                                 None => prop_assert!(local && shared, "an unknown remote device got in"),
                                 Some(before) => prop_assert!(before.has_role(role) && before.scopes() == entry.scopes()),
@@ -421,13 +439,13 @@ proptest! {
                             prop_assert!(shared || upgrade, "{reason} with a device token");
                             let request = world.pending.as_ref().unwrap();
                             prop_assert_eq!(refusal.request_id(), Some(request.request_id.as_str()));
-                            prop_assert!(scopes::covers(ARTICLE.coverage, &request.scopes, &asks.scopes));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, "operator", &request.scopes, &asks.scopes));
                             prop_assert_eq!(request.ts, world.now_ms);
                             prop_assert_eq!(request.is_repair, world.entry.is_some());
                             prop_assert_eq!(&world.entry, &before);
                             if let Some(old) = pending.filter(|old| is_waiting(&world.rules, old, world.now_ms)) {
                                 prop_assert_eq!(&old.request_id, &request.request_id);
-                                prop_assert!(scopes::covers(ARTICLE.coverage, &request.scopes, &old.scopes));
+                                prop_assert!(scopes::covers(ARTICLE.coverage, "operator", &request.scopes, &old.scopes));
                             }
                         }
                         Err(_) => {
@@ -442,9 +460,9 @@ proptest! {
                     let approving = matches!(step, Step::Approve);
                     let view = DeviceView { entry: world.entry.as_ref(), repairable: false, pending: world.pending.as_ref() };
                     let effects = if approving {
-                        approve(&world.rules, &view, &id, world.now_ms, &mut world.fresh).map(|(_, effects)| effects)
+                        approve(&world.rules, &Caller::owner(), &view, &id, world.now_ms, &mut world.fresh).map(|(_, effects)| effects)
                     } else {
-                        reject(&world.rules, &view, &id, world.now_ms).map(|(_, effects)| effects)
+                        reject(&world.rules, &Caller::owner(), &view, &id, world.now_ms).map(|(_, effects)| effects)
                     };
                     let waits = pending.filter(|request| is_waiting(&world.rules, request, world.now_ms));
                     prop_assert_eq!(effects.is_ok(), waits.is_some());
@@ -453,12 +471,12 @@ proptest! {
                         prop_assert!(world.pending.is_none());
                         if approving {
                             let held = world.entry.as_ref().unwrap().scopes();
-                            prop_assert!(scopes::covers(ARTICLE.coverage, held, &waits.unwrap().scopes));
+                            prop_assert!(scopes::covers(ARTICLE.coverage, "operator", held, &waits.unwrap().scopes));
                         }
                     }
                 }
                 Step::Remove => {
-                    if let Ok((_, effects)) = remove(&world.view(), "device") {
+                    if let Ok((_, effects)) = remove(&world.rules, &Caller::owner(), &world.view(), "device") {
                         world.apply(effects);
                         prop_assert!(world.entry.is_none() && world.pending.is_none());
                     }
@@ -470,15 +488,15 @@ proptest! {
                         scopes: scopes.map(|scopes| strings(&scopes)),
                     };
                     let view = DeviceView { entry: world.entry.as_ref(), repairable: false, pending: None };
-                    if let Ok((result, effects)) = rotate(&world.rules, &view, &params, world.now_ms, &mut world.fresh) {
+                    if let Ok((result, effects)) = rotate(&world.rules, &Caller::owner(), &view, &params, world.now_ms, &mut world.fresh) {
                         world.apply(effects);
                         let held = world.entry.as_ref().unwrap().scopes();
-                        prop_assert!(scopes::covers(ARTICLE.coverage, held, &result.scopes));
+                        prop_assert!(scopes::covers(ARTICLE.coverage, "operator", held, &result.scopes));
                     }
                 }
                 Step::Revoke { role } => {
                     let params = RevokeParams { device_id: "device".to_owned(), role: role.to_owned() };
-                    if let Ok((_, effects)) = revoke(&world.view(), &params, world.now_ms) {
+                    if let Ok((_, effects)) = revoke(&world.rules, &Caller::owner(), &world.view(), &params, world.now_ms) {
                         world.apply(effects);
                         prop_assert!(world.entry.as_ref().unwrap().tokens[role].is_revoked());
                     }
