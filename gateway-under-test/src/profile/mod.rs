@@ -195,9 +195,11 @@ pub enum StopRule {
 pub enum HttpRule {
     /// Health paths and metrics; anything else 404 (article).
     HealthAndMetrics,
-    /// The control UI on every path (2.19 to 2.22).
+    /// The control UI on every path (2.19, 2.21).
     ControlUi,
-    /// The control UI, and health paths (3.13, 9.6).
+    /// Likewise, but not for files (2.22).
+    ControlUiNoFiles,
+    /// The control UI, but not for files and calls, and health paths; other methods find nothing (3.13, 9.6).
     ControlUiAndHealth,
 }
 

@@ -167,6 +167,7 @@ pub static V2026_2_22: Profile = Profile {
     name: ProfileName::V2026_2_22,
     version: "2026.2.22",
     hello: HelloShape::Canvas,
+    http: HttpRule::ControlUiNoFiles,
     auth_keys: &["token", "deviceToken", "password"],
     details: DetailLevel::Codes,
     skew_ms: 120_000,

@@ -96,7 +96,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
     let deadline = watch.deadline(gateway.durations.handshake);
     let decided = tokio::select! {
         biased;
-        () = gateway.draining() => {
+        () = stopped(gateway) => {
             // A stop drops what is not a session yet, or says why.
             if profile.stop == StopRule::ClosesHandshakes {
                 let close = Close::cut(code::SERVICE_RESTART, SERVICE_RESTART);
@@ -133,6 +133,15 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
             gateway.metrics.handshake("left", "connection-lost");
             log_end(gateway, &facts, code::ABNORMAL, "", "connection-lost", "");
         }
+    }
+}
+
+/// Ends when a stop ends handshakes. Where the port stays open for a while, those that drop them leave that to the end of
+/// the process: until then they time out as ever.
+async fn stopped(gateway: &Gateway) {
+    gateway.draining().await;
+    if gateway.rules.profile.stop == StopRule::DropsHandshakes && !gateway.durations.stop.is_zero() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -505,8 +514,15 @@ async fn welcome(
         gateway.sessions.broadcast("node.pair.requested", &request, Audience::Pairing);
     }
     let mut summary = last.summary;
+    let guest = hello::Guest {
+        conn_id: facts.conn_id,
+        role: &last.identity.caller.role,
+        scopes: &last.identity.caller.scopes,
+        host: facts.http.host.as_deref(),
+        forwarded_proto: facts.http.header("x-forwarded-proto"),
+    };
     for (id, auth) in grants.into_iter().map(|grant| (grant.id, grant.auth)).chain([(last.id, last.auth)]) {
-        let hello = hello::hello(gateway, facts.conn_id, facts.http.host.as_deref(), auth);
+        let hello = hello::hello(gateway, guest, auth);
         if let Some(text) = to_raw_value(&hello).ok().and_then(|payload| rpc::encode(&id, Ok(payload))) {
             socket.send(text);
         }

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use super::Gateway;
 use super::preauth::Place;
 use crate::policy::{HttpFacts, Locality, locality};
-use crate::profile::{HttpRule, StopRule};
+use crate::profile::{HelloShape, HttpRule, StopRule};
 
 /// Bytes a request head may have.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -95,33 +95,78 @@ fn answer(
             }
         };
     }
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = with_type(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
-    }
     let rule = gateway.rules.profile.http;
-    match request.uri().path() {
+    let path = request.uri().path();
+    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+    match path {
         // The harness's own, and no client's of a real gateway.
-        "/metrics" => with_type(
+        "/metrics" if is_read => with_type(
             StatusCode::OK,
             "text/plain; version=0.0.4; charset=utf-8",
             gateway.metrics.text(gateway.gauges()),
         ),
-        "/healthz" | "/health" if rule != HttpRule::ControlUi => {
-            probe(gateway, &json!({"ok": true, "status": "live"}))
+        "/healthz" | "/health" | "/readyz" | "/ready" if is_read && serves_probes(rule) => {
+            probe(gateway, path)
         }
-        "/readyz" | "/ready" if rule != HttpRule::ControlUi => {
-            probe(gateway, &json!({"ready": true, "failing": [], "uptimeMs": gateway.uptime_ms()}))
+        "/healthz" | "/health" | "/readyz" | "/ready" if serves_probes(rule) => {
+            let mut response = not_allowed();
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
         }
-        _ if rule == HttpRule::HealthAndMetrics => with_type(StatusCode::NOT_FOUND, TEXT, "Not Found"),
-        _ => with_type(StatusCode::OK, HTML, control_ui(gateway)),
+        _ => match rule {
+            HttpRule::HealthAndMetrics if is_read => not_found(),
+            HttpRule::ControlUi | HttpRule::ControlUiNoFiles if is_read && !is_refused(rule, path) => {
+                with_type(StatusCode::OK, HTML, control_ui(gateway))
+            }
+            HttpRule::ControlUiNoFiles if is_read => not_found(),
+            HttpRule::HealthAndMetrics | HttpRule::ControlUi | HttpRule::ControlUiNoFiles => not_allowed(),
+            HttpRule::ControlUiAndHealth if is_read && !is_refused(rule, path) => {
+                with_type(StatusCode::OK, HTML, control_ui(gateway))
+            }
+            HttpRule::ControlUiAndHealth => not_found(),
+        },
     }
 }
 
-fn probe(gateway: &Gateway, body: &serde_json::Value) -> Answer {
+fn serves_probes(rule: HttpRule) -> bool {
+    matches!(rule, HttpRule::HealthAndMetrics | HttpRule::ControlUiAndHealth)
+}
+
+/// Whether a path names nothing that the control UI would be shown for: a file, or a call.
+fn is_refused(rule: HttpRule, path: &str) -> bool {
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    match rule {
+        HttpRule::HealthAndMetrics | HttpRule::ControlUi => false,
+        HttpRule::ControlUiNoFiles => is_file,
+        HttpRule::ControlUiAndHealth => is_file || path.starts_with("/api/"),
+    }
+}
+
+fn not_found() -> Answer {
+    with_type(StatusCode::NOT_FOUND, TEXT, "Not Found")
+}
+
+fn not_allowed() -> Answer {
+    with_type(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed")
+}
+
+fn probe(gateway: &Gateway, path: &str) -> Answer {
+    let profile = gateway.rules.profile;
+    let body = if path.starts_with("/health") {
+        json!({"ok": true, "status": "live"})
+    } else {
+        let mut body = json!({"ready": true, "failing": [], "uptimeMs": gateway.uptime_ms()});
+        if profile.hello == HelloShape::V4
+            && let Some(body) = body.as_object_mut()
+        {
+            // Ours is not measured.
+            let idle = json!({"degraded": false, "degradedSinceMs": null, "reasons": []});
+            body.insert("eventLoop".to_owned(), idle);
+        }
+        body
+    };
     let mut response = with_type(StatusCode::OK, JSON, body.to_string());
-    if gateway.rules.profile.http == HttpRule::ControlUiAndHealth {
+    if profile.http == HttpRule::ControlUiAndHealth {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
@@ -129,8 +174,8 @@ fn probe(gateway: &Gateway, body: &serde_json::Value) -> Answer {
 
 /// A page that begins as the control UI's does: enough for who asks whether a gateway is there, or for its build.
 fn control_ui(gateway: &Gateway) -> String {
-    // The build is said where upgrades and hello say it too.
-    let html = if gateway.rules.profile.stop == StopRule::ClosesHandshakes {
+    // The build is said where hello says it too.
+    let html = if gateway.rules.profile.hello == HelloShape::V4 {
         format!(
             "<html data-openclaw-control-ui-base-path=\"\" data-openclaw-terminal-enabled=\"true\" \
              data-openclaw-control-ui-build-id=\"{BUILD_ID}\" lang=\"en\">"
@@ -162,6 +207,10 @@ fn upgrade(
     let facts = facts(request.headers(), peer);
     let locality =
         locality::locate(rules.profile, &rules.trusted_proxies, rules.allow_real_ip_fallback, &facts);
+    if locality.unattributable {
+        let body = json!({"error": {"message": UNATTRIBUTABLE, "type": "proxy_attribution_required"}});
+        return Err(refused("unattributable", with_type(StatusCode::FORBIDDEN, JSON, body.to_string())));
+    }
     if gateway.is_draining() {
         let response = match rules.profile.stop {
             StopRule::DropsHandshakes => {
@@ -172,10 +221,6 @@ fn upgrade(
             }
         };
         return Err(refused("draining", response));
-    }
-    if locality.unattributable {
-        let body = json!({"error": {"message": UNATTRIBUTABLE, "type": "proxy_attribution_required"}});
-        return Err(refused("unattributable", with_type(StatusCode::FORBIDDEN, JSON, body.to_string())));
     }
     let Some(place) = gateway.preauth.take(locality.client_ip.unwrap_or(peer)) else {
         let response = with_type(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Too many unauthenticated sockets");

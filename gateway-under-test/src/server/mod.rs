@@ -174,6 +174,7 @@ struct Gateway {
     draining: watch::Sender<bool>,
     config_path: PathBuf,
     state_dir: PathBuf,
+    port: u16,
     /// Of this process.
     boot_id: String,
     /// Says whether two gateways run by one configuration; nobody can tell the configuration from it.
@@ -376,6 +377,7 @@ async fn run(
         draining: watch::Sender::new(false),
         config_path: config::path(&options.state_dir),
         state_dir: options.state_dir.clone(),
+        port: address.port(),
         boot_id: uuid::Uuid::new_v4().to_string(),
         config_hash: format!("hmac-sha256:v1:{}", OsFresh.token()),
         started: Stopwatch::start(),

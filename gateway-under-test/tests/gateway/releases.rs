@@ -35,7 +35,7 @@ fn plain_requests_get_what_the_release_serves() {
     const JSON: &str = "application/json; charset=utf-8";
     for profile in RELEASES {
         let (_state, gateway) = start(profile);
-        for path in ["/", "/nope", "/chat/x"] {
+        for path in ["/", "/nope", "/chat/x?y=z"] {
             let (status, kind, body) = gateway.page(path);
             assert_eq!((status, kind.as_str()), (200, HTML), "{profile} {path}");
             assert!(body.starts_with("<!doctype html>\n<html"), "{profile} {path}: {body}");
@@ -48,16 +48,22 @@ fn plain_requests_get_what_the_release_serves() {
             if probes && path != "/readyz" {
                 assert_eq!(body, "{\"ok\":true,\"status\":\"live\"}");
             } else if probes {
-                assert!(
-                    body.starts_with("{\"failing\":[],\"ready\":true,")
-                        || body.starts_with("{\"ready\":true,")
-                );
+                let body: Value = serde_json::from_str(&body).unwrap();
+                assert_eq!((&body["ready"], &body["failing"]), (&json!(true), &json!([])));
+                assert_eq!(body.get("eventLoop").is_some(), profile == V2026_9_6);
             }
         }
         let address = gateway.address;
-        let (status, body) =
-            gateway.http(&format!("POST /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"));
-        assert_eq!((status, body.as_str()), (405, "Method Not Allowed"));
+        let post = |path: &str| {
+            gateway.http(&format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+        };
+        let not_allowed = (405, "Method Not Allowed".to_owned());
+        let not_found = (404, "Not Found".to_owned());
+        let newer = matches!(profile, V2026_3_13 | V2026_9_6);
+        assert_eq!(post("/health"), not_allowed);
+        assert_eq!(post("/x"), if newer { not_found.clone() } else { not_allowed }, "{profile}");
+        assert_eq!(gateway.get("/nope.js") == not_found, newer || profile == V2026_2_22, "{profile}");
+        assert_eq!(gateway.get("/api/x") == not_found, newer, "{profile}");
     }
 }
 
@@ -195,6 +201,9 @@ fn challenge_and_hello_have_the_keys_of_the_release() {
         let (_state, gateway) = start(profile);
         let session = gateway.operator_of(profile);
         let hello = &session.hello;
+        let node = gateway.session(&Way::local(), &Device::new(2).role("node").scopes(&[]).of(profile));
+        let reader = gateway.session(&Way::local(), &Device::new(3).of(profile));
+        let bare = gateway.session(&Way::local(), &Device::new(4).scopes(&[]).of(profile));
         let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
         let top = match profile {
             V2026_9_6 => {
@@ -225,8 +234,22 @@ fn challenge_and_hello_have_the_keys_of_the_release() {
         if profile == V2026_9_6 {
             assert_eq!(hello["features"]["capabilities"], json!(["model-catalog-snapshot"]));
             assert_eq!(hello["policy"]["attachments"]["maxBytes"], 19_464_192);
+            // Who is no admin is told less, who cannot read still less, and a node least.
+            let short = "appliedConfigHash health presence sessionDefaults stateVersion suspension uptimeMs";
+            for (session, top) in [
+                (&reader, top),
+                (&bare, "auth features pluginSurfaceUrls policy protocol server snapshot type"),
+                (&node, "auth features policy protocol server snapshot type"),
+            ] {
+                assert_eq!(keys(&session.hello), top);
+                assert_eq!(keys(&session.hello["snapshot"]), short);
+            }
         } else {
-            assert_eq!(hello["canvasHostUrl"], format!("http://{}", gateway.address));
+            let canvas = format!("http://{}", gateway.address);
+            assert_eq!(hello["canvasHostUrl"], canvas);
+            let scoped = node.hello["canvasHostUrl"].as_str().unwrap();
+            assert!(scoped.starts_with(&format!("{canvas}/__openclaw__/cap/")), "{scoped}");
+            assert_eq!(keys(&node.hello["snapshot"]), snapshot);
         }
     }
 }
@@ -428,7 +451,13 @@ fn a_stop_is_told_as_the_release_tells_it() {
         };
         assert_eq!(shutdown, expected, "{profile}");
         assert_eq!(session.closed(), close(1012, "service restart"));
-        assert_eq!(waiting.close_frame(), newest.then(|| (1012, "service restart".to_owned())), "{profile}");
+        // On old releases it goes on, until it times out or the process ends.
+        match waiting.close_frame() {
+            Some((1012, reason)) => assert_eq!((newest, reason.as_str()), (true, "service restart")),
+            Some((1000, reason)) => assert_eq!((newest, reason.as_str()), (false, "")),
+            None => assert!(!newest),
+            Some(other) => panic!("{profile}: {other:?}"),
+        }
         assert_eq!(gateway.wait().code(), Some(0));
     }
 
@@ -487,4 +516,82 @@ fn the_newest_refuses_until_it_is_ready() {
         let gateway = state.start_early(&["--startup-ms", "600000"]);
         gateway.session(&Way::local(), &Device::new(1).of(profile));
     }
+}
+
+#[test]
+fn forwarding_headers_of_nobody_are_refused_by_the_newest() {
+    let (_state, gateway) = start(V2026_9_6);
+    let refusal = json!({"error": {
+        "message": "Proxy client attribution is required. Configure gateway.trustedProxies narrowly and make the proxy \
+                    overwrite or safely rebuild forwarded client headers.",
+        "type": "proxy_attribution_required",
+    }});
+    for way in [
+        Way::local().header("X-Forwarded-For", "203.0.113.7"),
+        Way::local().header("Forwarded", "for=203.0.113.7"),
+        Way::local().header("X-Forwarded-Proto", "https"),
+        Way::from("127.3.0.1").header("X-Real-IP", "203.0.113.7"),
+        Way::remote("127.0.0.1"),
+        Way::remote("nonsense"),
+    ] {
+        let (status, body) = gateway.not_upgraded(&way);
+        assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (403, refusal.clone()));
+    }
+    gateway.connect(&Way::remote("203.0.113.7"));
+    gateway.connect(&Way::local().host("172.17.0.2"));
+    // Even while it stops: nobody knows whom to tell.
+    let state = State::of(V2026_9_6);
+    let gateway = state.start_with(0, &["--startup-ms", "0", "--time-scale", "100"]);
+    gateway.signal(Signal::TERM);
+    gateway.logged("signal received");
+    assert_eq!(gateway.not_upgraded(&Way::local().header("X-Forwarded-For", "203.0.113.7")).0, 403);
+
+    for profile in OLD {
+        let (_state, gateway) = start(profile);
+        gateway.connect(&Way::local().header("X-Forwarded-For", "203.0.113.7"));
+        gateway.logged("Proxy headers detected from untrusted address");
+    }
+}
+
+#[test]
+fn failed_credentials_are_counted_by_address() {
+    let (_state, gateway) = start(V2026_9_6);
+    let wrong = Device::new(1).of(V2026_9_6).auth(json!({"token": "wrong"}));
+    let right = Device::new(1).of(V2026_9_6);
+    let way = Way::remote("203.0.113.7");
+    for _ in 0..10 {
+        let (error, _) = gateway.refused(&way, &wrong);
+        assert_eq!(error["details"]["code"], "AUTH_TOKEN_MISMATCH");
+    }
+    let (error, closed) = gateway.refused(&way, &right);
+    assert_eq!(error["details"]["code"], "AUTH_RATE_LIMITED");
+    assert_eq!(error["retryable"], true);
+    assert!(error["retryAfterMs"].as_u64().unwrap() > 200_000, "{error}");
+    assert_eq!(closed.unwrap().0, 1008);
+    let (error, _) = gateway.refused(&Way::remote("203.0.113.8"), &right);
+    assert_eq!(error["code"], "NOT_PAIRED", "others are not locked");
+
+    for profile in OLD {
+        let (_state, gateway) = start(profile);
+        let wrong = wrong.clone().of(profile);
+        for _ in 0..13 {
+            let message = gateway.refused(&way, &wrong).0["message"].as_str().unwrap().to_owned();
+            assert!(message.contains("mismatch"), "{profile}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_loopback_client_that_fails_waits_on_the_newest() {
+    let (_state, gateway) = start(V2026_9_6);
+    let wrong = Device::new(1).of(V2026_9_6).auth(json!({"token": "wrong"}));
+    for least_ms in [250, 500] {
+        let mut connection = gateway.connect(&Way::local());
+        let watch = gateway_under_test::clock::Stopwatch::start();
+        let answer = connection.hello(&wrong);
+        assert_eq!(answer["error"]["details"]["code"], "AUTH_TOKEN_MISMATCH");
+        assert!(watch.elapsed_ms() >= least_ms, "{} ms", watch.elapsed_ms());
+    }
+    // It is never locked, and nobody else waits.
+    gateway.session(&Way::local(), &Device::new(1).of(V2026_9_6));
 }
