@@ -213,6 +213,12 @@ impl DeviceEntry {
         stored(self.platform.as_deref()).is_none() && stored(self.device_family.as_deref()).is_none()
     }
 
+    /// Whether what its node can do is approved, or waits for it (2026.9.6).
+    #[must_use]
+    pub fn has_node_surface(&self) -> bool {
+        self.more.contains_key("nodeSurface") || self.more.contains_key("pendingNodeSurface")
+    }
+
     /// As listed to operators: without token secrets and without the second copy of the scopes.
     #[must_use]
     pub fn listed(&self) -> PairedDevice {

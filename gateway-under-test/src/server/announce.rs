@@ -3,8 +3,6 @@
 //! Old releases send a fresh `health` to everybody after every connect; connects that come while one is being made share
 //! it. 2026.9.6 tells readers who is there, and everybody `health` at most once a minute.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,8 +16,6 @@ use crate::profile::Announces;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Least time between two `health` events of 2026.9.6.
 const HEALTH_EVERY: Duration = Duration::from_secs(60);
-/// Nodes whose wish is remembered.
-const NODES_MAX: usize = 10_000;
 
 /// Wakes whoever announces.
 #[derive(Debug, Default)]
@@ -52,39 +48,5 @@ pub(super) async fn run(gateway: &Gateway) {
             }
         }
         tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Nodes whose wish to have their commands approved was told already.
-#[derive(Debug, Default)]
-pub(super) struct Nodes {
-    told: Mutex<HashSet<String>>,
-}
-
-impl Nodes {
-    /// Whether the operators have to be told of this node: once, until it is removed.
-    pub(super) fn is_new(&self, device_id: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.len() < NODES_MAX && told.insert(device_id.to_owned())
-    }
-
-    /// The device was removed: its next connect is a new node's.
-    pub(super) fn forget(&self, device_id: &str) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(device_id);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_is_told_of_once_until_it_is_removed() {
-        let nodes = Nodes::default();
-        assert!(nodes.is_new("a"));
-        assert!(!nodes.is_new("a"));
-        assert!(nodes.is_new("b"));
-        nodes.forget("a");
-        assert!(nodes.is_new("a"));
     }
 }

@@ -26,8 +26,9 @@ use crate::clock::{Stopwatch, wall_ms};
 use crate::policy::credential::Method;
 use crate::policy::locality::is_local_host;
 use crate::policy::rate_limit::Note;
-use crate::policy::{self, DeviceAttempt, Locality, Refusal, Screened, screen};
+use crate::policy::{self, DeviceAttempt, DeviceEntry, Locality, Refusal, Screened, screen};
 use crate::profile::{Announces, Pipelining, Profile, StopRule};
+use crate::store::StoreError;
 
 /// A release takes several milliseconds for a connect that it looks up a device for (4 to 60 were seen), and what a client
 /// pipelines behind it comes in that time. Ours is done sooner, so that it waits this long before it says hello.
@@ -57,8 +58,6 @@ struct Grant {
     identity: Identity,
     who: Who,
     auth: Option<HelloAuth>,
-    /// What operators are told of a node.
-    node: Option<Value>,
     /// For the log: client id and mode, device, how it authenticated.
     summary: String,
 }
@@ -361,6 +360,12 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         audit(gateway, facts, &attempt, &refusal);
         (refusal, true)
     })?;
+    if let Some(caps) = node
+        && let Err(error) = note_node(gateway, caps, &attempt).await
+    {
+        // It is no reason to turn the node away: the next connect tries again.
+        gateway.log.line(&format!("[gateway] device store: {error}"));
+    }
     let client = &attempt.client;
     let by_token = accepted.method == Method::DeviceToken;
     Ok(Grant {
@@ -378,7 +383,6 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
             device_id: Some(attempt.device_id.clone()),
             presence: presence(client, &accepted.role, &accepted.scopes, Some(&attempt.device_id)),
         },
-        node: node.map(|wish| node_request(wish, &attempt)),
         identity: Identity {
             caller: policy::Caller {
                 role: accepted.role,
@@ -413,7 +417,6 @@ fn anonymous_grant(id: String, anonymous: policy::Anonymous) -> Grant {
             scopes: scopes.clone(),
             device_id: None,
         },
-        node: None,
         identity: Identity { caller: policy::Caller { role, scopes, own_device: None } },
         auth,
     }
@@ -435,39 +438,60 @@ fn presence(
     })
 }
 
-/// What a node says that it can do: operators of 2026.9.6 are asked to approve it.
+/// What a node says that it can do: operators of 2026.9.6 are asked to approve it. Which commands its platform may offer is a
+/// table of OpenClaw's that is not told here: none.
 fn node_wish(profile: &Profile, params: &Value) -> Option<Value> {
     let asks = profile.announces == Announces::PresenceAndNodes
         && params.get("role").and_then(Value::as_str) == Some(protocol::scope::ROLE_NODE);
-    let list = |key: &str| params.get(key).cloned().unwrap_or_else(|| json!([]));
-    asks.then(|| json!({"caps": list("caps"), "commands": list("commands")}))
+    asks.then(|| params.get("caps").cloned().unwrap_or_else(|| json!([])))
 }
 
-/// Payload of `node.pair.requested`.
-fn node_request(wish: Value, attempt: &DeviceAttempt) -> Value {
+/// Keeps what a node can do with its device, and tells the operators, unless that is done.
+async fn note_node(gateway: &Gateway, caps: Value, attempt: &DeviceAttempt) -> Result<(), StoreError> {
+    let device_id = &attempt.device_id;
+    let snapshot = gateway.store.snapshot();
+    let is_noted = |entry: &DeviceEntry| entry.has_node_surface();
+    if snapshot.get(device_id).is_some_and(|record| record.view().entry.is_some_and(is_noted)) {
+        return Ok(());
+    }
     let client = &attempt.client;
-    let mut request = json!({
+    let mut surface = json!({
         "requestId": uuid::Uuid::new_v4().to_string(),
-        "nodeId": attempt.device_id,
-        "clientId": client.id,
-        "clientMode": client.mode,
         "platform": client.platform,
         "version": client.version,
-        "requiredApproveScopes": [protocol::scope::PAIRING],
+        "caps": caps,
+        "commands": [],
         "ts": wall_ms(),
     });
-    if let (Some(request), Value::Object(wish)) = (request.as_object_mut(), wish) {
-        request.extend(wish);
-        if let Some(family) = &client.device_family {
-            request.insert("deviceFamily".to_owned(), json!(family));
+    let mut set = |key: &str, value: Value| {
+        if let Some(surface) = surface.as_object_mut() {
+            surface.insert(key.to_owned(), value);
         }
-        if attempt.place != policy::Place::Remote {
-            request.insert("silent".to_owned(), json!(true));
-        } else if let Some(address) = attempt.kept_ip {
-            request.insert("remoteIp".to_owned(), json!(address.to_string()));
-        }
+    };
+    if let Some(name) = &client.display_name {
+        set("displayName", json!(name));
     }
-    request
+    if let Some(family) = &client.device_family {
+        set("deviceFamily", json!(family));
+    }
+    match attempt.kept_ip {
+        Some(address) => set("remoteIp", json!(address.to_string())),
+        None => set("silent", json!(true)),
+    }
+    let mut kept = surface.clone();
+    if let Some(kept) = kept.as_object_mut() {
+        kept.insert("revision".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+    }
+    if gateway.store.note_node(device_id.clone(), kept).await? {
+        if let Some(request) = surface.as_object_mut() {
+            request.insert("nodeId".to_owned(), json!(device_id));
+            request.insert("clientId".to_owned(), json!(client.id));
+            request.insert("clientMode".to_owned(), json!(client.mode));
+            request.insert("requiredApproveScopes".to_owned(), json!([protocol::scope::PAIRING]));
+        }
+        gateway.sessions.broadcast("node.pair.requested", &surface, Audience::Pairing);
+    }
+    Ok(())
 }
 
 /// The security log's line about a device that wants more than it has.
@@ -507,12 +531,6 @@ async fn welcome(
     socket.set_message_bytes_max(gateway.rules.profile.max_payload);
     // In the list before hello goes out: no event between the two is missed.
     let (open, inlet) = gateway.sessions.open(last.who);
-    let node = last.node.filter(|_| last.identity.caller.role == protocol::scope::ROLE_NODE);
-    if let (Some(request), Some(device_id)) = (node, inlet.outlet().device_id())
-        && gateway.nodes.is_new(device_id)
-    {
-        gateway.sessions.broadcast("node.pair.requested", &request, Audience::Pairing);
-    }
     let mut summary = last.summary;
     let guest = hello::Guest {
         conn_id: facts.conn_id,

@@ -47,7 +47,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::announce::{Announcer, Nodes};
+use self::announce::Announcer;
 use self::log::Log;
 use self::metrics::{Gauges, Metrics};
 use self::preauth::Preauth;
@@ -166,7 +166,6 @@ struct Gateway {
     store: Store,
     sessions: Arc<Sessions>,
     announcer: Announcer,
-    nodes: Nodes,
     preauth: Arc<Preauth>,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
@@ -369,7 +368,6 @@ async fn run(
         store,
         sessions,
         announcer: Announcer::default(),
-        nodes: Nodes::default(),
         preauth: Arc::new(Preauth::new(profile.preauth_sockets_max)),
         metrics,
         log,

@@ -115,7 +115,6 @@ async fn call(
             let params: DeviceIdParams = parse(gateway, name, Params::DeviceId, params)?;
             let device = params.device_id;
             let result = answer(gateway, store.remove(who.clone(), device.clone()).await)?;
-            gateway.nodes.forget(&device);
             *ended = Some((device, None));
             Ok(result)
         }

@@ -104,11 +104,6 @@ impl Inlet {
 }
 
 impl Outlet {
-    /// The session's device.
-    pub(super) fn device_id(&self) -> Option<&str> {
-        self.who.device_id.as_deref()
-    }
-
     /// Waits until the session must end. Cancel safe.
     pub(super) async fn ends(&self) -> Ending {
         loop {

@@ -8,6 +8,7 @@ use protocol::pairing::{
     ApproveResult, PendingRequest, RejectResult, RemoveResult, RenameParams, RenameResult, RevokeParams,
     RevokeResult, RotateParams, RotateResult,
 };
+use serde_json::Value;
 
 use super::backend::{Backend, Changes, Contents, Marks, Probe, Standing};
 use super::state::{Record, State, Stored};
@@ -410,6 +411,20 @@ impl Core {
         let (result, effects) = pairing::revoke(&self.rules, caller, &view, params, (self.clock)())?;
         self.apply(&params.device_id, effects, By::Policy);
         Ok(result)
+    }
+
+    /// Notes what a node says that it can do, for an operator to approve. Whether it is new.
+    pub fn note_node(&mut self, device_id: &str, surface: Value) -> bool {
+        let Some(mut entry) = self.record(device_id).and_then(|record| record.view().entry.cloned()) else {
+            return false;
+        };
+        if entry.has_node_surface() {
+            return false;
+        }
+        entry.more.insert("pendingNodeSurface".to_owned(), surface);
+        let effects = Effects { entry: Change::Put(Box::new(entry)), ..Effects::default() };
+        self.apply(device_id, effects, By::Policy);
+        true
     }
 
     /// `device.pair.rename`.

@@ -29,6 +29,7 @@ use protocol::pairing::{
     ApproveResult, PairList, RejectResult, RemoveResult, RenameParams, RenameResult, RevokeParams,
     RevokeResult, RotateParams, RotateResult,
 };
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use self::backend::Probe;
@@ -332,6 +333,14 @@ impl Store {
         params: RevokeParams,
     ) -> Result<Result<RevokeResult, Box<ErrorShape>>, StoreError> {
         self.run(move |core| core.revoke(&caller, &params)).await
+    }
+
+    /// Notes what a node says that it can do, for an operator to approve; whether it is new.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn note_node(&self, device_id: String, surface: Value) -> Result<bool, StoreError> {
+        self.run(move |core| core.note_node(&device_id, surface)).await
     }
 
     /// `device.pair.rename`.

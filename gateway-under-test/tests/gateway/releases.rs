@@ -291,6 +291,10 @@ fn who_connects_is_announced() {
         (&asked["silent"], &asked["requiredApproveScopes"]),
         (&json!(true), &json!(["operator.pairing"]))
     );
+    let list = first.call("device.pair.list", json!({}));
+    let entry =
+        list["paired"].as_array().unwrap().iter().find(|entry| entry["deviceId"] == node.id()).unwrap();
+    assert_eq!(entry["pendingNodeSurface"]["requestId"], asked["requestId"]);
     // Once only, and a node hears nothing of others.
     gateway.session(&Way::local(), &node);
     gateway.session(&Way::local(), &Device::new(3).of(V2026_9_6));
