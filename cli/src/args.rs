@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Plan(PlanArguments),
     /// Tell stories drawn from a seed to the in-repo gateway, and to a real one, and compare
     Differential(DifferentialArguments),
+    /// Record what passes between any client and any gateway, for `conform`
+    Record(RecordArguments),
     /// Replay recorded sessions against a gateway and compare field by field
     Conform(ConformArguments),
     /// Real OpenClaw gateways: fetch releases from npm, list those that are there
@@ -166,6 +168,46 @@ pub(crate) struct CheckArguments {
     pub(crate) sets: Vec<(String, String)>,
 }
 
+/// What is recorded, and what it is called.
+///
+/// A proxy listens, passes everything on, and writes it down without secrets. Ctrl-C ends the recording. Lines on stdin say what
+/// happens: `step NAME` in front of a connection; `action terminate`, `action kill`, `action start`, `action drop-entry DEVICE`,
+/// `action set-scopes DEVICE SCOPE…` when it was done to the gateway.
+#[derive(Debug, Args)]
+#[command(after_help = exit_codes())]
+pub(crate) struct RecordArguments {
+    /// Folder to write; a case of the same name is replaced, others stay
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Where clients connect; port 0 = a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// The gateway
+    #[arg(long, value_name = "ws://HOST:PORT")]
+    pub(crate) to: String,
+    /// Name of the case
+    #[arg(long, value_name = "NAME")]
+    pub(crate) case: String,
+    /// Release of the gateway, for example 2026.2.22
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) release: String,
+    /// The gateway section of its openclaw.json, so that a replay can be given the same
+    #[arg(long, value_name = "JSON", conflicts_with = "config_file")]
+    pub(crate) config: Option<String>,
+    /// The same, from a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// What the case is about
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) description: String,
+    /// Listen on an address that is not loopback
+    #[arg(long)]
+    pub(crate) allow_remote_clients: bool,
+    /// Allow this host although it is not a loopback address; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_remote_target: Vec<String>,
+}
+
 /// Which recordings, and against what.
 #[derive(Debug, Args)]
 #[command(after_help = exit_codes())]
@@ -188,6 +230,12 @@ pub(crate) struct ConformArguments {
     /// Leave out cases whose recorded pauses add up to more than this
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
     pub(crate) longest: Duration,
+    /// How long an answer may be late, beyond what it took in the recording; events a third of it
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]
+    pub(crate) patience: Duration,
+    /// Name each step to a `pairstorm record` behind --target, which passes the rest on
+    #[arg(long, requires = "target")]
+    pub(crate) name_steps: bool,
     /// Cases at the same time, each with a gateway of its own
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) at_once: u16,

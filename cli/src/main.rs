@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Plan(arguments) => commands::plan::plan(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),
+        Command::Record(arguments) => commands::record::record(&arguments),
         Command::Conform(arguments) => commands::conform::conform(&arguments),
         Command::OpenClaw(arguments) => commands::openclaw::openclaw(&arguments.command),
         Command::Gateway(arguments) => gateway_under_test::cli::run(arguments),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 19] = [
+const PURE: [&str; 21] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -15,6 +15,8 @@ const PURE: [&str; 19] = [
     "harness/src/conform/format.rs",
     "harness/src/conform/identity.rs",
     "harness/src/conform/reconstruct.rs",
+    "harness/src/conform/recorder.rs",
+    "harness/src/conform/redaction.rs",
     "harness/src/conform/session.rs",
     "harness/src/conform/signing.rs",
     "harness/src/conform/tally.rs",

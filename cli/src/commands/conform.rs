@@ -2,7 +2,7 @@
 
 use std::process::ExitCode as ProcessExitCode;
 
-use harness::conform::replay::Against;
+use harness::conform::replay::{Against, Manner};
 use harness::conform::run::{ConformError, Options, run};
 use harness::conform::tally::{Tally, text};
 use harness::gateway::{GatewayCommand, TargetAddress, TargetError};
@@ -24,7 +24,11 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
         pattern: arguments.pattern.clone(),
         against,
         at_once: usize::from(arguments.at_once),
-        longest: arguments.longest,
+        manner: Manner {
+            longest: arguments.longest,
+            patience: arguments.patience,
+            name_steps: arguments.name_steps,
+        },
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

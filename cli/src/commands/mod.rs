@@ -6,6 +6,7 @@ pub(crate) mod differential;
 pub(crate) mod load;
 pub(crate) mod openclaw;
 pub(crate) mod plan;
+pub(crate) mod record;
 pub(crate) mod run;
 
 use std::process::ExitCode;

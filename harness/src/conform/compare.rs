@@ -56,7 +56,7 @@ fn is_time(key: &str) -> bool {
 const NAMES: [&str; 5] = ["requestId", "deviceToken", "token", "approvedRequestId", "replacedRequestId"];
 
 /// Parts of a hello of which only the keys are compared: what a gateway can do besides the handshake.
-const KEYS_ONLY: [&str; 5] =
+pub const KEYS_ONLY: [&str; 5] =
     ["features", "snapshot", "controlUiWidgetKinds", "controlUiLinkReaders", "pluginSurfaceUrls"];
 
 /// A comparison in progress.
@@ -130,6 +130,10 @@ impl<'a> Comparison<'a> {
         let Some(body) = &recorded.body else { return };
         // The control UI is a page of its own; that there is one is what status and content type say.
         if recorded.status == 200 && text(&recorded.content_type).starts_with("text/html") {
+            return;
+        }
+        // Version 1 cut long bodies; what is left of a JSON text can neither be read nor held against a whole one.
+        if body.starts_with('{') && serde_json::from_str::<Value>(body).is_err() {
             return;
         }
         let live_body = text(&live.body);

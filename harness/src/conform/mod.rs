@@ -13,11 +13,17 @@
 //! | [`replay`] | one case, from start to end | no |
 //! | [`tally`] | agreement by release, case and field | yes |
 //! | [`run`] | a folder | no |
+//! | [`redaction`] | what a recording may not hold | yes |
+//! | [`recorder`] | makes the lines of a recording, version 2 | yes |
+//! | [`proxy`] | stands between a client and a gateway and records | no |
 
 pub mod compare;
 pub mod format;
 pub mod identity;
+pub mod proxy;
 pub mod reconstruct;
+pub mod recorder;
+pub mod redaction;
 pub mod replay;
 pub mod run;
 pub mod session;

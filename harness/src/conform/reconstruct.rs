@@ -91,6 +91,8 @@ struct Conn {
     /// Reason that the close should have.
     last_error: Option<String>,
     closed: bool,
+    /// Ids of calls that are not sent, because their parameters were left out of the recording.
+    unsent: Vec<String>,
     /// Its upgrade failed; only its close is to come.
     failed: bool,
 }
@@ -102,7 +104,7 @@ struct Reading {
     now: i64,
     step_name: Option<String>,
     /// Signed texts of notes that no connect has claimed.
-    signed: Vec<String>,
+    signed: Vec<(String, Option<bool>)>,
     trusted: Vec<IpAddr>,
     proxied: Option<String>,
     templates: Vec<Value>,
@@ -184,7 +186,8 @@ impl Reading {
 
     fn note(&mut self, line: &Line) {
         if let Some(text) = line.data.get("signedPayload").and_then(Value::as_str) {
-            self.signed.push(text.to_owned());
+            let good = line.data.get("signature").and_then(Value::as_str).map(|state| state == "good");
+            self.signed.push((text.to_owned(), good));
             return;
         }
         if let Some(name) = line.data.get("step").and_then(Value::as_str) {
@@ -361,6 +364,13 @@ impl Reading {
         let id = frame.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let hello = frame.get("ok").and_then(Value::as_bool) == Some(true)
             && frame.pointer("/payload/type").and_then(Value::as_str) == Some("hello-ok");
+        if line.conn.is_some()
+            && let Some(conn) = self.conns.iter_mut().find(|conn| conn.number == line.conn)
+            && let Some(place) = conn.unsent.iter().position(|unsent| *unsent == id)
+        {
+            conn.unsent.remove(place);
+            return;
+        }
         let waits = |conn: &Conn| {
             conn.open.iter().any(|(open, _)| *open == id) && (!hello || !conn.accepted || conn.connects > 1)
                 || id == "invalid" && conn.accepted
@@ -459,6 +469,15 @@ impl Reading {
             return;
         };
         self.advance(index, line);
+        if line.data.get("params").and_then(Value::as_str).is_some_and(|text| text.starts_with("<abridged")) {
+            self.skip(line, describe(&line.data), Reason::Abridged);
+            if let (Some(conn), Some(id)) =
+                (self.conns.get_mut(index), line.data.get("id").and_then(Value::as_str))
+            {
+                conn.unsent.push(id.to_owned());
+            }
+            return;
+        }
         let nonce = self.session.connections.get(index).and_then(|connection| connection.nonce.clone());
         let Some(message) = self.message(line, nonce.as_deref()) else {
             self.skip(line, describe(&line.data), Reason::UnknownBytes);
@@ -494,9 +513,16 @@ impl Reading {
         match &line.data {
             Value::String(text) => words::cut_text(text).map(Outgoing::Text),
             frame if is_connect(frame) => {
-                let noted = self.claim(frame);
-                let signing = signing::analyse(frame, noted.as_deref(), nonce);
+                let signing = self.signing(frame, nonce);
                 Some(Outgoing::Connect { frame: frame.clone(), signing, binary: false })
+            }
+            Value::Object(object) if object.len() == 1 && object.contains_key("binaryFrame") => {
+                let frame = object.get("binaryFrame")?;
+                if is_connect(frame) {
+                    let signing = self.signing(frame, nonce);
+                    return Some(Outgoing::Connect { frame: frame.clone(), signing, binary: true });
+                }
+                Some(Outgoing::Binary(frame.to_string().into_bytes()))
             }
             Value::Object(object) if object.len() == 1 && object.contains_key("binary") => {
                 let length = usize::try_from(object.get("binary")?.as_u64()?).ok()?;
@@ -511,11 +537,22 @@ impl Reading {
         }
     }
 
+    /// How a connect was signed: version 2 says whether the signature was good, and leaves it out.
+    fn signing(&mut self, frame: &Value, nonce: Option<&str>) -> Signing {
+        match self.claim(frame) {
+            Some((text, Some(true))) => Signing::Over(text),
+            Some((text, Some(false))) => Signing::Wrong(text),
+            Some((text, None)) => signing::analyse(frame, Some(&text), nonce),
+            None if self.own_actions && frame.pointer("/params/device").is_some() => Signing::Literal,
+            None => signing::analyse(frame, None, nonce),
+        }
+    }
+
     /// The signed text that was noted for this connect: same device and time, the latest.
-    fn claim(&mut self, frame: &Value) -> Option<String> {
+    fn claim(&mut self, frame: &Value) -> Option<(String, Option<bool>)> {
         let at = frame.pointer("/params/device/signedAt").and_then(Value::as_i64)?.to_string();
         let nonce = frame.pointer("/params/device/nonce").and_then(Value::as_str);
-        let exact = self.signed.iter().rposition(|text| {
+        let exact = self.signed.iter().rposition(|(text, _)| {
             signing::marks(text)
                 .is_some_and(|(_, time, signed)| time == at && signed.is_none_or(|s| Some(s) == nonce))
         });
@@ -529,7 +566,7 @@ impl Reading {
     /// A binary message of which only the length was kept: a connect, when a text was signed for it and a connect of the
     /// same recording comes out at exactly this length; otherwise a few bytes that are no JSON.
     fn binary(&mut self, length: usize) -> Option<Outgoing> {
-        let Some(text) = self.signed.last().cloned() else {
+        let Some((text, _)) = self.signed.last().cloned() else {
             return (length <= 16).then(|| {
                 Outgoing::Binary([0xff, 0x00, 0xfe].iter().copied().cycle().take(length).collect())
             });

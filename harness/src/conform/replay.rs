@@ -17,10 +17,8 @@ use crate::gateway::process::GatewayArguments;
 use crate::gateway::{GatewayCommand, GatewayProcess, StateDir, TargetError};
 use rustix::process::Signal;
 
-/// How long an answer may be late, beyond what it took in the recording.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long an event may be late.
-const PATIENCE_FOR_EVENTS: Duration = Duration::from_secs(1);
+/// Header that names the step of a connection for a recording proxy, which takes it out.
+pub const STEP_HEADER: &str = "pairstorm-step";
 /// Pauses of the recording that are longer are kept; shorter ones were the recorder's own.
 const PAUSE_KEPT_MS: i64 = 200;
 /// No pause is this long: it is the step from lines before the first challenge to the gateway's clock.
@@ -47,6 +45,17 @@ pub enum Against {
         /// `Host`.
         host: String,
     },
+}
+
+/// How a case is replayed.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Longest sum of recorded pauses of a case that is replayed.
+    pub longest: Duration,
+    /// How long an answer may be late, beyond what it took in the recording; events a third of it.
+    pub patience: Duration,
+    /// Send each connection's step in [`STEP_HEADER`].
+    pub name_steps: bool,
 }
 
 /// What one case came to.
@@ -77,7 +86,7 @@ pub struct StepResult {
     pub compared: Vec<Compared>,
 }
 
-/// Replays `case`. `port` is free; `longest` bounds the recorded pauses of a case that is replayed.
+/// Replays `case`. `port` is free.
 ///
 /// # Errors
 /// [`TargetError`] when the gateway cannot be started.
@@ -85,7 +94,7 @@ pub async fn replay(
     case: &Case,
     against: &Against,
     port: u16,
-    longest: Duration,
+    manner: Manner,
 ) -> Result<Replayed, TargetError> {
     let mut replayed = Replayed {
         name: case.name.clone(),
@@ -100,7 +109,7 @@ pub async fn replay(
     let mut whole = |reason| {
         replayed.not_replayed.push(NotReplayed { line: 0, what: "the whole case".to_owned(), reason });
     };
-    if pauses(case) > longest {
+    if pauses(case) > manner.longest {
         whole(Reason::TooLong);
         return Ok(replayed);
     }
@@ -148,6 +157,7 @@ pub async fn replay(
         page: None,
         last: None,
         unreached: BTreeSet::new(),
+        manner,
     };
     replay.run().await;
     if let Some((mut process, _state)) = replay.own.take() {
@@ -188,6 +198,7 @@ struct Replay<'a> {
     last: Option<(Instant, i64)>,
     /// Connections that ended before the recording had done with them.
     unreached: BTreeSet<usize>,
+    manner: Manner,
 }
 
 impl Replay<'_> {
@@ -204,7 +215,7 @@ impl Replay<'_> {
                 self.pace(entry.at_ms, matches!(entry.what, What::Act(_))).await;
             }
             match &entry.what {
-                What::Open(index) => self.open(*index).await,
+                What::Open(index) => self.open(entry.step, *index).await,
                 What::Send(index, message) => self.send(entry.step, *index, message).await,
                 What::Leave(index, how) => self.leave(*index, *how).await,
                 What::Get(path) => self.page = Some(self.wires.get(path).await),
@@ -238,14 +249,19 @@ impl Replay<'_> {
         self.wires.read_until(until).await;
     }
 
-    async fn open(&mut self, index: usize) {
+    async fn open(&mut self, step: usize, index: usize) {
         let Some(wanted) = self.case.session.connections.get(index) else { return };
         self.identities.set_authority(&wanted.authority, &self.host);
-        let headers: Vec<(String, String)> = wanted
+        let mut headers: Vec<(String, String)> = wanted
             .headers
             .iter()
             .map(|(name, value)| (name.clone(), self.identities.header(value)))
             .collect();
+        if self.manner.name_steps
+            && let Some(step) = self.steps.get(step)
+        {
+            headers.push((STEP_HEADER.to_owned(), step.name.clone()));
+        }
         self.wires.open(index, wanted, &headers).await;
     }
 
@@ -374,7 +390,8 @@ impl Replay<'_> {
         let took = self.last.map_or(0, |(_, last)| at_ms - last);
         let took = Duration::from_millis(u64::try_from(took).unwrap_or_default());
         #[expect(clippy::disallowed_methods, reason = "a deadline for an answer that may never come")]
-        let deadline = Instant::now() + took + if event { PATIENCE_FOR_EVENTS } else { PATIENCE };
+        let deadline =
+            Instant::now() + took + if event { self.manner.patience / 3 } else { self.manner.patience };
         let live = loop {
             if let Some(found) = self.take(index, recorded) {
                 break Some(found);

@@ -2,13 +2,12 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
 use super::format::{self, FILE_BYTES_MAX, FormatError};
 use super::reconstruct;
-use super::replay::{Against, Replayed, replay};
+use super::replay::{Against, Manner, Replayed, replay};
 use super::session::Case;
 use crate::gateway::{TargetError, port};
 
@@ -23,8 +22,8 @@ pub struct Options {
     pub against: Against,
     /// Cases at the same time; always 1 against a URL.
     pub at_once: usize,
-    /// Cases whose recorded pauses add up to more are left out.
-    pub longest: Duration,
+    /// How.
+    pub manner: Manner,
 }
 
 /// Why nothing came of it.
@@ -93,7 +92,7 @@ pub async fn run(options: &Options) -> Result<Vec<Replayed>, ConformError> {
     let at_once = if own { options.at_once.max(1) } else { 1 };
     let ports = if own { ports(cases.len())? } else { vec![0; cases.len()] };
     let replays = cases.iter().zip(ports).map(|(case, port)| async move {
-        replay(case, &options.against, port, options.longest)
+        replay(case, &options.against, port, options.manner)
             .await
             .map_err(|source| ConformError::Gateway { case: case.name.clone(), source })
     });

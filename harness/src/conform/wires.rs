@@ -28,6 +28,9 @@ const INBOX_MAX: usize = 100_000;
 /// How long a connection may take to be made.
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a gateway may take to answer a close.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
 /// One connection.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
@@ -198,7 +201,12 @@ impl Wires {
         wire.left = true;
         if how == Leaving::Drop {
             wire.socket = None;
+            return;
         }
+        // What comes next may depend on the gateway's having seen it.
+        #[expect(clippy::disallowed_methods, reason = "a bounded wait for the answer to a close")]
+        let deadline = Instant::now() + LEAVE_WITHIN;
+        while self.wires.get(index).is_some_and(Wire::open) && self.arrive(deadline).await {}
     }
 
     /// Waits until something came on any connection. False at the deadline.
@@ -268,7 +276,7 @@ fn parse(bytes: &[u8]) -> Option<Page> {
     Some(Page { status, content_type: find("content-type"), subprotocol: None, body: Some(body) })
 }
 
-fn unchunk(mut rest: &str) -> Option<String> {
+pub(super) fn unchunk(mut rest: &str) -> Option<String> {
     let mut body = String::new();
     loop {
         let (size, after) = rest.split_once("\r\n")?;
