@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{
 
 use super::identity::Identity;
 use crate::config::AuthConfig;
-use crate::profile::Profile;
+use crate::profile::{DevicelessRule, Profile};
 use crate::server::log::clean;
 
 /// How long one answer may take.
@@ -125,7 +125,7 @@ impl Client {
             device_family: "",
         };
         let signature = identity.sign(&payload.text(version));
-        let params = json!({
+        let mut params = json!({
             "minProtocol": PROTOCOL_V3,
             "maxProtocol": profile.protocol.max(PROTOCOL_V3),
             "client": {
@@ -145,6 +145,14 @@ impl Client {
             },
             "auth": auth,
         });
+        // 2026.9.6's own command shows no device where the shared secret is enough.
+        let shows_secret = auth.token.is_some() || auth.password.is_some();
+        if profile.deviceless == DevicelessRule::OperatorsLocalKeepScopes
+            && shows_secret
+            && let Some(params) = params.as_object_mut()
+        {
+            params.remove("device");
+        }
         match self.call::<serde_json::Value>(METHOD, &params) {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.downcast::<Refused>() {

@@ -21,7 +21,7 @@ use super::log::clean;
 use super::session::{self, Identity};
 use super::sessions::{Audience, Who, unnumbered};
 use super::socket::{Incoming, Socket};
-use super::{Gateway, hello, rpc, startup};
+use super::{Gateway, hello, rpc, scaled, startup};
 use crate::clock::{Stopwatch, wall_ms};
 use crate::policy::credential::Method;
 use crate::policy::locality::is_local_host;
@@ -332,7 +332,7 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
     let screened = match screened {
         Ok(screened) => screened,
         Err((wait_ms, refusal)) => {
-            wait(wait_ms).await;
+            wait(gateway, wait_ms).await;
             return Err(at_once(refusal));
         }
     };
@@ -397,12 +397,12 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
 /// Takes over what an attempt did to the rate limit, and waits as long as its answer has to.
 async fn settle(gateway: &Gateway, notes: &[Note]) {
     let wait_ms = gateway.limiter.lock().unwrap_or_else(PoisonError::into_inner).apply(notes, wall_ms());
-    wait(wait_ms).await;
+    wait(gateway, wait_ms).await;
 }
 
-async fn wait(wait_ms: u64) {
+async fn wait(gateway: &Gateway, wait_ms: u64) {
     if wait_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        tokio::time::sleep(scaled(wait_ms, gateway.durations.scale)).await;
     }
 }
 

@@ -56,8 +56,8 @@ use crate::clock::{OsFresh, Stopwatch, wall_ms};
 use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
 use crate::policy::locality::TrustedProxies;
-use crate::policy::{Fresh as _, PairingEvent, RateLimiter, Rules};
-use crate::profile::{Profile, Startup, StoreKind};
+use crate::policy::{Fresh as _, PairingEvent, RateLimitConfig, RateLimiter, Rules};
+use crate::profile::{Profile, RateLimitRule, Startup, StoreKind};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::backend;
 use crate::store::{Core, LoadError, Observer, Store, StoreError};
@@ -156,6 +156,8 @@ struct Durations {
     startup: Duration,
     /// From SIGTERM until the port is closed.
     stop: Duration,
+    /// Factor on the delays that the rate limit asks for.
+    scale: f64,
 }
 
 /// Everything connections share.
@@ -265,6 +267,10 @@ pub fn rules(options: &Options, config: &Config) -> Result<Rules, ServeError> {
     })
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn scaled(ms: u64, scale: f64) -> Duration {
     Duration::try_from_secs_f64(Duration::from_millis(ms).as_secs_f64() * scale).unwrap_or(Duration::MAX)
 }
@@ -360,8 +366,16 @@ async fn run(
             Startup::Refuses { .. } => scaled(options.startup_ms, options.time_scale),
         },
         stop: scaled(profile.stop_ms, options.time_scale),
+        scale: options.time_scale,
     };
-    let limiter = std::sync::Mutex::new(RateLimiter::new(profile.rate_limit, config.rate_limit));
+    let limits =
+        config.rate_limit.or_else(|| (profile.rate_limit == RateLimitRule::Always).then(Default::default));
+    let limits = limits.map(|limits| RateLimitConfig {
+        window_ms: millis(scaled(limits.window_ms, options.time_scale)),
+        lockout_ms: millis(scaled(limits.lockout_ms, options.time_scale)),
+        ..limits
+    });
+    let limiter = std::sync::Mutex::new(RateLimiter::new(profile.rate_limit, limits));
     let gateway = Arc::new(Gateway {
         rules,
         limiter,
