@@ -494,27 +494,49 @@ async fn note_node(gateway: &Gateway, caps: Value, attempt: &DeviceAttempt) -> R
     Ok(())
 }
 
-/// The security log's line about a device that wants more than it has.
+/// The security log's line about a device that wants more than it has, or says something else of itself.
 fn audit(gateway: &Gateway, facts: &Facts<'_>, attempt: &DeviceAttempt, refusal: &Refusal) {
-    let Some(reason @ (PairingReason::RoleUpgrade | PairingReason::ScopeUpgrade)) = refusal.pairing else {
-        return;
-    };
+    let Some(reason) = refusal.pairing.filter(|reason| *reason != PairingReason::NotPaired) else { return };
     let snapshot = gateway.store.snapshot();
     let entry = snapshot.get(&attempt.device_id).and_then(|record| record.view().entry.cloned());
+    let address = facts.locality.client_ip.filter(|ip| !ip.is_loopback());
+    let device = format!(
+        "reason={reason} device={} ip={} auth={}",
+        attempt.device_id,
+        address.map_or_else(|| "unknown-ip".to_owned(), |ip| ip.to_string()),
+        // A device token never gets this far with a wish that needs approval, unless it is of another role.
+        if attempt.auth.device_token.is_some() { "device-token" } else { gateway.rules.auth.mode() },
+    );
+    let client = format!("client={} conn={}", attempt.client.id, facts.conn_id);
+    if reason == PairingReason::MetadataUpgrade {
+        let text =
+            |value: Option<&String>| value.map_or_else(|| "<none>".to_owned(), |value| clean(Some(value)));
+        let pinned = entry.as_ref();
+        gateway.log.line(&format!(
+            "[gateway] security audit: device metadata upgrade requested {device} claimedPlatform={} \
+             pinnedPlatform={} claimedDeviceFamily={} pinnedDeviceFamily={} {client}",
+            clean(Some(&attempt.client.platform)),
+            text(pinned.and_then(|entry| entry.platform.as_ref())),
+            text(attempt.client.device_family.as_ref()),
+            text(pinned.and_then(|entry| entry.device_family.as_ref())),
+        ));
+        return;
+    }
     let list = |names: &[String]| {
-        if names.is_empty() { "<none>".to_owned() } else { clean(Some(&names.join(","))) }
+        let names: std::collections::BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            "<none>".to_owned()
+        } else {
+            clean(Some(&names.into_iter().collect::<Vec<_>>().join(",")))
+        }
     };
     gateway.log.line(&format!(
-        "[gateway] security audit: device access upgrade requested reason={reason} device={} ip={} roleFrom={} \
-         roleTo={} scopesFrom={} scopesTo={} client={} conn={}",
-        attempt.device_id,
-        facts.locality.client_ip.map_or_else(|| "n/a".to_owned(), |ip| ip.to_string()),
+        "[gateway] security audit: device access upgrade requested {device} roleFrom={} roleTo={} scopesFrom={} \
+         scopesTo={} {client}",
         list(&entry.as_ref().map(|entry| entry.roles()).unwrap_or_default()),
         attempt.role,
         list(entry.as_ref().map(|entry| entry.scopes()).unwrap_or_default()),
         list(&attempt.scopes),
-        attempt.client.id,
-        facts.conn_id,
     ));
 }
 

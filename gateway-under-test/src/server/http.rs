@@ -1,6 +1,7 @@
 //! HTTP in front of the upgrade: hyper for one connection, until it is upgraded or done.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -205,6 +206,14 @@ fn upgrade(
     let locality =
         locality::locate(rules.profile, &rules.trusted_proxies, rules.allow_real_ip_fallback, &facts);
     if locality.unattributable {
+        if !gateway.told_unattributable.swap(true, Ordering::Relaxed) {
+            gateway.log.line(&format!(
+                "[gateway] gateway: observed unattributable proxy-shaped traffic from {peer}; Gateway-authenticated \
+                 routes reject it, while plugin-authenticated routes ignore forwarded claims. Configure \
+                 gateway.trustedProxies narrowly and make the proxy overwrite or safely rebuild forwarded client \
+                 headers."
+            ));
+        }
         let body = json!({"error": {"message": UNATTRIBUTABLE, "type": "proxy_attribution_required"}});
         return Err(refused("unattributable", with_type(StatusCode::FORBIDDEN, JSON, body.to_string())));
     }

@@ -37,6 +37,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use protocol::pairing::event;
@@ -176,6 +177,8 @@ struct Gateway {
     config_path: PathBuf,
     state_dir: PathBuf,
     port: u16,
+    /// Whether the log says already that forwarding headers of nobody were refused.
+    told_unattributable: AtomicBool,
     /// Of this process.
     boot_id: String,
     /// Says whether two gateways run by one configuration; nobody can tell the configuration from it.
@@ -390,6 +393,7 @@ async fn run(
         config_path: config::path(&options.state_dir),
         state_dir: options.state_dir.clone(),
         port: address.port(),
+        told_unattributable: AtomicBool::new(false),
         boot_id: uuid::Uuid::new_v4().to_string(),
         config_hash: format!("hmac-sha256:v1:{}", OsFresh.token()),
         started: Stopwatch::start(),

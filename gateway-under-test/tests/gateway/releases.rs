@@ -543,6 +543,8 @@ fn forwarding_headers_of_nobody_are_refused_by_the_newest() {
     }
     gateway.connect(&Way::remote("203.0.113.7"));
     gateway.connect(&Way::local().host("172.17.0.2"));
+    gateway.logged("Loopback connection with non-local Host header");
+    assert_eq!(gateway.log_text().matches("observed unattributable proxy-shaped traffic").count(), 1);
     // Even while it stops: nobody knows whom to tell.
     let state = State::of(V2026_9_6);
     let gateway = state.start_with(0, &["--startup-ms", "0", "--time-scale", "100"]);
