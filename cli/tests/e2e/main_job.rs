@@ -20,7 +20,7 @@ fn the_smoke_scenario_passes_and_leaves_nothing_behind() {
     assert_eq!(finished.code, Some(0), "{}", finished.said());
 
     let result = finished.result();
-    assert_eq!(result["schema_version"], 1);
+    assert_eq!(result["schema_version"], 2);
     assert_eq!(result["verdict"], "pass");
     assert_eq!(result["seed"], 42);
     assert_eq!(result["mismatches"]["total"], 0, "{}", finished.said());

@@ -100,8 +100,8 @@ impl Facts {
     #[must_use]
     pub fn of(spec: &ConnectSpec, mode: AuthMode, release: &Release, has_token: bool) -> Self {
         // Only what is the same in every release is taken from here.
-        let traits = persona::profile(spec.persona, protocol::ProfileName::Article);
-        let spoken = (release.protocol, release.protocol);
+        let traits = persona::profile(spec.persona, release.name);
+        let spoken = (traits.protocol, traits.protocol);
         Self {
             message: match spec.deviation {
                 Deviation::Silent => Message::Silent,

@@ -29,6 +29,7 @@
 //! | `device` | verdicts on one device's attempts |
 //! | `form` | code, texts, details and close of one refusal, grant of one session |
 //! | `windows` | when faults excuse an attempt that got no answer |
+//! | `invariants` | the second axis: what a gateway should do, whatever its release does |
 //! | `conduct` | what a gateway did beside answering connects |
 //! | `expectation` | the scenario's own expectations |
 //! | `explain` | the sentence for people |
@@ -42,6 +43,7 @@ mod expectation;
 mod explain;
 pub mod facts;
 mod form;
+mod invariants;
 mod limits;
 pub mod locality;
 pub mod origin;
@@ -214,7 +216,11 @@ impl<'p> Oracle<'p> {
             OracleMode::Profile => conduct::breaches(self.plan, history),
             OracleMode::Expectations => Vec::new(),
         };
-        Judgement { attempts, session_ends: self.session_ends(history, &windows), breaches }
+        let invariants = match self.plan.oracle {
+            OracleMode::Profile => invariants::broken(self.plan, history, &timelines, &windows),
+            OracleMode::Expectations => Vec::new(),
+        };
+        Judgement { attempts, session_ends: self.session_ends(history, &windows), breaches, invariants }
     }
 
     /// Joins the profile's verdict (`None`: not asked for, or no such client) with the scenario's expectation.

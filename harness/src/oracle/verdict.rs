@@ -1,6 +1,7 @@
 //! What the oracle says of an attempt.
 
 use crate::plan::{ClientId, Nanos};
+use crate::vocabulary::invariant::Invariant;
 
 /// Verdicts over a whole run.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,21 @@ pub struct Judgement {
     pub session_ends: Vec<SessionEndFinding>,
     /// What else the gateway did that it may not.
     pub breaches: Vec<Breach>,
+    /// The second axis: what it should not have done, whether or not its release does it. No mismatches.
+    pub invariants: Vec<InvariantFinding>,
+}
+
+/// Something that a gateway should not have done, whether or not its release does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvariantFinding {
+    /// What it broke.
+    pub invariant: Invariant,
+    /// With which client.
+    pub client: ClientId,
+    /// In which of its attempts.
+    pub attempt: u32,
+    /// One sentence for people.
+    pub why: String,
 }
 
 /// Verdict on one attempt. Worst wins: mismatch over indeterminate over match.

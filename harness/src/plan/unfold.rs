@@ -109,6 +109,7 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         operators: scenario.operators.clone(),
         faults,
         steps: scenario.steps.clone(),
+        invariants: scenario.invariants.clone(),
         thresholds: scenario.thresholds.clone(),
         duration: scenario.duration,
         max_time,

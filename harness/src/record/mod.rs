@@ -19,6 +19,7 @@ pub mod facts;
 pub mod histogram;
 pub mod hlog;
 pub mod intervals;
+pub mod invariants;
 pub mod mismatches;
 pub mod outcomes;
 pub mod phases;

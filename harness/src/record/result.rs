@@ -15,6 +15,7 @@ use super::exit_code::{ExitCode, RunVerdict};
 use super::facts::RunFacts;
 use super::histogram::{LatencySummary, micros};
 use super::intervals::{Interval, intervals};
+use super::invariants::{InvariantResult, invariants};
 use super::mismatches::{ExpectedObserved, MismatchCounts, MismatchGroup, tally};
 use super::outcomes::{AttemptCounts, SumError};
 use super::phases::{PhaseRecorder, Phases};
@@ -28,13 +29,13 @@ use crate::oracle::Judgement;
 use crate::plan::{OracleMode, Plan};
 
 /// Version of the result's schema. A change that readers must know of raises it.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Result of a run. All times in microseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "pairstorm result")]
 pub struct RunResult {
-    /// Always 1.
+    /// Always 2.
     pub schema_version: u32,
     /// Verdict on what was measured.
     pub verdict: RunVerdict,
@@ -68,6 +69,8 @@ pub struct RunResult {
     pub expected_observed: ExpectedObserved,
     /// Mismatches by cause, the worst kind first.
     pub mismatch_groups: Vec<MismatchGroup>,
+    /// Invariants that were broken or expected to be, whatever the profile does.
+    pub invariants: Vec<InvariantResult>,
     /// Refusals by reason and code.
     pub refusals: Refusals,
     /// Results of each cohort, in the order of the scenario.
@@ -188,6 +191,7 @@ pub fn assemble(plan: &Plan, history: &History, judgement: &Judgement, facts: &R
         indeterminate: tally.indeterminate,
         expected_observed: tally.expected_observed,
         mismatch_groups: tally.groups,
+        invariants: invariants(plan, judgement),
         refusals: refusals(history, judgement),
         cohorts: cohorts(plan, history, judgement, &by_client),
         phases: phases.summary(),
@@ -223,7 +227,8 @@ impl RunResult {
             .chain(self.validity.reasons.iter_mut().map(|reason| &mut reason.text))
             .chain(self.mismatch_groups.iter_mut().flat_map(|group| {
                 [&mut group.expected, &mut group.observed, &mut group.why, &mut group.example_why]
-            }));
+            }))
+            .chain(self.invariants.iter_mut().map(|invariant| &mut invariant.example_why));
         for text in texts {
             *text = redactor.known(text);
         }
@@ -254,7 +259,7 @@ impl RunResult {
     pub fn judge(&self) -> RunVerdict {
         if self.failure.is_some() {
             RunVerdict::Failed
-        } else if self.mismatches.total > 0 {
+        } else if self.mismatches.total > 0 || self.invariants.iter().any(InvariantResult::is_surprise) {
             RunVerdict::Violated
         } else if !self.validity.valid {
             RunVerdict::Invalid
@@ -418,7 +423,7 @@ mod tests {
         ] {
             assert!(value.get(key).is_some(), "{key}");
         }
-        assert_eq!(value["schema_version"], 1);
+        assert_eq!(value["schema_version"], 2);
         for key in ["count", "p50", "p90", "p99", "p999", "max", "links", "without_session"] {
             assert!(value["approval_to_session"].get(key).is_some(), "{key}");
         }

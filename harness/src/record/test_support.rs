@@ -493,6 +493,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         operators: vec![operator("owner"), operator("deputy")],
         faults: Vec::new(),
         steps: Vec::new(),
+        invariants: None,
         thresholds: Vec::new(),
         duration: None,
         max_time: Duration::from_secs(60),

@@ -24,7 +24,7 @@ mod tests {
     fn the_text_is_the_result() {
         let result = busy_story().result();
         let text = text(&result).expect("json");
-        assert!(text.starts_with("{\n  \"schema_version\": 1,\n  \"verdict\": \"violated\",\n"));
+        assert!(text.starts_with("{\n  \"schema_version\": 2,\n  \"verdict\": \"violated\",\n"));
         assert!(text.ends_with("}\n"));
         assert_eq!(serde_json::from_str::<RunResult>(&text).expect("a result"), result);
     }

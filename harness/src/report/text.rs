@@ -31,6 +31,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     let mut page = Page::default();
     head(&mut page, result);
     mismatches(&mut page, result, folder);
+    invariants(&mut page, result);
     invalid_reasons(&mut page, result);
     thresholds(&mut page, &result.thresholds);
     refusals(&mut page, result);
@@ -77,11 +78,17 @@ fn verdict_line(result: &RunResult) -> String {
         RunVerdict::Failed => result.failure.clone().unwrap_or_else(|| "no reason given".to_owned()),
         RunVerdict::Violated => {
             let total = result.mismatches.total;
+            let surprises = result.invariants.iter().filter(|invariant| invariant.is_surprise()).count();
             let first = if result.ended_by == EndedBy::FailFast { "; stopped at the first" } else { "" };
             format!(
-                "{} {} not allowed{first}",
+                "{} {} not allowed{first}{}",
                 plural(total, "outcome"),
-                if total == 1 { "is" } else { "are" }
+                if total == 1 { "is" } else { "are" },
+                if surprises == 0 {
+                    String::new()
+                } else {
+                    format!("; {} not as expected", plural(surprises as u64, "invariant"))
+                }
             )
         }
         RunVerdict::Invalid => "the numbers cannot be trusted".to_owned(),
@@ -111,6 +118,31 @@ fn painted(text: &str, result: &RunResult) -> String {
         || text.to_owned(),
         |(verdict, rest)| format!("\u{1b}[1;{colour}m{verdict}\u{1b}[0m:{rest}"),
     )
+}
+
+/// What the gateway should not have done, whether or not its release does it.
+fn invariants(page: &mut Page, result: &RunResult) {
+    if result.invariants.is_empty() {
+        return;
+    }
+    page.heading("Invariants broken");
+    for invariant in result.invariants.iter().take(ROWS_SHOWN) {
+        let expected = match invariant.expected {
+            None => "",
+            Some(_) if !invariant.is_surprise() => ", as the scenario expects",
+            Some(true) => ", but the scenario expects it",
+            Some(false) => ", and the scenario does not expect it",
+        };
+        page.paragraph(2, &format!("{} x {}{expected}", invariant.count, invariant.invariant), 4);
+        if invariant.count > 0 {
+            let example = format!(
+                "{} attempt {}: {}",
+                invariant.example, invariant.example_attempt, invariant.example_why
+            );
+            page.paragraph(6, &example, 2);
+        }
+    }
+    more(page, result.invariants.len(), ROWS_SHOWN, "invariant");
 }
 
 fn invalid_reasons(page: &mut Page, result: &RunResult) {

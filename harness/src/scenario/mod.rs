@@ -48,6 +48,7 @@ pub use metric::{Unit, metrics, unit};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 
+use crate::vocabulary::invariant::Invariant;
 use crate::vocabulary::{
     DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Step, Threshold, ValidityBudget,
 };
@@ -91,6 +92,8 @@ pub struct Scenario {
     pub faults: Vec<PlannedFault>,
     /// `[[step]]`, in the order of the file; they refer to clients by their position, cohort after cohort.
     pub steps: Vec<Step>,
+    /// `[invariants]`: those that the run is expected to break; `None` = none is asked for.
+    pub invariants: Option<Vec<Invariant>>,
     /// `[threshold]`
     pub thresholds: Vec<Threshold>,
     /// `[validity]`
@@ -271,6 +274,7 @@ fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
             places.faults.push(at);
         }
     }
+    let invariants = expected_invariants(&fields);
     let thresholds = metric::read(&fields);
     let validity = validity(&fields);
     // `[vars]` has been taken out by now; it stays a known name.
@@ -290,6 +294,7 @@ fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
         operators,
         faults,
         steps,
+        invariants,
         thresholds,
         validity,
         duration,
@@ -334,4 +339,16 @@ fn validity(scenario: &Fields<'_>) -> ValidityBudget {
         fields.finish();
     }
     budget
+}
+
+/// `[invariants]`: the ones that the run is expected to break, and no others.
+fn expected_invariants(scenario: &Fields<'_>) -> Option<Vec<Invariant>> {
+    let fields = scenario.table("invariants")?;
+    let words = Invariant::ALL.map(|invariant| (invariant.as_str(), invariant));
+    let expected = fields.read("expected", |node| match &node.value {
+        Value::Array(items) => items.iter().map(word(&words)).collect::<Result<Vec<_>, _>>(),
+        _ => word(&words)(node).map(|invariant| vec![invariant]),
+    });
+    fields.finish();
+    Some(expected.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 //! Times are nanoseconds and count from the run's start.
 
 pub mod addresses;
+pub mod invariant;
 pub mod persona;
 
 use std::net::Ipv4Addr;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     /// Steps of a story, carried out one after the other; faults and steps exclude each other.
     pub steps: Vec<Step>,
+    /// Invariants that the run is expected to break, and no others; `None` = none of them decides about the run.
+    pub invariants: Option<Vec<invariant::Invariant>>,
     /// Pass rules beside the oracle.
     pub thresholds: Vec<Threshold>,
     /// When clients stop starting attempts and leave; `None` = when all scripts have ended.

@@ -107,6 +107,7 @@ impl Case {
             operators: Vec::new(),
             faults: Vec::new(),
             steps: Vec::new(),
+            invariants: None,
             thresholds: Vec::new(),
             duration: None,
             max_time: Duration::from_secs(3600),

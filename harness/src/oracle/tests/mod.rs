@@ -4,6 +4,7 @@ mod brute_force;
 mod conduct;
 pub(super) mod fixture;
 mod histories;
+mod invariants;
 mod mismatches;
 mod recorded;
 mod silence;
