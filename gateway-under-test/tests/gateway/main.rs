@@ -15,5 +15,6 @@ mod devices;
 mod lifecycle;
 mod process;
 mod releases;
+mod stores;
 mod support;
 mod transport;
