@@ -14,6 +14,7 @@
 mod bad_input;
 mod common;
 mod defects;
+mod differential;
 mod foreign;
 mod main_job;
 mod process;

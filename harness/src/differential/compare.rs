@@ -325,3 +325,117 @@ fn operation_words(operation: &Operation, names: &mut Names) -> String {
     };
     format!("{subject}{end}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{Grant, GrantAuth, Refusal, Stamps};
+    use crate::plan::{Overrides, unfold};
+    use crate::scenario;
+
+    const STORY: &str = r#"
+name = "x"
+[cohort.a]
+persona = "cli"
+count = 1
+[[step]]
+connect = "a"
+[[step]]
+approve = "a"
+[[step]]
+connect = "a"
+hold = true
+[[step]]
+remove = "a"
+"#;
+
+    fn plan() -> Plan {
+        let scenario = scenario::parse("x.toml", STORY, &[]).unwrap();
+        unfold(&scenario, &Overrides::default()).unwrap()
+    }
+
+    fn attempt(number: u32, outcome: Outcome) -> Observation {
+        let stamps = Stamps::default();
+        Observation {
+            client: 0,
+            attempt: number,
+            ask: 0,
+            intended: 0,
+            stamps,
+            presented_token: None,
+            outcome,
+        }
+    }
+
+    fn operation(invoked: u64, kind: OperationKind) -> Operation {
+        let end = OperationEnd::Done { at: invoked + 1, token: None };
+        Operation { operator: STEPS, client: Some(0), kind, invoked, end }
+    }
+
+    /// What a gateway did that gave this id and this token.
+    fn history(id: &str, token: u64, scopes: &[&str]) -> History {
+        let refusal = Refusal {
+            code: "NOT_PAIRED".to_owned(),
+            message: "pairing required".to_owned(),
+            detail_code: None,
+            reason: Some("not-paired".to_owned()),
+            auth_reason: None,
+            request_id: Some(id.to_owned()),
+            close: Some(CloseSeen::Frame {
+                code: 1008,
+                reason: format!("pairing required (requestId: {}", &id[..8]),
+            }),
+        };
+        let auth = GrantAuth {
+            role: "operator".to_owned(),
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+            token: Some(Fingerprint(token)),
+        };
+        History {
+            attempts: vec![
+                attempt(1, Outcome::Session(Grant { protocol: 3, auth: Some(auth) })),
+                attempt(0, Outcome::Refused(refusal)),
+            ],
+            operations: vec![
+                operation(30, OperationKind::Remove),
+                operation(10, OperationKind::Approve { request_id: id.to_owned() }),
+            ],
+            session_ends: vec![crate::history::SessionEnd {
+                client: 0,
+                attempt: 1,
+                at: 40,
+                by: EndedBy::Gateway(CloseSeen::Frame { code: 4001, reason: "device removed".to_owned() }),
+            }],
+            ..History::default()
+        }
+    }
+
+    const ONE: &str = "11111111-2222-4333-8444-555555555555";
+    const OTHER: &str = "99999999-2222-4333-8444-555555555555";
+
+    #[test]
+    fn steps_are_told_without_what_may_differ() {
+        let seen: Vec<String> =
+            seen(&plan(), &history(ONE, 7, &["operator.read"])).into_iter().map(|seen| seen.what).collect();
+        insta::assert_snapshot!(seen.join("\n"), @r#"
+        refused NOT_PAIRED "pairing required" reason=not-paired request 1, close 1008 "pairing required (requestId: <request 1, cut to 8>"
+        request 1: done
+        session protocol 3, role operator [operator.read], token 1; ended by the gateway: close 4001 "device removed"
+        done
+        "#);
+    }
+
+    #[test]
+    fn only_what_matters_is_a_difference() {
+        let plan = plan();
+        let ours = history(ONE, 7, &["operator.read"]);
+        assert_eq!(differences(&plan, &ours, &history(OTHER, 9, &["operator.read"])), []);
+        let wider = differences(&plan, &ours, &history(OTHER, 9, &["operator.admin"]));
+        assert_eq!(wider.iter().map(|it| it.step).collect::<Vec<_>>(), [2]);
+        let mut cut_short = history(OTHER, 9, &["operator.read"]);
+        cut_short.operations.clear();
+        cut_short.session_ends.clear();
+        let missing = differences(&plan, &ours, &cut_short);
+        assert_eq!(missing.iter().map(|it| it.step).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+}
