@@ -259,6 +259,9 @@ pub(crate) struct DifferentialArguments {
     /// Switch a deliberate fault of the in-repo gateway on, to see it found
     #[arg(long, value_name = "NAME")]
     pub(crate) defect: Option<String>,
+    /// Differences that are cut down to what shows them; the others are most likely the same
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) cut_down: usize,
     /// Where the scenarios are written [default: results/runs/<utc>-differential/]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

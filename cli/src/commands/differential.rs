@@ -57,6 +57,7 @@ fn options(arguments: &DifferentialArguments) -> Result<DifferentialOptions, (St
         seed: arguments.seed,
         steps: arguments.steps,
         defect: arguments.defect.clone(),
+        cut_down: arguments.cut_down,
         ours: RunTarget::Own(ours.into()),
         real: None,
         out: arguments.out.clone().unwrap_or_else(|| default_folder("differential")),

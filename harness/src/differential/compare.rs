@@ -256,6 +256,7 @@ fn attempt_words(
                 ("code", &refusal.detail_code),
                 ("reason", &refusal.reason),
                 ("authReason", &refusal.auth_reason),
+                ("next", &refusal.next_step),
             ];
             for (key, value) in details {
                 if let Some(value) = value {
@@ -369,7 +370,7 @@ remove = "a"
 
     fn operation(invoked: u64, kind: OperationKind) -> Operation {
         let end = OperationEnd::Done { at: invoked + 1, token: None };
-        Operation { operator: STEPS, client: Some(0), kind, invoked, end }
+        Operation { operator: STEPS, caller: None, client: Some(0), kind, invoked, end }
     }
 
     /// What a gateway did that gave this id and this token.
@@ -380,6 +381,7 @@ remove = "a"
             detail_code: None,
             reason: Some("not-paired".to_owned()),
             auth_reason: None,
+            next_step: None,
             request_id: Some(id.to_owned()),
             close: Some(CloseSeen::Frame {
                 code: 1008,

@@ -72,7 +72,7 @@ use std::net::IpAddr;
 use crate::history::{EndedBy, History, OperationEnd, OperationKind};
 use crate::observation::{CloseSeen, DropReason, Observation, Outcome};
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan, PlannedClient};
+use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan, PlannedClient, route};
 use device::DeviceJudge;
 use explain::seconds;
 use limits::{Fate, Lock, Sockets, Try};
@@ -267,7 +267,10 @@ impl<'p> Oracle<'p> {
 
     /// Where the gateway sees a client that makes this connect.
     fn seat(&self, ask: &AskRules<'_>, client: &PlannedClient) -> Seat {
-        let wire = Wire::of(&ask.spec.path, client);
+        // A client dials from where the path of this ask begins, not from where its cohort's does.
+        let (source, forwarded) = route(&ask.spec.path, client.cohort, self.plan.cohorts.len(), client.index);
+        let client = PlannedClient { source, forwarded, ..client.clone() };
+        let wire = Wire::of(&ask.spec.path, &client);
         locality::seat(&wire, &self.proxies, self.release.locality, self.plan.gateway.allow_real_ip_fallback)
     }
 

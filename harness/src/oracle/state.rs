@@ -516,9 +516,8 @@ impl Model<'_> {
         }
         let mut state = state;
         state.entry = Some(self.approved(state.entry, &asked, op));
-        if self.release.pending_masks_silence {
-            state.pending = None;
-        }
+        // An approval takes the request with it that waits, silent or not.
+        state.pending = None;
         self.accept(state, op, connect, fit, next);
     }
 

@@ -21,8 +21,6 @@ const CANDIDATES: usize = 40;
 const CANDIDATE_RESTARTS: usize = 2;
 /// Rounds of cutting down at most: each starts the gateways once.
 const ROUNDS: usize = 25;
-/// Differences that are cut down; the others are most likely the same.
-const CUT_DOWN_MAX: usize = 3;
 
 /// What to draw and whom to tell it.
 pub struct DifferentialOptions {
@@ -34,6 +32,8 @@ pub struct DifferentialOptions {
     pub steps: usize,
     /// Deliberate fault of the in-repo gateway, by name.
     pub defect: Option<String>,
+    /// Differences that are cut down at most; the others are most likely the same.
+    pub cut_down: usize,
     /// The in-repo gateway.
     pub ours: RunTarget,
     /// A real gateway.
@@ -150,7 +150,7 @@ pub async fn run(
             }
         }
     }
-    for (number, (tale, before, _, audience)) in (1..).zip(suspects.into_iter().take(CUT_DOWN_MAX)) {
+    for (number, (tale, before, _, audience)) in (1..).zip(suspects.into_iter().take(options.cut_down)) {
         observer.stage(&format!("cutting down difference {number}"));
         let Some((tales, what)) = cut_down(options, tale, before, audience, observer).await? else {
             continue;
