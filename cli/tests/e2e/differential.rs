@@ -27,7 +27,7 @@ fn gateway_and_oracle_agree_for_every_profile() {
 /// What is found is cut down to a few steps, in a scenario that shows it by itself.
 #[test]
 fn a_fault_of_the_gateway_is_found_and_cut_down() {
-    for defect in ["accept-unpaired", "wrong-reason", "forget-approval-on-restart"] {
+    for defect in ["accept-unpaired", "wrong-reason"] {
         let folder = scratch();
         let arguments =
             ["differential", "--steps", "60", "--cut-down", "1", "--defect", defect, "--out", "out"];
