@@ -259,6 +259,11 @@ pub(crate) struct DifferentialArguments {
     /// Switch a deliberate fault of the in-repo gateway on, to see it found
     #[arg(long, value_name = "NAME")]
     pub(crate) defect: Option<String>,
+    /// Tell the same to a real gateway and compare: `openclaw`, the release the profile is called after, or `openclaw@VERSION`
+    #[arg(long, value_name = "GATEWAY")]
+    pub(crate) real: Option<String>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArguments,
     /// Differences that are cut down to what shows them; the others are most likely the same
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) cut_down: usize,

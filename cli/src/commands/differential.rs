@@ -8,7 +8,7 @@ use harness::run::differential::{self, Comparison, DifferentialOptions};
 use harness::scenario::PROFILES;
 
 use crate::args::DifferentialArguments;
-use crate::commands::run::{default_folder, known_defect, own_gateway};
+use crate::commands::run::{Refusal, default_folder, known_defect, openclaw, own_gateway};
 use crate::printer;
 use crate::progress::Display;
 
@@ -51,7 +51,27 @@ fn options(arguments: &DifferentialArguments) -> Result<DifferentialOptions, (St
     if let Some(name) = &arguments.defect {
         known_defect(name).map_err(|message| (message, ExitCode::Usage))?;
     }
-    let ours = own_gateway().map_err(|refusal| (refusal.message, refusal.exit))?;
+    let refused = |refusal: Refusal| (refusal.message, refusal.exit);
+    let ours = own_gateway().map_err(refused)?;
+    let real = match &arguments.real {
+        None => None,
+        Some(what) => {
+            let version = match what.split_once('@') {
+                None if what == "openclaw" => profile.as_str(),
+                Some(("openclaw", version)) => version,
+                _ => {
+                    let message =
+                        format!("`{what}` is no real gateway; expected openclaw or openclaw@VERSION");
+                    return Err((message, ExitCode::Usage));
+                }
+            };
+            if !PROFILES.iter().any(|profile| profile.as_str() == version) {
+                let message = format!("`{version}` cannot be a release of OpenClaw that a profile describes");
+                return Err((message, ExitCode::Usage));
+            }
+            Some(RunTarget::Own(openclaw(version, &arguments.cache).map_err(refused)?))
+        }
+    };
     Ok(DifferentialOptions {
         profile,
         seed: arguments.seed,
@@ -59,7 +79,7 @@ fn options(arguments: &DifferentialArguments) -> Result<DifferentialOptions, (St
         defect: arguments.defect.clone(),
         cut_down: arguments.cut_down,
         ours: RunTarget::Own(ours.into()),
-        real: None,
+        real,
         out: arguments.out.clone().unwrap_or_else(|| default_folder("differential")),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })

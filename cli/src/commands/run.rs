@@ -12,7 +12,7 @@ use harness::report::files::FilesError;
 use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
 use harness::scenario::Scenario;
 
-use crate::args::RunArguments;
+use crate::args::{CacheArguments, RunArguments};
 use crate::printer;
 use crate::progress::Display;
 
@@ -95,20 +95,23 @@ fn launch(arguments: &RunArguments, launch: &LaunchPlan) -> Result<Launch, Refus
     match launch {
         LaunchPlan::InRepo => Ok(own_gateway()?.into()),
         LaunchPlan::Command { command, ready } => Ok(Program::own_build(command, ready.clone()).into()),
-        LaunchPlan::OpenClaw { version } => {
-            let cache = super::openclaw::cache_of(&arguments.cache).map_err(Refusal::usage)?;
-            // The gateway runs on paths of its installation, whatever folder it runs in.
-            let cache = std::path::absolute(&cache).unwrap_or(cache);
-            let release = Release::find(&cache, version).ok_or_else(|| Refusal {
-                message: format!(
-                    "OpenClaw {version} is not in {}; fetch it first: pairstorm openclaw install {version}",
-                    cache.display()
-                ),
-                exit: ExitCode::Failed,
-            })?;
-            Ok(release.program().into())
-        }
+        LaunchPlan::OpenClaw { version } => openclaw(version, &arguments.cache),
     }
+}
+
+/// A release of OpenClaw that was installed before.
+pub(crate) fn openclaw(version: &str, cache: &CacheArguments) -> Result<Launch, Refusal> {
+    let cache = super::openclaw::cache_of(cache).map_err(Refusal::usage)?;
+    // The gateway runs on paths of its installation, whatever folder it runs in.
+    let cache = std::path::absolute(&cache).unwrap_or(cache);
+    let release = Release::find(&cache, version).ok_or_else(|| Refusal {
+        message: format!(
+            "OpenClaw {version} is not in {}; fetch it first: pairstorm openclaw install {version}",
+            cache.display()
+        ),
+        exit: ExitCode::Failed,
+    })?;
+    Ok(release.program().into())
 }
 
 /// This very program, as `pairstorm gateway …`.
