@@ -163,9 +163,9 @@ pub struct PairedDevice {
     /// Approved roles.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// Approved scopes.
-    #[serde(default)]
-    pub scopes: Vec<String>,
+    /// Approved scopes; 2.19 to 3.13 leave them out where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
     /// Address at approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<String>,

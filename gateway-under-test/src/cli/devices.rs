@@ -296,7 +296,11 @@ fn preview(list: &PairList) -> anyhow::Result<Said> {
     let _ = writeln!(out, "  Device: {}", clean(Some(device)));
     let _ = writeln!(out, "  Requested: {}", access(&request.roles, &sorted_with_implied(&request.scopes)));
     if let Some(entry) = entry {
-        let _ = writeln!(out, "  Approved: {}", access(&entry.roles, &sorted_with_implied(&entry.scopes)));
+        let _ = writeln!(
+            out,
+            "  Approved: {}",
+            access(&entry.roles, &sorted_with_implied(entry.scopes.as_deref().unwrap_or_default()))
+        );
     }
     if let Some(ip) = &request.remote_ip {
         let _ = writeln!(out, "  IP:     {}", clean(Some(ip)));
@@ -307,7 +311,7 @@ fn preview(list: &PairList) -> anyhow::Result<Said> {
             "Already paired. Requested role exceeds the current approval, so reconnect stays blocked until you approve \
              this upgrade."
         }
-        Some(entry) if is_wider(&request.scopes, &entry.scopes) => {
+        Some(entry) if is_wider(&request.scopes, entry.scopes.as_deref().unwrap_or_default()) => {
             "Already paired. Requested scopes exceed the current approval, so reconnect stays blocked until you approve \
              this upgrade."
         }
@@ -390,7 +394,7 @@ fn paired_table(paired: &[PairedDevice]) -> String {
                 device.device_id.clone(),
                 device.display_name.clone().unwrap_or_default(),
                 device.roles.join(","),
-                device.scopes.join(","),
+                device.scopes.as_deref().unwrap_or_default().join(","),
                 tokens.join(","),
                 device.remote_ip.clone().unwrap_or_default(),
             ]

@@ -247,7 +247,7 @@ impl DeviceEntry {
             client_mode: self.client_mode.clone(),
             role: self.role.clone(),
             roles: self.roles(),
-            scopes: self.scopes().to_vec(),
+            scopes: self.scopes.clone(),
             remote_ip: self.remote_ip.clone(),
             tokens: self.tokens.values().map(TokenEntry::summary).collect(),
             created_at_ms: self.created_at_ms,

@@ -10,7 +10,7 @@ use super::super::scopes;
 use super::*;
 use crate::config::{AuthConfig, Secret};
 use crate::defect::Defect;
-use crate::profile::{ARTICLE, Profile};
+use crate::profile::{ALL, ARTICLE, PendingMerge, Profile, SkipPairing};
 use proptest::prelude::*;
 use protocol::pairing::{ApproveResult, RevokeParams, RotateParams};
 
@@ -502,6 +502,113 @@ proptest! {
                     }
                 }
                 Step::Wait(ms) => world.now_ms += ms,
+            }
+        }
+    }
+}
+
+/// The releases that look at the entry of a remote operator with the secret.
+fn checking() -> impl Iterator<Item = &'static Profile> {
+    ALL.iter().copied().filter(|profile| profile.skip_pairing != SkipPairing::SharedOperators)
+}
+
+#[test]
+fn a_changed_ask_meets_the_waiting_one_as_each_release_has_it() {
+    for profile in checking() {
+        let mut world = World::on(profile, None);
+        let asks = |scopes: &[&str]| attempt_on(profile, scopes);
+        let (_, first) = world.refused(&asks(&["operator.read"]));
+        let (_, wider) = world.refused(&asks(&["operator.admin"]));
+        let held = world.pending.as_ref().unwrap().scopes.clone();
+        match profile.pending_merge {
+            PendingMerge::Frozen => {
+                assert_eq!((&wider, held), (&first, strings(&["operator.read"])), "{}", profile.version);
+            }
+            PendingMerge::Union | PendingMerge::UnionFirstRole => {
+                let both = strings(&["operator.read", "operator.admin"]);
+                assert_eq!((&wider, held), (&first, both), "{}", profile.version);
+            }
+            PendingMerge::NewIdIfWider => {
+                assert_ne!(wider, first, "{}", profile.version);
+                assert!(held.contains(&"operator.admin".to_owned()), "{}", profile.version);
+            }
+        }
+        let (_, narrower) = world.refused(&asks(&["operator.read"]));
+        assert_eq!(narrower, wider, "{}", profile.version);
+    }
+}
+
+#[test]
+fn who_is_let_in_without_a_look_at_the_entry() {
+    for profile in ALL {
+        let mut world = World::on(profile, None);
+        let outcome = world.connect(&attempt_on(profile, &["operator.read"]));
+        assert_eq!(
+            outcome.is_ok(),
+            profile.skip_pairing == SkipPairing::SharedOperators,
+            "{}",
+            profile.version
+        );
+        assert!(world.entry.is_none(), "{}", profile.version);
+    }
+}
+
+proptest! {
+    /// A wrong credential changes nothing and tells nobody, on every release.
+    #[test]
+    fn a_wrong_credential_leaves_no_trace(
+        profile in proptest::sample::select(ALL.to_vec()),
+        known in any::<bool>(),
+        local in any::<bool>(),
+        token in "[a-z]{1,12}",
+    ) {
+        prop_assume!(token != "shared");
+        let mut world = World::on(profile, None);
+        if known && profile.skip_pairing != SkipPairing::SharedOperators {
+            world.refused(&attempt_on(profile, &["operator.read"]));
+            world.approve();
+            world.refused(&attempt_on(profile, &["operator.admin"]));
+        }
+        world.events.clear();
+        let before = (world.entry.clone(), world.pending.clone());
+        let mut asks = attempt_on(profile, &["operator.read"]);
+        asks.place = if local { Place::Local } else { Place::Remote };
+        let auth = AuthParams { token: Some(token), ..AuthParams::default() };
+        let refusal = world.connect(&with_auth(profile, asks, auth)).unwrap_err();
+        prop_assert!(refusal.pairing.is_none());
+        prop_assert_eq!((world.entry, world.pending), before);
+        prop_assert!(world.events.is_empty());
+    }
+
+    /// A refusal names the request that waits, the same ask again is refused in the same words, and an operator who
+    /// approves what waits has let the device in after two approvals at most (a release may keep an older ask).
+    #[test]
+    fn what_is_approved_gets_in(
+        profile in proptest::sample::select(checking().collect::<Vec<_>>()),
+        asks in proptest::collection::vec(
+            proptest::sample::subsequence(vec!["operator.admin", "operator.read", "operator.write"], 1..=3),
+            1..8,
+        ),
+        approves in proptest::collection::vec(any::<bool>(), 8),
+    ) {
+        let mut world = World::on(profile, None);
+        for (scopes, approves) in asks.iter().zip(approves) {
+            let asks = attempt_on(profile, scopes);
+            let Err(refusal) = world.connect(&asks) else { continue };
+            let waiting = world.pending.as_ref().map(|pending| pending.request_id.clone());
+            prop_assert_eq!(refusal.request_id(), waiting.as_deref());
+            let entry = world.entry.clone();
+            prop_assert_eq!(world.refused(&asks).1, waiting.unwrap());
+            prop_assert_eq!(&world.entry, &entry);
+            if approves {
+                world.approve();
+                if let Err(refusal) = world.connect(&asks) {
+                    prop_assert!(refusal.pairing.is_some());
+                    world.approve();
+                    let outcome = world.connect(&asks);
+                    prop_assert!(outcome.is_ok());
+                }
+                prop_assert!(world.pending.is_none());
             }
         }
     }
