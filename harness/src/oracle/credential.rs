@@ -49,10 +49,11 @@ impl Sent {
             if release.device_token_field { Self { device_token: secret, ..none } } else { token(secret) }
         };
         match (credential, mode) {
-            (Credential::SharedToken, AuthMode::Token) => token(Secret::Shared),
-            (Credential::SharedToken | Credential::WrongToken, _) => token(Secret::Wrong),
-            (Credential::Password, AuthMode::Password) => password(Secret::Shared),
-            (Credential::Password | Credential::WrongPassword, _) => password(Secret::Wrong),
+            // Whichever of the two the gateway has: 2026.9.6 takes it in either field.
+            (Credential::SharedToken, _) => token(Secret::Shared),
+            (Credential::WrongToken, _) => token(Secret::Wrong),
+            (Credential::Password, _) => password(Secret::Shared),
+            (Credential::WrongPassword, _) => password(Secret::Wrong),
             (Credential::ForgedDeviceToken, _) => device(Secret::Wrong),
             (Credential::Missing, _) => none,
             (Credential::DeviceToken | Credential::FirstDeviceToken, _) if has_token => {
