@@ -5,6 +5,7 @@
 //! `DIR` is a cache that `pairstorm openclaw install` has filled. Asked for without one, every test fails.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -15,3 +16,4 @@
 mod client;
 mod gateways;
 mod interop;
+mod runs;

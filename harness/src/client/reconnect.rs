@@ -61,8 +61,15 @@ fn ends_script(policy: &ReconnectPolicy, outcome: &Outcome) -> bool {
     match policy.gives_up_on_refusal {
         GiveUp::Never => false,
         GiveUp::Always => matches!(outcome, Outcome::Refused(_) | Outcome::UpgradeRefused { .. }),
-        GiveUp::UnlessPairing => matches!(outcome, Outcome::Refused(refusal) if !is_pairing(refusal)),
+        GiveUp::UnlessPairing => {
+            matches!(outcome, Outcome::Refused(refusal) if !is_pairing(refusal) && !is_temporary(refusal))
+        }
     }
+}
+
+/// Whether time cures it: a gateway that starts or drains says `UNAVAILABLE`.
+fn is_temporary(refusal: &Refusal) -> bool {
+    refusal.code == "UNAVAILABLE"
 }
 
 /// Whether an operator could cure the refusal. Releases before 2026.2.22 send no details, only the code and the text.
@@ -112,5 +119,8 @@ mod tests {
         assert_eq!(after(&refusal("PAIRING_REQUIRED"), 1), Next::Retry(Duration::ZERO));
         assert_eq!(after(&refusal("PAIRING_REQUIRED"), 3), Next::GiveUp);
         assert_eq!(after(&Outcome::ConnectionRefused, 2), Next::Retry(Duration::ZERO));
+        let Outcome::Refused(refused) = refusal("") else { return };
+        let starting = Outcome::Refused(Refusal { code: "UNAVAILABLE".to_owned(), ..refused });
+        assert_eq!(after(&starting, 1), Next::Retry(Duration::ZERO), "it will have started");
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Windows {
     pauses: Vec<(Nanos, Nanos)>,
     /// When a process was seen to be gone, sorted.
     exits: Vec<Nanos>,
-    /// When a process was started.
-    starts: Vec<Nanos>,
+    /// From when a process was started until it may no longer say that it is not ready.
+    starts: Vec<(Nanos, Nanos)>,
     clocks: Clocks,
 }
 
@@ -42,7 +42,9 @@ impl Windows {
                     windows.restarts.push(window);
                     windows.exits.extend(fault.restart.and_then(|stamps| stamps.exited));
                     let spawned = fault.restart.and_then(|stamps| stamps.spawned);
-                    windows.starts.push(spawned.unwrap_or(fault.began));
+                    // A real one on a busy machine takes longer than the least; its restart ends when it is ready.
+                    let spawned = spawned.unwrap_or(fault.began);
+                    windows.starts.push((spawned, spawned.saturating_add(STARTING).max(window.1)));
                 }
                 FaultKind::Pause(_) => windows.pauses.push(window),
                 // A reload is no reason to leave anybody without an answer.
@@ -61,7 +63,7 @@ impl Windows {
     /// Whether the attempt came so soon after a start that the gateway may not have been ready.
     pub(super) fn starting(&self, observation: &Observation) -> bool {
         self.interval(observation).is_some_and(|(from, until)| {
-            self.starts.iter().any(|start| from <= start.saturating_add(STARTING) && *start <= until)
+            self.starts.iter().any(|(start, ready)| from <= *ready && *start <= until)
         })
     }
 
