@@ -4,7 +4,7 @@ use std::process::ExitCode as ProcessExitCode;
 
 use harness::conform::replay::{Against, Manner};
 use harness::conform::run::{ConformError, Options, run};
-use harness::conform::tally::{Tally, text};
+use harness::conform::tally::{Exception, Tally, exceptions, text};
 use harness::gateway::{GatewayCommand, TargetAddress, TargetError};
 use harness::record::exit_code::ExitCode;
 
@@ -17,6 +17,13 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
         Err((message, exit)) => {
             printer::error(&message);
             return exit.into();
+        }
+    };
+    let known = match known(arguments) {
+        Ok(known) => known,
+        Err(message) => {
+            printer::error(&message);
+            return ExitCode::Usage.into();
         }
     };
     let options = Options {
@@ -38,7 +45,11 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
         }
     };
     match runtime.block_on(run(&options)) {
-        Ok(replayed) => report(arguments, &Tally::of(&replayed)),
+        Ok(replayed) => {
+            let mut tally = Tally::of(&replayed);
+            tally.excuse(&known);
+            report(arguments, &tally)
+        }
         Err(error) => {
             printer::error(&error.to_string());
             match error {
@@ -47,6 +58,12 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
             }
         }
     }
+}
+
+fn known(arguments: &ConformArguments) -> Result<Vec<Exception>, String> {
+    let Some(file) = &arguments.except else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    exceptions(&text).map_err(|line| format!("{}:{line}: expected `case | field | reason`", file.display()))
 }
 
 fn against(arguments: &ConformArguments) -> Result<Against, (String, ExitCode)> {

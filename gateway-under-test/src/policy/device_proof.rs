@@ -13,7 +13,6 @@ use protocol::error::DetailCode;
 use protocol::{ErrorDetails, PayloadVersion, SignaturePayload, device_id};
 
 use super::refusal::Refusal;
-use crate::defect::Defect;
 use crate::profile::{DetailLevel, Profile};
 
 const LENIENT: GeneralPurposeConfig =
@@ -40,8 +39,6 @@ pub struct Claim<'a> {
     pub token: &'a str,
     /// The challenge's nonce.
     pub nonce: &'a str,
-    /// Deliberate fault.
-    pub defect: Option<Defect>,
     /// Whether the client is local: only such may sign without a nonce, where that is known.
     pub local: bool,
 }
@@ -52,7 +49,6 @@ pub struct Claim<'a> {
 /// The refusal of the first of rows 12 to 15 that applies.
 pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<String, Refusal> {
     let Claim { device, client, .. } = *claim;
-    let is_off = |by| claim.defect == Some(by);
     let refuse = |message: &str, reason: &'static str, fine: DetailCode| {
         let code = match profile.details {
             DetailLevel::Ids => return Refusal::invalid(message, reason),
@@ -63,8 +59,7 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             ErrorDetails { code: Some(code), reason: Some(reason.to_owned()), ..ErrorDetails::default() };
         Refusal::invalid(message, reason).detailed(details)
     };
-    let is_its_id = |key: &[u8; 32]| device_id(key) == device.id || is_off(Defect::ForeignDeviceId);
-    let key = decode_key(&device.public_key).filter(is_its_id).ok_or_else(|| {
+    let key = decode_key(&device.public_key).filter(|key| device_id(key) == device.id).ok_or_else(|| {
         refuse("device identity mismatch", "device-id-mismatch", DetailCode::DeviceAuthDeviceIdMismatch)
     })?;
     if now_ms.abs_diff(device.signed_at) > profile.skew_ms {
@@ -83,8 +78,7 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             DetailCode::DeviceAuthNonceRequired,
         ));
     }
-    let challenge = if is_off(Defect::StaleNonce) { nonce } else { claim.nonce };
-    if !nonceless && nonce != challenge {
+    if !nonceless && nonce != claim.nonce {
         return Err(refuse(
             "device nonce mismatch",
             "device-nonce-mismatch",
@@ -99,7 +93,7 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
         scopes: claim.scopes,
         signed_at_ms: device.signed_at,
         token: claim.token,
-        nonce: challenge,
+        nonce: claim.nonce,
         platform: &client.platform,
         device_family: client.device_family.as_deref().unwrap_or_default(),
     };
@@ -112,7 +106,6 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             .filter(|version| (**version == PayloadVersion::V1) == nonceless)
             .any(|version| verifying.verify_strict(payload.text(*version).as_bytes(), &signature).is_ok())
             .then_some(())
-            .or_else(|| is_off(Defect::AcceptBadSignature).then_some(()))
     };
     is_signed().ok_or_else(|| {
         refuse("device signature invalid", "device-signature", DetailCode::DeviceAuthSignatureInvalid)
@@ -215,7 +208,6 @@ mod tests {
             scopes: &signed.scopes,
             token: "secret",
             nonce: "nonce-1",
-            defect: None,
             local,
         };
         verify(profile, &claim, now_ms)

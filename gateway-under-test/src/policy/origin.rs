@@ -6,7 +6,6 @@ use protocol::{ClientId, ClientMode};
 use super::Rules;
 use super::attempt::HttpFacts;
 use super::locality;
-use crate::defect::Defect;
 use crate::profile::OriginRule;
 
 /// Whether a client is web chat, by its mode or its id.
@@ -30,7 +29,7 @@ pub fn check(rules: &Rules, http: &HttpFacts, client: &ClientInfo, local: bool) 
         OriginRule::AnyoneListed => browser || sends,
         OriginRule::AnyonePrivateHost => browser || sends || client.id == ClientId::BrowserCopilot,
     };
-    if !is_checked || rules.defect == Some(Defect::IgnoreOrigin) {
+    if !is_checked {
         return Ok(());
     }
     let origin = http

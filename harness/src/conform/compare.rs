@@ -543,3 +543,6 @@ fn next_uuid(text: &str) -> Option<(&str, &str, &str)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::compare::{Compared, Comparison};
 use super::identity::Identities;
+use super::run::Ports;
 use super::session::{Action, Case, Edit, Leaving, NotReplayed, Outgoing, Reason, Seen, What};
 use super::signing::{self, Challenge, Signing};
 use super::wires::Wires;
@@ -86,14 +87,14 @@ pub struct StepResult {
     pub compared: Vec<Compared>,
 }
 
-/// Replays `case`. `port` is free.
+/// Replays `case`; its gateway gets one of `ports`.
 ///
 /// # Errors
 /// [`TargetError`] when the gateway cannot be started.
 pub async fn replay(
     case: &Case,
     against: &Against,
-    port: u16,
+    ports: &Ports,
     manner: Manner,
 ) -> Result<Replayed, TargetError> {
     let mut replayed = Replayed {
@@ -123,8 +124,8 @@ pub async fn replay(
             }
             let state = StateDir::create()?;
             state.write("openclaw.json", format!("{:#}\n", json!({"gateway": case.config})).as_bytes())?;
-            let arguments = GatewayArguments { profile, port, defect: defect.clone(), time_scale: 1.0 };
-            let process = match GatewayProcess::start(command.clone(), arguments, &state).await {
+            let (started, port) = start(command, &profile, defect.as_ref(), ports, &state).await;
+            let process = match started {
                 Ok(process) => process,
                 // The recorded gateway served with this configuration.
                 Err(error @ TargetError::DiedAtStart { .. }) => {
@@ -167,6 +168,28 @@ pub async fn replay(
     replayed.not_replayed.append(&mut replay.not_replayed);
     replayed.foreign = replay.foreign;
     Ok(replayed)
+}
+
+/// Starts a gateway on a free port. A port that another program took in between is no fault of the gateway's.
+async fn start(
+    command: &GatewayCommand,
+    profile: &str,
+    defect: Option<&String>,
+    ports: &Ports,
+    state: &StateDir,
+) -> (Result<GatewayProcess, TargetError>, u16) {
+    let mut tries = 0;
+    loop {
+        let port = ports.take();
+        let arguments =
+            GatewayArguments { profile: profile.to_owned(), port, defect: defect.cloned(), time_scale: 1.0 };
+        let started = GatewayProcess::start(command.clone(), arguments, state).await;
+        tries += 1;
+        match &started {
+            Err(TargetError::DiedAtStart { log, .. }) if tries < 5 && log.contains("in use") => {}
+            _ => return (started, port),
+        }
+    }
 }
 
 /// The pauses of a recording that are kept, together.

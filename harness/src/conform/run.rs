@@ -90,9 +90,10 @@ pub async fn run(options: &Options) -> Result<Vec<Replayed>, ConformError> {
     let cases = load(&options.folder, options.pattern.as_deref())?;
     let own = matches!(options.against, Against::Own { .. });
     let at_once = if own { options.at_once.max(1) } else { 1 };
-    let ports = if own { ports(cases.len())? } else { vec![0; cases.len()] };
-    let replays = cases.iter().zip(ports).map(|(case, port)| async move {
-        replay(case, &options.against, port, options.manner)
+    let ports = Ports::new()?;
+    let ports = &ports;
+    let replays = cases.iter().map(|case| async move {
+        replay(case, &options.against, ports, options.manner)
             .await
             .map_err(|source| ConformError::Gateway { case: case.name.clone(), source })
     });
@@ -117,19 +118,40 @@ pub fn profiles() -> String {
     protocol::ProfileName::ALL.map(protocol::ProfileName::as_str).join(", ")
 }
 
-/// A port a case, all free and all different.
-fn ports(count: usize) -> Result<Vec<u16>, ConformError> {
-    let failed = |source| ConformError::Gateway { case: "(any)".to_owned(), source };
-    let mut ports = Vec::with_capacity(count);
-    let mut next = port::free().map_err(failed)?;
-    while ports.len() < count {
-        if std::net::TcpListener::bind(("127.0.0.1", next)).is_ok() {
-            ports.push(next);
-        }
-        next = if next >= 31_990 { 18_001 } else { next + 1 };
-    }
-    Ok(ports)
+/// Free ports, one after the other.
+#[derive(Debug)]
+pub struct Ports {
+    next: std::cell::Cell<u16>,
 }
+
+impl Ports {
+    /// Begins where this process looks for ports.
+    ///
+    /// # Errors
+    /// [`ConformError::Gateway`] when there is none.
+    pub fn new() -> Result<Self, ConformError> {
+        let failed = |source| ConformError::Gateway { case: "(any)".to_owned(), source };
+        Ok(Self { next: std::cell::Cell::new(port::free().map_err(failed)?) })
+    }
+
+    /// A port that was free a moment ago and that this was not asked for before. Other programs may be faster.
+    pub fn take(&self) -> u16 {
+        for _ in 0..PORTS_TRIED {
+            let port = self.next.get();
+            self.next.set(if port >= LAST_PORT { FIRST_PORT } else { port + 1 });
+            if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+        self.next.get()
+    }
+}
+
+/// Below the range that outgoing connections draw from.
+const FIRST_PORT: u16 = 18_001;
+const LAST_PORT: u16 = 31_990;
+/// How many ports in a row are tried.
+const PORTS_TRIED: usize = 10_000;
 
 /// `*` = anything, `?` = one character.
 #[must_use]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::replay::Replayed;
+use super::run::matches;
 
 /// Agreement, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -22,9 +23,45 @@ impl Count {
     }
 }
 
+/// A difference that is known, and why it is there: `case | field | reason`, patterns with `*` and `?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Pattern of the case.
+    pub case: String,
+    /// Pattern of the field.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Reads a list of exceptions: one a line, `#` begins a comment.
+///
+/// # Errors
+/// The number of a line that is none.
+pub fn exceptions(text: &str) -> Result<Vec<Exception>, usize> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut parts = line.splitn(3, " | ").map(|part| part.trim().to_owned());
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(case), Some(field), Some(reason)) if !reason.is_empty() => {
+                found.push(Exception { case, field, reason });
+            }
+            _ => return Err(number + 1),
+        }
+    }
+    Ok(found)
+}
+
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
+    /// Why it is known, where an exception names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
     /// Case.
     pub case: String,
     /// Line of the recording on which the step begins.
@@ -95,10 +132,22 @@ impl Tally {
         tally
     }
 
-    /// Whether something was compared and nothing differs.
+    /// Marks the differences that the exceptions name. They stay differences in every count.
+    pub fn excuse(&mut self, exceptions: &[Exception]) {
+        for difference in &mut self.differences {
+            difference.known = exceptions
+                .iter()
+                .find(|exception| {
+                    matches(&exception.case, &difference.case) && matches(&exception.field, &difference.field)
+                })
+                .map(|exception| exception.reason.clone());
+        }
+    }
+
+    /// Whether nothing differs but what is known.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.iter().all(|difference| difference.known.is_some())
     }
 
     /// Fields compared.
@@ -119,6 +168,7 @@ impl Tally {
                 self.fields.entry(without_places(&compared.field)).or_default().add(same);
                 if let Some((recorded, got)) = &compared.difference {
                     self.differences.push(Difference {
+                        known: None,
                         case: case.name.clone(),
                         line: step.line,
                         step: step.name.clone(),
@@ -177,13 +227,15 @@ pub fn text(tally: &Tally) -> String {
     for d in &tally.differences {
         let _ = writeln!(
             text,
-            "differs  {}:{}  {}  {}: recorded {} | got {}",
+            "{}  {}:{}  {}  {}: recorded {} | got {}{}",
+            if d.known.is_some() { "known  " } else { "differs" },
             d.case,
             d.line,
             d.step,
             d.field,
             show(&d.recorded),
-            show(&d.got)
+            show(&d.got),
+            d.known.as_ref().map(|reason| format!(" | {reason}")).unwrap_or_default()
         );
     }
     if !tally.not_replayed.is_empty() {
@@ -227,4 +279,52 @@ pub fn text(tally: &Tally) -> String {
 
 fn cut(text: &str) -> String {
     text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::Compared;
+    use super::super::replay::StepResult;
+    use super::*;
+
+    fn replayed() -> Replayed {
+        let compared = |field: &str, differs: bool| Compared {
+            field: field.to_owned(),
+            difference: differs.then(|| ("a".to_owned(), "b".to_owned())),
+        };
+        Replayed {
+            name: "v/c".to_owned(),
+            release: "v".to_owned(),
+            steps: vec![
+                StepResult {
+                    name: "one".to_owned(),
+                    line: 1,
+                    compared: vec![compared("error.code", false), compared("list[3].x", true)],
+                },
+                StepResult { name: "two".to_owned(), line: 9, compared: vec![compared("error.code", false)] },
+            ],
+            ..Replayed::default()
+        }
+    }
+
+    #[test]
+    fn a_step_agrees_when_all_its_fields_do() {
+        let tally = Tally::of(&[replayed()]);
+        assert_eq!(tally.releases["v"].steps, Count { agree: 1, of: 2 });
+        assert_eq!(tally.releases["v"].fields, Count { agree: 2, of: 3 });
+        assert_eq!(tally.fields["list[].x"], Count { agree: 0, of: 1 });
+        assert!(!tally.agrees());
+        assert!(text(&tally).starts_with("differs  v/c:1  one  list[3].x: recorded a | got b\n"));
+    }
+
+    #[test]
+    fn an_exception_excuses_what_it_names_and_counts_nothing_as_agreement() {
+        let mut tally = Tally::of(&[replayed()]);
+        tally.excuse(&exceptions("# words\nv/* | other* | no").unwrap());
+        assert!(!tally.agrees());
+        tally.excuse(&exceptions("v/* | list* | because").unwrap());
+        assert!(tally.agrees());
+        assert_eq!(tally.releases["v"].fields, Count { agree: 2, of: 3 });
+        assert_eq!(exceptions("\nv/* | list*"), Err(2));
+    }
 }
