@@ -144,7 +144,9 @@ impl Client {
             (self.planned.source, &self.headers)
         } else {
             let cohorts = shared.plan.cohorts.len();
-            let (source, forwarded) = route(&spec.path, self.planned.cohort, cohorts, self.planned.index);
+            let release = shared.plan.gateway.profile;
+            let (source, forwarded) =
+                route(release, &spec.path, self.planned.cohort, cohorts, self.planned.index);
             other = upgrade::headers(spec, &shared.target.host, forwarded, traits.headers);
             (source, &other)
         };

@@ -268,7 +268,8 @@ impl<'p> Oracle<'p> {
     /// Where the gateway sees a client that makes this connect.
     fn seat(&self, ask: &AskRules<'_>, client: &PlannedClient) -> Seat {
         // A client dials from where the path of this ask begins, not from where its cohort's does.
-        let (source, forwarded) = route(&ask.spec.path, client.cohort, self.plan.cohorts.len(), client.index);
+        let (release, cohorts) = (self.plan.gateway.profile, self.plan.cohorts.len());
+        let (source, forwarded) = route(release, &ask.spec.path, client.cohort, cohorts, client.index);
         let client = PlannedClient { source, forwarded, ..client.clone() };
         let wire = Wire::of(&ask.spec.path, &client);
         locality::seat(&wire, &self.proxies, self.release.locality, self.plan.gateway.allow_real_ip_fallback)

@@ -445,11 +445,25 @@ impl Release {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::addresses::clients_each;
+    use crate::vocabulary::limits::limits;
 
     #[test]
     fn every_profile_is_a_row_of_its_own() {
         for name in ProfileName::ALL {
             assert_eq!(Release::of(name).name, name);
+        }
+    }
+
+    #[test]
+    fn scenarios_and_plans_know_the_same_limits() {
+        for name in ProfileName::ALL {
+            let (release, limits) = (Release::of(name), limits(name));
+            assert_eq!(u128::from(release.handshake_ms), limits.handshake.as_millis(), "{name}");
+            assert_eq!(release.sockets_max.is_some(), limits.counts_by_address, "{name}");
+            assert_eq!(release.rate_limit.is_some(), limits.counts_by_address, "{name}");
+            // Even when the gateway still holds a socket of each.
+            assert!(release.sockets_max.is_none_or(|most| 2 * clients_each(name) <= most), "{name}");
         }
     }
 

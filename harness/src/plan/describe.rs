@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use protocol::ProfileName;
 
+use super::limits::limits;
 use super::{
     Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, LaunchPlan, Nanos,
     NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, StopSignal, persona,
@@ -347,7 +348,38 @@ fn write_needs(text: &mut String, plan: &Plan) -> std::fmt::Result {
         sockets + DESCRIPTORS_BESIDE
     )?;
     writeln!(text, "  addresses    {} source addresses on loopback", by_source.len())?;
-    writeln!(text, "  ports        {clients} on {address}, the busiest address")
+    writeln!(text, "  ports        {clients} on {address}, the busiest address")?;
+    write_shared(text, plan)
+}
+
+/// Who shares an address, where the release counts by address.
+fn write_shared(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    if !limits(plan.gateway.profile).counts_by_address {
+        return Ok(());
+    }
+    let mut chosen: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+    let mut set: BTreeMap<&str, usize> = BTreeMap::new();
+    for client in &plan.clients {
+        let cohort = plan.cohorts.get(usize::from(client.cohort));
+        match cohort.map(|cohort| &cohort.connect.path) {
+            Some(NetworkPath::Proxy { forwarded_for: ForwardedFor::Fixed(value), .. }) => {
+                *set.entry(value).or_default() += 1;
+            }
+            _ => *chosen.entry(client.forwarded.unwrap_or(client.source)).or_default() += 1,
+        }
+    }
+    writeln!(
+        text,
+        "\nrelease {} counts sockets without connect, and refused credentials, by address",
+        plan.gateway.profile
+    )?;
+    if let Some(most) = chosen.values().max() {
+        writeln!(text, "  {most:>6}  clients share an address at most, where the run chooses it")?;
+    }
+    for (value, clients) in set {
+        writeln!(text, "  {clients:>6}  clients are forwarded for {value}, as the scenario has it")?;
+    }
+    Ok(())
 }
 
 /// Every client has one socket at most; those that leave at once only while an attempt is in progress.

@@ -248,6 +248,35 @@ fn the_plan_reads_well() {
     ");
 }
 
+#[test]
+fn a_release_that_counts_by_address_gets_more_of_them() {
+    let text = SMALL.replace("[gateway.config", "[gateway]\nprofile = \"2026.9.6\"\n[gateway.config");
+    let text = format!("{text}[path.office]\nfrom = \"127.2.0.1\"\nforwarded_for = \"203.0.113.200\"\n")
+        .replace("[cohort.nodes]", "[cohort.nodes]\npath = \"office\"");
+    let scenario = scenario::parse("small.toml", &text, &[])
+        .unwrap_or_else(|errors| panic!("{}", scenario::render(&errors, false)));
+    let overrides = Overrides { clients: Some(600), ..Overrides::default() };
+    let plan = unfold(&scenario, &overrides).unwrap();
+    let mut direct: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+    let mut forwarded = BTreeSet::new();
+    for client in &plan.clients {
+        match plan.cohorts[usize::from(client.cohort)].name.as_str() {
+            "cli" => *direct.entry(client.source).or_default() += 1,
+            "phones" => assert!(forwarded.insert(client.forwarded.unwrap()), "its own"),
+            _ => assert_eq!(client.forwarded, None, "the text stands for all"),
+        }
+    }
+    assert_eq!((direct.len(), direct.values().max()), (13, Some(&16)));
+    assert_eq!(forwarded.len(), 300);
+    let told = describe(&plan);
+    let (_, told) = told.split_once("\nrelease ").unwrap();
+    insta::assert_snapshot!(told, @r"
+    2026.9.6 counts sockets without connect, and refused credentials, by address
+          16  clients share an address at most, where the run chooses it
+         100  clients are forwarded for 203.0.113.200, as the scenario has it
+    ");
+}
+
 proptest! {
     #[test]
     fn any_number_of_clients_is_shared_out_exactly(

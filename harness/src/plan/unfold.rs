@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, addresses, schedule};
+use protocol::ProfileName;
+
+use super::addresses::{self, Crowd};
+use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, schedule};
 use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
@@ -73,7 +76,7 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
             }
         },
     };
-    if let Some((message, help)) = crowded(&scenario.cohorts, &counts) {
+    if let Some((message, help)) = crowded(gateway.profile, &scenario.cohorts, &counts) {
         refuse(message, Some(help));
     }
     if !errors.is_empty() {
@@ -87,7 +90,7 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         let times = schedule::times(&spec.arrivals, &spec.cohort.name, seed, spec.count, count);
         for (index, intended) in (0..).zip(times) {
             let (source, forwarded) =
-                route(&spec.cohort.connect.path, position, scenario.cohorts.len(), index);
+                route(gateway.profile, &spec.cohort.connect.path, position, scenario.cohorts.len(), index);
             clients.push(PlannedClient { cohort: position, index, intended, source, forwarded });
         }
         let mut cohort = spec.cohort.clone();
@@ -121,19 +124,20 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
 }
 
 /// Address from which client `index` of a cohort dials when it takes `path`, and the one that is forwarded for it, when
-/// the scenario has `cohorts` cohorts.
+/// the scenario has `cohorts` cohorts and the gateway is held to `release`.
 #[must_use]
 pub fn route(
+    release: ProfileName,
     path: &NetworkPath,
     cohort: CohortId,
     cohorts: usize,
     index: u32,
 ) -> (Ipv4Addr, Option<Ipv4Addr>) {
     match path {
-        NetworkPath::Direct => (addresses::direct(cohort, cohorts, index), None),
+        NetworkPath::Direct => (addresses::direct(release, cohort, cohorts, index), None),
         NetworkPath::Proxy { from, forwarded_for, .. } => {
             let own = matches!(forwarded_for, ForwardedFor::Own);
-            (*from, own.then(|| addresses::forwarded(index)))
+            (*from, own.then(|| addresses::forwarded_for(release, cohort, cohorts, index)))
         }
     }
 }
@@ -188,14 +192,17 @@ fn scaled(cohorts: &[CohortSpec], clients: u64) -> Result<Vec<u32>, (String, Str
 }
 
 /// Whether scaled cohorts outgrow their addresses; the scenario's own counts have been checked.
-fn crowded(cohorts: &[CohortSpec], counts: &[u32]) -> Option<(String, String)> {
-    let mut direct = Vec::new();
+fn crowded(release: ProfileName, cohorts: &[CohortSpec], counts: &[u32]) -> Option<(String, String)> {
+    let crowds: Vec<Crowd> = cohorts
+        .iter()
+        .zip(counts)
+        .map(|(spec, count)| Crowd::of(&spec.cohort.connect.path, *count))
+        .collect();
     let mut behind: BTreeMap<Ipv4Addr, u64> = BTreeMap::new();
     for (spec, count) in cohorts.iter().zip(counts) {
         match &spec.cohort.connect.path {
-            NetworkPath::Direct => direct.push(*count),
+            NetworkPath::Direct => {}
             NetworkPath::Proxy { from, .. } => {
-                direct.push(0);
                 let at_a_time = match spec.cohort.executor {
                     Executor::Open | Executor::Steps => *count,
                     Executor::Closed { concurrency, .. } => proportional(concurrency, spec.count, *count),
@@ -204,11 +211,12 @@ fn crowded(cohorts: &[CohortSpec], counts: &[u32]) -> Option<(String, String)> {
             }
         }
     }
-    if addresses::check(direct.into_iter()).is_err() {
-        return Some((
-            "127.1.0.0/16 has not enough addresses for so many direct clients".to_owned(),
-            "lower --clients".to_owned(),
-        ));
+    if let Err(beyond) = addresses::check(release, crowds.iter().copied()) {
+        let range = match crowds.get(beyond) {
+            Some(Crowd::Direct(_)) => "127.1.0.0/16 has not enough addresses for so many direct clients",
+            _ => "there are not enough addresses to forward for so many clients behind proxies",
+        };
+        return Some((range.to_owned(), "lower --clients".to_owned()));
     }
     let (from, clients) = behind.into_iter().find(|(_, clients)| *clients > addresses::PORTS_EACH)?;
     Some((

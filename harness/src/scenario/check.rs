@@ -8,10 +8,12 @@ use protocol::ProfileName;
 
 use super::diagnostic::Sink;
 use super::quantity::show;
-use super::{Arrivals, COUNT_MAX, CohortSpec, HANDSHAKE_TIMEOUT, PROFILES, Places, Scenario};
+use super::{Arrivals, COUNT_MAX, CohortSpec, PROFILES, Places, Scenario};
+use crate::vocabulary::addresses::{self, Crowd};
+use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
     AuthMode, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode,
-    Persona, PlannedFault, StoredMetadata, addresses,
+    Persona, PlannedFault, StoredMetadata,
 };
 
 /// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
@@ -86,16 +88,19 @@ fn times(scenario: &Scenario, places: &Places, sink: &Sink) {
         let asks = std::iter::once(&spec.cohort.connect).chain(&spec.cohort.variants);
         asks.into_iter().any(|ask| ask.deviation == Deviation::Silent)
     });
+    let patience = limits(scenario.gateway.profile).handshake;
     if let Some(silent) = silent
-        && scenario.attempt_timeout <= HANDSHAKE_TIMEOUT
+        && scenario.attempt_timeout <= patience
     {
         let message = format!(
-            "attempt_timeout {} is over before the gateway closes a silent client (10s)",
-            show(scenario.attempt_timeout)
+            "attempt_timeout {} is over before the gateway closes a silent client ({})",
+            show(scenario.attempt_timeout),
+            show(patience)
         );
         let name_at = places.cohorts.get(silent).map(|at| &at.name);
         let at = if places.attempt_timeout == (0..0) { name_at } else { Some(&places.attempt_timeout) };
-        sink.report("schedule", at.unwrap_or(&(0..0)), message, Some("at least \"12s\"".to_owned()));
+        let help = format!("at least \"{}\"", show(patience + Duration::from_secs(2)));
+        sink.report("schedule", at.unwrap_or(&(0..0)), message, Some(help));
     }
 }
 
@@ -224,17 +229,20 @@ fn sizes(scenario: &Scenario, places: &Places, sink: &Sink) {
     {
         sink.report("limit", &at.count, format!("{total} clients in all, more than {COUNT_MAX}"), None);
     }
-    let direct = scenario.cohorts.iter().map(|spec| match spec.cohort.connect.path {
-        NetworkPath::Direct => spec.count,
-        NetworkPath::Proxy { .. } => 0,
-    });
-    if let Err(beyond) = addresses::check(direct)
-        && let Some(at) = places.cohorts.get(beyond)
+    let release = scenario.gateway.profile;
+    let crowds = scenario.cohorts.iter().map(|spec| Crowd::of(&spec.cohort.connect.path, spec.count));
+    if let Err(beyond) = addresses::check(release, crowds)
+        && let Some((spec, at)) = scenario.cohorts.get(beyond).zip(places.cohorts.get(beyond))
     {
-        let message = "127.1.0.0/16 has not enough addresses for so many clients in so many cohorts";
+        let message = match Crowd::of(&spec.cohort.connect.path, spec.count) {
+            Crowd::Direct(_) => {
+                "127.1.0.0/16 has not enough addresses for so many clients in so many cohorts"
+            }
+            _ => "there are not enough addresses to forward for so many clients in so many cohorts",
+        };
         let help = Some(format!(
             "an address serves {} clients of one cohort: use fewer cohorts or fewer clients",
-            addresses::CLIENTS_EACH
+            addresses::clients_each(release)
         ));
         sink.report("address", &at.count, message, help);
     }

@@ -49,6 +49,7 @@ pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 
 use crate::vocabulary::invariant::Invariant;
+use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
     DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Step, Threshold, ValidityBudget,
 };
@@ -63,8 +64,6 @@ pub const COUNT_MAX: u32 = 1_000_000;
 const TABLES_MAX: usize = 1_000;
 /// Largest scenario file, bytes: a program wrote a larger one.
 const FILE_MAX: u64 = 1024 * 1024;
-/// How long a gateway waits for `connect` (article profile, section 1).
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const NO_PAUSE: DurationRange = DurationRange { min: Duration::ZERO, max: Duration::ZERO };
 
 /// A scenario that holds together: every name in it resolves and every number is within limits.
@@ -282,6 +281,9 @@ fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
     fields.finish();
 
     let all_read = cohorts.len() == names.len();
+    // Longer than any release waits for a client that says nothing.
+    let patience = limits(gateway.profile).handshake + Duration::from_secs(5);
+    let attempt_timeout = attempt_timeout.unwrap_or_else(|| patience.max(Duration::from_secs(15)));
     let mut scenario = Scenario {
         file: sink.file().to_owned(),
         sha256: String::new(),
@@ -299,7 +301,7 @@ fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
         validity,
         duration,
         max_time: max_time.unwrap_or(Duration::from_secs(600)),
-        attempt_timeout: attempt_timeout.unwrap_or(Duration::from_secs(15)),
+        attempt_timeout,
         in_flight_max: in_flight_max.map_or(1024, |max| max as usize),
         time_scale: time_scale.unwrap_or(1.0),
     };

@@ -274,6 +274,23 @@ fn one_slip_is_one_error() {
     assert_eq!(codes(text, &[]), ["unknown-key"]);
 }
 
+#[test]
+fn a_silent_client_is_given_as_long_as_its_release_waits() {
+    let text = |release: &str, timeout: &str| {
+        format!(
+            "name = \"x\"\n{timeout}\n[gateway]\nprofile = \"{release}\"\n[cohort.c]\npersona = \"ios\"\ncount = 1\n\
+             deviation = \"silent\"\narrivals.burst = {{}}\nreconnect.attempts_max = 1\n"
+        )
+    };
+    for (release, waits) in [("article", 10), ("2026.2.19", 10), ("2026.3.13", 3), ("2026.9.6", 15)] {
+        let timeout = |seconds: u32| format!("attempt_timeout = \"{seconds}s\"");
+        assert_eq!(codes(&text(release, &timeout(waits)), &[]), ["schedule"], "{release}");
+        accept(&text(release, &timeout(waits + 1)));
+        let usual = accept(&text(release, "")).attempt_timeout;
+        assert!(usual > Duration::from_secs(u64::from(waits)), "{release}: {usual:?}");
+    }
+}
+
 /// Texts that look enough like scenarios to get past the first reader.
 fn scenario_like() -> impl Strategy<Value = String> {
     let key = prop_oneof![

@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod invariant;
+pub mod limits;
 pub mod persona;
 
 use std::net::Ipv4Addr;
