@@ -18,4 +18,5 @@ mod differential;
 mod foreign;
 mod main_job;
 mod process;
+mod profiles;
 mod steps;
