@@ -1,6 +1,6 @@
 //! What differs between gateways, as data.
 //!
-//! A release is one [`Profile`] value in [`table`]; the policy, the server and the store ask its fields and never its
+//! A release is one [`Profile`] value in `table`; the policy, the server and the store ask its fields and never its
 //! name. The enums hold only the variants that some profile uses, so that adding a release shows every place that has to
 //! learn something new. `docs/reference/profiles.md` says where each value was seen.
 

@@ -92,7 +92,7 @@ pub const ANYTHING: &str = "anything";
 /// Verdicts on a whole history, or on a prefix of one.
 ///
 /// Pure. In a prefix, operations that are still in progress must be present with
-/// [`OperationEnd::Unknown`](crate::history::OperationEnd::Unknown): they may or may not have happened. Attempts in
+/// [`OperationEnd::Unknown`]: they may or may not have happened. Attempts in
 /// progress may be left out, because nothing but their own outcome shows what they did, except to a client that has
 /// several at a time.
 #[must_use]

@@ -6,13 +6,13 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | [`checks`] | which of the four reasons applies, who is approved silently, who is not looked at |
-//! | [`request`] | what an ask makes of a waiting request |
-//! | [`approval`] | what an approval makes of an entry |
-//! | [`token`] | the token of a session, `hello.auth` |
-//! | [`draft`] | a device while an attempt works on it |
-//! | [`answer`] | `pairing required` |
-//! | [`manage`] | operators' calls |
+//! | `checks` | which of the four reasons applies, who is approved silently, who is not looked at |
+//! | `request` | what an ask makes of a waiting request |
+//! | `approval` | what an approval makes of an entry |
+//! | `token` | the token of a session, `hello.auth` |
+//! | `draft` | a device while an attempt works on it |
+//! | `answer` | `pairing required` |
+//! | `manage` | operators' calls |
 
 mod answer;
 mod approval;
