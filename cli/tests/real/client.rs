@@ -1,12 +1,11 @@
 //! A small blocking client, for any release.
 
 use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::{Signer as _, SigningKey};
-use protocol::{PayloadVersion, SignaturePayload, device_id};
+use harness::client::DeviceKey;
+use protocol::{PayloadVersion, SignaturePayload};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::client;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message, WebSocket};
@@ -29,7 +28,7 @@ pub(crate) enum From {
 /// Who a client is, and what it asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
-    key: SigningKey,
+    key: Rc<DeviceKey>,
     role: &'static str,
     scopes: Vec<&'static str>,
     /// Credential: a key of `auth` and its value.
@@ -40,7 +39,7 @@ impl Who {
     /// A device with the shared secret; the seed makes its key.
     pub(crate) fn new(seed: u8, role: &'static str, scopes: &[&'static str]) -> Self {
         Self {
-            key: SigningKey::from_bytes(&[seed; 32]),
+            key: Rc::new(DeviceKey::from_seed(&[seed; 32]).unwrap()),
             role,
             scopes: scopes.to_vec(),
             auth: ("token", SECRET.to_owned()),
@@ -53,7 +52,7 @@ impl Who {
     }
 
     pub(crate) fn device_id(&self) -> String {
-        device_id(&self.key.verifying_key().to_bytes())
+        self.key.device_id().to_owned()
     }
 
     /// Parameters of `connect`. Payload v2 is accepted by every release.
@@ -73,14 +72,14 @@ impl Who {
             platform: "linux",
             device_family: "",
         };
-        let signature = self.key.sign(payload.text(PayloadVersion::V2).as_bytes());
+        let signature = self.key.sign(&payload.text(PayloadVersion::V2));
         json!({
             "minProtocol": 3, "maxProtocol": 4,
             "client": {"id": client_id, "version": "1.0.0", "platform": "linux", "mode": mode},
             "role": self.role, "scopes": self.scopes, "auth": {self.auth.0: self.auth.1},
             "device": {
-                "id": id, "publicKey": URL_SAFE_NO_PAD.encode(self.key.verifying_key().to_bytes()),
-                "signature": URL_SAFE_NO_PAD.encode(signature.to_bytes()), "signedAt": signed_at_ms, "nonce": nonce,
+                "id": id, "publicKey": self.key.public_key(),
+                "signature": signature, "signedAt": signed_at_ms, "nonce": nonce,
             },
         })
     }
