@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Record(arguments) => commands::record::record(&arguments),
         Command::Conform(arguments) => commands::conform::conform(&arguments),
         Command::OpenClaw(arguments) => commands::openclaw::openclaw(&arguments.command),
+        Command::Defects(arguments) => commands::defects::run(&arguments),
         Command::Gateway(arguments) => gateway_under_test::cli::run(arguments),
     }
 }

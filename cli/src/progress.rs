@@ -10,6 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Draws with indicatif on a terminal, and says nothing elsewhere: a CI log is no place for a moving line.
 pub(crate) struct Display {
     bar: ProgressBar,
+    /// What stands before every message.
+    prefix: String,
 }
 
 impl Display {
@@ -22,7 +24,17 @@ impl Display {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        Self { bar }
+        Self { bar, prefix: String::new() }
+    }
+
+    /// Says what every further message belongs to.
+    pub(crate) fn prefix(&mut self, text: String) {
+        self.prefix = text + ": ";
+    }
+
+    /// Prints something while the line is away.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 
     /// Takes the line away.
@@ -33,14 +45,15 @@ impl Display {
 
 impl Observer for Display {
     fn stage(&mut self, what: &str) {
-        self.bar.set_message(what.to_owned());
+        self.bar.set_message(format!("{}{what}", self.prefix));
         self.bar.tick();
     }
 
     fn progress(&mut self, progress: &Progress, clients: usize) {
         let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         self.bar.set_message(format!(
-            "{} attempts: {} sessions, {} refused, {} other; {} held; {}/{clients} clients done",
+            "{}{} attempts: {} sessions, {} refused, {} other; {} held; {}/{clients} clients done",
+            self.prefix,
             of(&progress.attempted),
             of(&progress.sessions),
             of(&progress.refused),

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod conform;
+pub(crate) mod defects;
 pub(crate) mod differential;
 pub(crate) mod load;
 pub(crate) mod openclaw;
