@@ -60,9 +60,7 @@ struct Serve {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     bind: IpAddr,
-    /// Deliberate fault, to show that a check catches it: accept-unpaired, wrong-reason, forget-approval-on-restart,
-    /// shared-state-dir
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = defect_help())]
     defect: Option<String>,
     /// Factor on the gateway's durations (request TTL, handshake timeout, tick), never on times on the wire
     #[arg(long, value_name = "F", default_value_t = 1.0)]
@@ -146,6 +144,10 @@ fn options(args: Serve) -> Result<Options, String> {
     })
 }
 
+fn defect_help() -> String {
+    format!("Deliberate fault, to show that a check catches it: {}", Defect::names())
+}
+
 fn complain(message: &str, code: u8) -> ExitCode {
     // If standard error is closed, the exit code has to do.
     let _ = writeln!(std::io::stderr().lock(), "error: {message}");
@@ -170,7 +172,8 @@ mod tests {
     fn unknown_names_are_refused_with_the_known_ones() {
         let said = |line: &str| options(parse(line).unwrap().serve).unwrap_err();
         insta::assert_snapshot!(said("g --profile 2026.1.1 --state-dir s"), @"unknown profile `2026.1.1`; known: article, 2026.2.19, 2026.2.21, 2026.2.22, 2026.3.13, 2026.9.6");
-        insta::assert_snapshot!(said("g --profile article --state-dir s --defect x"), @"unknown defect `x`; known: accept-unpaired, wrong-reason, forget-approval-on-restart, shared-state-dir");
+        let defects = said("g --profile article --state-dir s --defect x");
+        assert_eq!(defects, format!("unknown defect `x`; known: {}", Defect::names()));
         insta::assert_snapshot!(said("g --profile article --state-dir s --time-scale 0"), @"--time-scale must be a number above 0, not 0");
     }
 
@@ -180,7 +183,7 @@ mod tests {
         let help = Program::command().render_long_help().to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for name in
-            Defect::ALL.map(Defect::name).into_iter().chain(profile::ALL.iter().map(|p| p.name.as_str()))
+            Defect::ALL.iter().map(|defect| defect.name()).chain(profile::ALL.iter().map(|p| p.name.as_str()))
         {
             assert!(help.contains(name), "{name} is not in --help");
         }

@@ -15,6 +15,7 @@ use super::pairing::token;
 use super::rate_limit::{Note, RateLimiter};
 use super::refusal::Refusal;
 use super::{Rules, device_proof, origin, schema};
+use crate::defect::Defect;
 use crate::profile::{
     DetailLevel, DevicelessRule, HelloAuthRule, LocalityRule, OriginRule, Profile, TrustedProxyRule,
     Vocabulary,
@@ -224,7 +225,9 @@ pub fn screen(
         decode_params(params).map_err(schema_error)?;
     let auth = auth.unwrap_or_default();
 
-    check_protocol(profile, min_protocol, max_protocol, role.as_deref(), &client)?;
+    if rules.defect != Some(Defect::IgnoreProtocol) {
+        check_protocol(profile, min_protocol, max_protocol, role.as_deref(), &client)?;
+    }
     let role = role.unwrap_or_else(|| ROLE_OPERATOR.to_owned());
     if role != ROLE_OPERATOR && role != ROLE_NODE {
         return Err(Refusal::invalid("invalid role", "invalid-role"));
@@ -262,6 +265,7 @@ pub fn screen(
             scopes: &scopes,
             token: auth.signed_token(),
             nonce,
+            defect: rules.defect,
             local: locality.local,
         },
         now_ms,
@@ -433,7 +437,8 @@ fn without_device(
         && client.id == ClientId::Cli
         && client.mode == ClientMode::Cli
         && matches!(presented.result, Ok(Method::Token | Method::Password));
-    if is_control_ui(profile, &client) && !is_vouched_for {
+    let needs_device = rules.defect != Some(Defect::DevicelessControlUi);
+    if is_control_ui(profile, &client) && !is_vouched_for && needs_device {
         let text = profile.control_ui_without_device;
         return Err(refuse(
             ErrorShape::new(ErrorCode::InvalidRequest, text),

@@ -17,6 +17,7 @@ use super::rate_limit::{Client, Clients, Note, NoteKind, RateLimiter, Scope};
 use super::refusal::Refusal;
 use super::{Rules, device_proof, origin, scopes};
 use crate::config::{AuthConfig, Secret, TrustedProxyAuth};
+use crate::defect::Defect;
 use crate::profile::{
     CredentialText, DetailLevel, IssueRule, RateLimitRule, SharedSecretField, TokenBinding, TokenMismatch,
     TrustedProxyRule,
@@ -286,7 +287,9 @@ impl Presented {
         lock_ms: Option<u64>,
     ) {
         let rule = rules.profile.rate_limit;
-        self.is_shared = theirs.is_some_and(|theirs| same(ours.reveal(), theirs));
+        self.is_shared = theirs.is_some_and(|theirs| {
+            same(ours.reveal(), theirs) || rules.defect == Some(Defect::AnySharedSecret)
+        });
         // Older releases look at the lock of a secret beside a device token only once the secret is right.
         let looks = self.is_shared || self.candidate.is_none() || rule == RateLimitRule::Always;
         if let Some(retry_after_ms) = lock_ms.filter(|_| looks) {
@@ -467,13 +470,20 @@ fn verify(
 ) -> Result<(), Mismatch> {
     let profile = rules.profile;
     let entry = view.entry.ok_or(Mismatch::Other)?;
-    let stored = entry.tokens.get(&attempt.role).ok_or(Mismatch::Other)?;
+    let is_off = |by| rules.defect == Some(by);
+    let of_any_role = || entry.tokens.values().find(|token| same(&token.token, theirs));
+    let stored =
+        if is_off(Defect::TokenOfAnotherRole) { of_any_role() } else { entry.tokens.get(&attempt.role) };
+    let stored = stored.ok_or(Mismatch::Other)?;
     let bound = match profile.token_binding {
         TokenBinding::DeviceRole => true,
         TokenBinding::DeviceRoleKey => device_proof::normalized_key(&entry.public_key) == attempt.public_key,
         TokenBinding::DeviceRoleIssuer => is_issuer_current(rules, entry, stored.issuer()),
     };
-    if stored.is_revoked() || !same(&stored.token, theirs) || !bound {
+    let revoked = stored.is_revoked() && !is_off(Defect::RevokedToken);
+    let rotated = stored.rotated_at_ms.is_some() && is_off(Defect::OldTokenAfterRotation);
+    let is_same = same(&stored.token, theirs) || rotated || is_off(Defect::AnyDeviceToken);
+    if revoked || !is_same || !bound {
         return Err(Mismatch::Other);
     }
     let covers =

@@ -13,6 +13,7 @@ use protocol::error::DetailCode;
 use protocol::{ErrorDetails, PayloadVersion, SignaturePayload, device_id};
 
 use super::refusal::Refusal;
+use crate::defect::Defect;
 use crate::profile::{DetailLevel, Profile};
 
 const LENIENT: GeneralPurposeConfig =
@@ -39,6 +40,8 @@ pub struct Claim<'a> {
     pub token: &'a str,
     /// The challenge's nonce.
     pub nonce: &'a str,
+    /// Deliberate fault.
+    pub defect: Option<Defect>,
     /// Whether the client is local: only such may sign without a nonce, where that is known.
     pub local: bool,
 }
@@ -49,6 +52,7 @@ pub struct Claim<'a> {
 /// The refusal of the first of rows 12 to 15 that applies.
 pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<String, Refusal> {
     let Claim { device, client, .. } = *claim;
+    let is_off = |by| claim.defect == Some(by);
     let refuse = |message: &str, reason: &'static str, fine: DetailCode| {
         let code = match profile.details {
             DetailLevel::Ids => return Refusal::invalid(message, reason),
@@ -59,7 +63,8 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             ErrorDetails { code: Some(code), reason: Some(reason.to_owned()), ..ErrorDetails::default() };
         Refusal::invalid(message, reason).detailed(details)
     };
-    let key = decode_key(&device.public_key).filter(|key| device_id(key) == device.id).ok_or_else(|| {
+    let is_its_id = |key: &[u8; 32]| device_id(key) == device.id || is_off(Defect::ForeignDeviceId);
+    let key = decode_key(&device.public_key).filter(is_its_id).ok_or_else(|| {
         refuse("device identity mismatch", "device-id-mismatch", DetailCode::DeviceAuthDeviceIdMismatch)
     })?;
     if now_ms.abs_diff(device.signed_at) > profile.skew_ms {
@@ -78,7 +83,8 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             DetailCode::DeviceAuthNonceRequired,
         ));
     }
-    if !nonceless && nonce != claim.nonce {
+    let challenge = if is_off(Defect::StaleNonce) { nonce } else { claim.nonce };
+    if !nonceless && nonce != challenge {
         return Err(refuse(
             "device nonce mismatch",
             "device-nonce-mismatch",
@@ -93,7 +99,7 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
         scopes: claim.scopes,
         signed_at_ms: device.signed_at,
         token: claim.token,
-        nonce: claim.nonce,
+        nonce: challenge,
         platform: &client.platform,
         device_family: client.device_family.as_deref().unwrap_or_default(),
     };
@@ -106,6 +112,7 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             .filter(|version| (**version == PayloadVersion::V1) == nonceless)
             .any(|version| verifying.verify_strict(payload.text(*version).as_bytes(), &signature).is_ok())
             .then_some(())
+            .or_else(|| is_off(Defect::AcceptBadSignature).then_some(()))
     };
     is_signed().ok_or_else(|| {
         refuse("device signature invalid", "device-signature", DetailCode::DeviceAuthSignatureInvalid)
@@ -208,6 +215,7 @@ mod tests {
             scopes: &signed.scopes,
             token: "secret",
             nonce: "nonce-1",
+            defect: None,
             local,
         };
         verify(profile, &claim, now_ms)

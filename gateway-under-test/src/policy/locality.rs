@@ -52,6 +52,9 @@ impl TrustedProxies {
             CidrEntries::MatchV4 => ip(entry)
                 .map(Network::one)
                 .or_else(|| Network::parse(entry).filter(|network| network.address.is_ipv4())),
+            CidrEntries::TooWide => ip(entry).map(Network::one).or_else(|| {
+                Network::parse(entry).map(|network| Network { bits: network.bits.min(16), ..network })
+            }),
             CidrEntries::Match => ip(entry).map(Network::one).or_else(|| Network::parse(entry)),
         };
         Self(entries.iter().filter_map(network).collect())

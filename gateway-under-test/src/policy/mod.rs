@@ -33,6 +33,7 @@ pub mod rate_limit;
 pub mod refusal;
 pub mod schema;
 pub mod scopes;
+mod spoiled;
 
 pub use attempt::{Anonymous, DeviceAttempt, HttpFacts, Place, Screened, screen};
 pub use authority::Caller;

@@ -6,6 +6,7 @@ use protocol::{ClientId, ClientMode};
 use super::Rules;
 use super::attempt::HttpFacts;
 use super::locality;
+use crate::defect::Defect;
 use crate::profile::OriginRule;
 
 /// Whether a client is web chat, by its mode or its id.
@@ -29,7 +30,7 @@ pub fn check(rules: &Rules, http: &HttpFacts, client: &ClientInfo, local: bool) 
         OriginRule::AnyoneListed => browser || sends,
         OriginRule::AnyonePrivateHost => browser || sends || client.id == ClientId::BrowserCopilot,
     };
-    if !is_checked {
+    if !is_checked || rules.defect == Some(Defect::IgnoreOrigin) {
         return Ok(());
     }
     let origin = http

@@ -4,14 +4,16 @@
 //! name. The enums hold only the variants that some profile uses, so that adding a release shows every place that has to
 //! learn something new. `docs/reference/profiles.md` says where each value was seen.
 
+mod faulty;
 mod table;
 
 use protocol::{PayloadVersion, ProfileName};
 
+pub use faulty::with_defect;
 pub use table::{ALL, ARTICLE, V2026_2_19, V2026_2_21, V2026_2_22, V2026_3_13, V2026_9_6};
 
 /// One gateway behaviour.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Profile {
     // Name and wire.
     /// Name in scenarios and on the command line.
@@ -308,6 +310,8 @@ pub enum CidrEntries {
     MatchV4,
     /// It matches (3.13, 9.6).
     Match,
+    /// It matches whatever has the same two first bytes: no release, a defect.
+    TooWide,
 }
 
 /// Who is local, and what becomes of clients whose address cannot be told.

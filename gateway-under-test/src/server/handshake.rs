@@ -114,6 +114,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
     };
     match failure {
         Failure::Refused { id, refusal, .. } => {
+            let refusal = refusal.spoiled(gateway.rules.defect);
             gateway.metrics.handshake("refused", refusal.cause);
             log_refusal(gateway, &facts, &refusal);
             if let (Some(id), Some(error)) = (id, refusal.error)

@@ -11,6 +11,7 @@ use super::http::BUILD_ID;
 use super::sessions::HOST;
 use super::{Gateway, rpc};
 use crate::clock::{OsFresh, wall_ms};
+use crate::defect::Defect;
 use crate::policy::locality::host_name;
 use crate::policy::{Fresh as _, authority};
 use crate::profile::{Announces, HelloShape};
@@ -64,6 +65,7 @@ impl Guest<'_> {
 pub(super) fn hello(gateway: &Gateway, guest: Guest<'_>, auth: Option<HelloAuth>) -> HelloOk {
     let profile = gateway.rules.profile;
     let shape = profile.hello;
+    let auth = auth.map(|auth| wider(auth, gateway.rules.defect));
     HelloOk {
         kind: TYPE.to_owned(),
         protocol: profile.protocol,
@@ -119,6 +121,14 @@ fn surfaces(gateway: &Gateway, guest: Guest<'_>) -> Map<String, Value> {
         more.insert("controlUiLinkReaders".to_owned(), json!([]));
     }
     more
+}
+
+/// What a defect makes of `hello.auth`.
+fn wider(mut auth: HelloAuth, defect: Option<Defect>) -> HelloAuth {
+    if defect == Some(Defect::HelloScopesWider) {
+        auth.scopes.insert(0, ADMIN.to_owned());
+    }
+    auth
 }
 
 fn events(announces: Announces) -> impl Iterator<Item = &'static str> {

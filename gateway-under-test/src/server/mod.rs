@@ -58,7 +58,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
 use crate::policy::locality::TrustedProxies;
 use crate::policy::{Fresh as _, PairingEvent, RateLimitConfig, RateLimiter, Rules};
-use crate::profile::{Profile, RateLimitRule, Startup, StoreKind};
+use crate::profile::{self, Profile, RateLimitRule, Startup, StoreKind};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::backend;
 use crate::store::{Core, LoadError, Observer, Store, StoreError};
@@ -203,7 +203,13 @@ impl Gateway {
     }
 
     fn is_draining(&self) -> bool {
-        *self.draining.borrow()
+        *self.draining.borrow() && self.overstays().is_zero()
+    }
+
+    /// How long a stop is drawn out by the defect that lets upgrades through meanwhile: a moment that clients meet.
+    fn overstays(&self) -> Duration {
+        let drawn_out = self.rules.defect == Some(Defect::DrainAccepts);
+        if drawn_out { Duration::from_millis(300) } else { Duration::ZERO }
     }
 
     /// A future that ends when the gateway begins to stop.
@@ -284,6 +290,8 @@ fn scaled(ms: u64, scale: f64) -> Duration {
 /// [`ServeError`]; nothing was served unless it is [`ServeError::Flush`].
 pub fn serve(options: &Options) -> Result<(), ServeError> {
     let system = |what: &'static str| move |source| ServeError::System { what, source };
+    let options =
+        &Options { profile: profile::with_defect(options.profile, options.defect), ..options.clone() };
     let config = Config::load(&options.state_dir)?;
     let rules = Arc::new(rules(options, &config)?);
     let shared = options.defect == Some(Defect::SharedStateDir);
@@ -351,7 +359,7 @@ async fn run(
     let (listener, address) = listener::bind(options.bind, port)
         .map_err(|source| ServeError::Listen { address: SocketAddr::new(options.bind, port), source })?;
     let profile = options.profile;
-    let sessions = Arc::new(Sessions::new(profile, profile.max_buffered_bytes));
+    let sessions = Arc::new(Sessions::new(profile, profile.max_buffered_bytes, options.defect));
     let metrics = Arc::new(Metrics::new(wall_ms()));
     let observer = StoreObserver {
         sessions: Arc::clone(&sessions),
@@ -466,10 +474,11 @@ async fn accept(
     gateway.log.line("[gateway] signal received, stopping");
     gateway.draining.send_replace(true);
     // New connections are still answered, with 503, until the last session is gone.
-    let within = gateway.durations.linger.max(gateway.durations.stop + LINGER_MIN);
+    let stop = gateway.durations.stop.max(gateway.overstays());
+    let within = gateway.durations.linger.max(stop + LINGER_MIN);
     let drained = tokio::time::timeout(within, async {
         let empty = async {
-            tokio::join!(gateway.sessions.wait_empty(), tokio::time::sleep(gateway.durations.stop));
+            tokio::join!(gateway.sessions.wait_empty(), tokio::time::sleep(stop));
         };
         tokio::pin!(empty);
         loop {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::defect::Defect;
 use crate::policy::{PairingEvent, authority};
 use crate::profile::{Announces, EventSeq, LiveSessions, Profile};
 
@@ -156,6 +157,8 @@ impl Outlet {
 #[derive(Debug)]
 pub(super) struct Sessions {
     profile: &'static Profile,
+    /// Deliberate fault.
+    defect: Option<Defect>,
     outlets: Mutex<HashMap<u64, Arc<Outlet>>>,
     next_id: AtomicU64,
     /// Running number of events, where the gateway counts for all.
@@ -188,9 +191,10 @@ struct Extra<'a> {
 impl Sessions {
     /// None open; a session that owes more than `queued_bytes_max` is too slow.
     #[must_use]
-    pub(super) fn new(profile: &'static Profile, queued_bytes_max: usize) -> Self {
+    pub(super) fn new(profile: &'static Profile, queued_bytes_max: usize, defect: Option<Defect>) -> Self {
         Self {
             profile,
+            defect,
             outlets: Mutex::default(),
             next_id: AtomicU64::new(0),
             seq: AtomicU64::new(0),
@@ -263,7 +267,8 @@ impl Sessions {
     pub(super) fn open(self: &Arc<Self>, who: Who) -> (Open, Inlet) {
         let (queue, receiver) = mpsc::unbounded_channel();
         let outlet = Arc::new(Outlet {
-            hears_pairing: authority::hears_pairing(self.profile, &who.role, &who.scopes),
+            hears_pairing: authority::hears_pairing(self.profile, &who.role, &who.scopes)
+                || (who.role == protocol::scope::ROLE_NODE && self.defect == Some(Defect::LeakEvents)),
             hears_presence: authority::hears_presence(self.profile, &who.role, &who.scopes),
             who,
             seq: AtomicU64::new(0),
@@ -408,7 +413,7 @@ mod tests {
 
     #[test]
     fn only_pairing_operators_hear_pairing_events() {
-        let sessions = Arc::new(Sessions::new(&ARTICLE, 1_000));
+        let sessions = Arc::new(Sessions::new(&ARTICLE, 1_000, None));
         let (_a, mut hears) = sessions.open(who("operator", &["operator.pairing"], "a"));
         let (_b, mut reads) = sessions.open(who("operator", &["operator.read"], "b"));
         let (_c, mut node) = sessions.open(who("node", &["operator.pairing"], "c"));
@@ -427,7 +432,7 @@ mod tests {
         for (profile, second, recipient) in
             [(&V2026_2_19, "\"seq\":2", false), (&V2026_9_6, "\"seq\":1", true)]
         {
-            let sessions = Arc::new(Sessions::new(profile, 1_000));
+            let sessions = Arc::new(Sessions::new(profile, 1_000, None));
             let (_a, mut first) = sessions.open(who("operator", &["operator.pairing"], "a"));
             let (_b, mut other) = sessions.open(who("operator", &["operator.read"], "b"));
             sessions.broadcast("device.pair.resolved", &json!({}), Audience::Pairing);
@@ -442,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_slow_session_is_marked_and_its_queue_stays_bounded() {
-        let sessions = Arc::new(Sessions::new(&ARTICLE, 200));
+        let sessions = Arc::new(Sessions::new(&ARTICLE, 200, None));
         let (_open, mut inlet) = sessions.open(who("operator", &[], "a"));
         for _ in 0..100 {
             sessions.broadcast("tick", &json!({"pad": "xxxxxxxxxxxxxxxx"}), Audience::All);
@@ -458,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_removed_device_loses_its_sessions_of_that_role() {
-        let sessions = Arc::new(Sessions::new(&V2026_9_6, 1_000));
+        let sessions = Arc::new(Sessions::new(&V2026_9_6, 1_000, None));
         let (_a, operator) = sessions.open(who("operator", &[], "a"));
         let (_b, node) = sessions.open(who("node", &[], "a"));
         let (_c, other) = sessions.open(who("node", &[], "b"));
@@ -468,7 +473,7 @@ mod tests {
         sessions.remove_device("a", None);
         assert_eq!(operator.outlet.ending(), Some(Ending::Removed));
 
-        let sessions = Arc::new(Sessions::new(&V2026_2_19, 1_000));
+        let sessions = Arc::new(Sessions::new(&V2026_2_19, 1_000, None));
         let (_a, stays) = sessions.open(who("operator", &[], "a"));
         sessions.remove_device("a", None);
         assert_eq!(stays.outlet.ending(), None);

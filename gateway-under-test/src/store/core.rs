@@ -166,6 +166,9 @@ impl Core {
         let contents = self.backend.read()?;
         self.notes.clear();
         self.replace(contents);
+        if self.rules.defect == Some(Defect::ReloadDropsRows) {
+            self.state.truncate(1);
+        }
         Ok(())
     }
 
@@ -357,6 +360,13 @@ impl Core {
     pub fn reject(&mut self, caller: &Caller, request_id: &str) -> Result<RejectResult, Box<ErrorShape>> {
         let (device_id, record) = self.find(request_id);
         let view = record.as_deref().map(Record::view).unwrap_or_default();
+        if self.rules.defect == Some(Defect::PairRejected) {
+            self.approve(caller, request_id)?;
+            return Ok(RejectResult {
+                request_id: request_id.to_owned(),
+                device_id: (*device_id).to_owned(),
+            });
+        }
         let (result, effects) = pairing::reject(&self.rules, caller, &view, request_id, (self.clock)())?;
         self.apply(&device_id, effects, By::Policy);
         Ok(result)
@@ -500,6 +510,11 @@ impl Core {
     /// Whether lazy notes wait to be written.
     pub(super) fn has_notes(&self) -> bool {
         !self.lazy.is_empty()
+    }
+
+    /// Whether changes are acknowledged long before they are written.
+    pub(super) fn acknowledges_early(&self) -> bool {
+        !self.dirty.paired.is_empty() && self.rules.defect == Some(Defect::EarlyAcknowledgement)
     }
 
     /// Whether a commit has something to write.

@@ -457,10 +457,15 @@ impl Worker {
             }
         };
         let size = batch.len();
-        let acknowledgements: Vec<Acknowledge> = match &entered {
+        let mut acknowledgements: Vec<Acknowledge> = match &entered {
             Ok(()) => batch.into_iter().map(|work| work(Ok(&mut self.core))).collect(),
             Err(error) => batch.into_iter().map(|work| work(Err(error))).collect(),
         };
+        if self.core.acknowledges_early() {
+            self.publish();
+            acknowledgements.drain(..).for_each(|acknowledge| acknowledge(Ok(())));
+            std::thread::sleep(Duration::from_secs(1));
+        }
         let committed = entered.and_then(|()| {
             let watch = Stopwatch::start();
             let commit = self.core.commit().inspect_err(|error| self.observer.failed(error))?;

@@ -111,6 +111,14 @@ impl State {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
+    /// Forgets every record but the first ones.
+    pub(super) fn truncate(&mut self, records: usize) {
+        let beyond: Vec<Arc<str>> = self.iter().skip(records).map(|(id, _)| Arc::clone(id)).collect();
+        for id in beyond {
+            self.put(&id, Record::default());
+        }
+    }
+
     /// Puts a record; an empty one is dropped.
     pub(super) fn put(&mut self, device_id: &str, record: Record) {
         let Some(shard) = self.shards.get_mut(shard(device_id)) else { return };

@@ -53,10 +53,17 @@ pub(super) fn reasons(
 ) -> [(PairingReason, bool); 3] {
     let bare =
         rules.profile.bare_entries == BareEntries::LetIn && entry.roles.is_none() && entry.scopes.is_none();
+    let looks = |unless: Defect| rules.defect != Some(unless);
     [
         (PairingReason::MetadataUpgrade, !metadata_matches(rules, &attempt.client, entry)),
-        (PairingReason::RoleUpgrade, !bare && !has_role(rules, entry, &attempt.role)),
-        (PairingReason::ScopeUpgrade, !bare && !has_scopes(rules, attempt, entry)),
+        (
+            PairingReason::RoleUpgrade,
+            looks(Defect::SkipRoleCheck) && !bare && !has_role(rules, entry, &attempt.role),
+        ),
+        (
+            PairingReason::ScopeUpgrade,
+            looks(Defect::SkipScopeCheck) && !bare && !has_scopes(rules, attempt, entry),
+        ),
     ]
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::attempt::DeviceAttempt;
 use super::super::{Fresh, Rules, device_proof, scopes};
+use crate::defect::Defect;
 use crate::profile::{MetadataRule, PendingAge, PendingMerge, Profile};
 
 /// Key of the stored request that holds its latest ask, and is shown to nobody (9.6).
@@ -62,8 +63,9 @@ pub(super) fn ask(
     fresh: &mut dyn Fresh,
 ) -> Asked {
     let rule = rules.profile.pending_merge;
-    let same_key =
-        waiting.filter(|request| device_proof::normalized_key(&request.public_key) == attempt.public_key);
+    let is_same =
+        |request: &PendingRequest| device_proof::normalized_key(&request.public_key) == attempt.public_key;
+    let same_key = waiting.filter(|request| is_same(request) && rules.defect != Some(Defect::ChurnRequestId));
     let asked = new_request(rules.profile, attempt, ask);
     let Some(waiting) = same_key else {
         let superseded =

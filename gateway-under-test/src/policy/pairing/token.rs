@@ -8,6 +8,7 @@ use super::super::attempt::DeviceAttempt;
 use super::super::credential::{self, Method};
 use super::super::entry::{DeviceEntry, TokenEntry};
 use super::super::{Fresh, Rules, scopes};
+use crate::defect::Defect;
 use crate::profile::{HelloAuthRule, IssueRule, Profile, TokenBinding};
 
 /// What a session's token is.
@@ -54,7 +55,7 @@ pub(super) fn due<'a>(
     };
     match (may_have, valid) {
         (false, _) => Due::Nothing,
-        (true, Some(token)) if is_good => Due::Stored(token),
+        (true, Some(token)) if is_good && rules.defect != Some(Defect::ChurnToken) => Due::Stored(token),
         (true, valid) if profile.issue == IssueRule::AlwaysUnited => {
             let held = valid.map_or(&[][..], |token| token.scopes.as_slice());
             Due::New(scopes::sorted(&scopes::union(held, &attempt.scopes)))
