@@ -106,8 +106,10 @@ impl Release {
                 ("TMPDIR", format!("{{state}}/{}", StateDir::TMP)),
                 // Half of a first start is compiling; the cache is node's own, keyed by the files' content.
                 ("NODE_COMPILE_CACHE", self.folder.join("compile-cache").to_string_lossy().into_owned()),
-                // One process that gets our signals, not one that starts another.
+                // One process that gets our signals, not one that starts another: 2026.9.6 starts itself again to have a cache
+                // of its own, and the process that we know would only hand signals on.
                 flag("OPENCLAW_NO_RESPAWN"),
+                flag("OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED"),
                 flag("OPENCLAW_NO_AUTO_UPDATE"),
                 flag("OPENCLAW_SKIP_CHANNELS"),
                 flag("OPENCLAW_SKIP_CRON"),
