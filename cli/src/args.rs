@@ -289,7 +289,7 @@ pub(crate) struct DefectsArguments {
     /// Folder of the scenarios meant for the defects
     #[arg(long, value_name = "FOLDER", default_value = "scenarios/defects")]
     pub(crate) scenarios: PathBuf,
-    /// Also run every defect against the scenarios meant for others
+    /// Also run every defect against the scenarios meant for others (half an hour)
     #[arg(long)]
     pub(crate) full: bool,
     /// List the defects and what must catch them, as Markdown, and try none
