@@ -14,6 +14,7 @@
 )]
 
 mod client;
+mod differential;
 mod gateways;
 mod interop;
 mod runs;

@@ -447,16 +447,15 @@ fn without_device(
     }
     let role_may = match profile.deviceless {
         DevicelessRule::AnyRole => true,
-        DevicelessRule::Operators
-        | DevicelessRule::OperatorsOfMode
-        | DevicelessRule::OperatorsLocalKeepScopes => is_operator,
+        DevicelessRule::Operators | DevicelessRule::OperatorsLocalKeepScopes => is_operator,
     };
     let is_let_in = is_vouched_for || (is_helper && is_operator) || (role_may && presented.is_shared);
     let method = match &presented.result {
         Ok(method) if is_let_in => *method,
         // The secret is right, but its holder is locked out.
         Err(failure) if is_let_in => return Err(unauthorized(failure)),
-        Err(failure) if counts_as_sent(profile, &presented, failure) => return Err(unauthorized(failure)),
+        // Sent in whichever field: one that the mode does not look into is called missing, but not passed over.
+        Err(failure) if presented.was_sent => return Err(unauthorized(failure)),
         _ => {
             return Err(refuse(
                 ErrorShape::new(ErrorCode::NotPaired, "device identity required"),
@@ -471,18 +470,6 @@ fn without_device(
     let scopes = token::session_scopes(profile, &scopes, scope_cap(profile, http).as_deref());
     let auth = token::hello_auth(rules, &role, &scopes, method, None, None, presented.user.as_deref());
     Ok(Anonymous { client, role, scopes, auth, method, notes: presented.notes })
-}
-
-/// Whether a client without device sent a secret that is to be called wrong.
-fn counts_as_sent(profile: &Profile, presented: &Presented, failure: &credential::Failure) -> bool {
-    let is_missing =
-        matches!(failure.reason, credential::Reason::TokenMissing | credential::Reason::PasswordMissing);
-    match profile.deviceless {
-        DevicelessRule::OperatorsOfMode => !is_missing,
-        DevicelessRule::AnyRole | DevicelessRule::Operators | DevicelessRule::OperatorsLocalKeepScopes => {
-            presented.was_sent
-        }
-    }
 }
 
 /// Turns a valid value into the type. Whole numbers may be written as `3.0`, and may be beyond what the type holds.

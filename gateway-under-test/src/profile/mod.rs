@@ -376,8 +376,6 @@ pub enum DevicelessRule {
     AnyRole,
     /// Operators with the shared secret; their scopes are dropped (2.22, 3.13).
     Operators,
-    /// Likewise; a secret in the field of another mode counts as none (article).
-    OperatorsOfMode,
     /// Likewise, but local command lines and helpers keep their scopes (9.6).
     OperatorsLocalKeepScopes,
 }

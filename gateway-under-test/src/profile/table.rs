@@ -50,7 +50,7 @@ pub static ARTICLE: Profile = Profile {
     locality: LocalityRule::LoopbackHost,
     kept_address: KeptAddress::NotLocal,
     origin: OriginRule::BrowsersSamePort,
-    deviceless: DevicelessRule::OperatorsOfMode,
+    deviceless: DevicelessRule::Operators,
     credential_text: CredentialText::AsSent,
     shared_secret: SharedSecretField::OfMode,
     token_mismatch: TokenMismatch::AsShared,

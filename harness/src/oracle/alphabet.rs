@@ -71,6 +71,8 @@ pub(super) struct Covering {
     operator: Vec<ScopeSet>,
     /// The same where admin is spelt out as the scopes that were known.
     spelt: Vec<ScopeSet>,
+    /// The same where a list is written out before it is compared: admin as read and write, write as read.
+    written: Vec<ScopeSet>,
     /// Scopes whose name begins with `operator.`
     pub(super) of_operator: ScopeSet,
     /// Scopes that can be covered for an operator, and for a node.
@@ -92,6 +94,7 @@ impl Covering {
         Self {
             operator: expand(&|held, scope| implies(rule, held, scope)),
             spelt: expand(&|held, scope| spells(held, scope)),
+            written: expand(&|held, scope| writes_out(held, scope)),
             of_operator,
             coverable: match rule {
                 Coverage::AdminAndSessions => [of_operator, set(&|scope| scope.starts_with("node."))],
@@ -111,6 +114,11 @@ impl Covering {
     /// The same between lists that are spelt out on both sides.
     pub(super) fn covers_spelt(&self, held: ScopeSet, asked: ScopeSet) -> bool {
         expanded(&self.spelt, held).covers(expanded(&self.spelt, asked))
+    }
+
+    /// Whether two lists say the same once they are written out.
+    pub(super) fn same_written(&self, one: ScopeSet, other: ScopeSet) -> bool {
+        expanded(&self.written, one) == expanded(&self.written, other)
     }
 }
 
@@ -142,6 +150,16 @@ fn implies(rule: Coverage, held: &str, scope: &str) -> bool {
         },
         WRITE => write_covers.contains(&scope),
         READ | SESSIONS_WRITE => rule == Coverage::AdminAndSessions && scope == SESSIONS_READ,
+        _ => false,
+    }
+}
+
+/// How 2026.9.6 writes lists out before it compares a request with a new ask. Read there, and seen: a node that waits with
+/// read and write, and then asks write, keeps its request.
+fn writes_out(held: &str, scope: &str) -> bool {
+    match held {
+        ADMIN => [READ, WRITE].contains(&scope),
+        WRITE => scope == READ,
         _ => false,
     }
 }
@@ -281,6 +299,20 @@ mod tests {
         let covering = Covering::new(&alphabet, Coverage::AdminAndSessions);
         assert!(covering.covers(true, alphabet.set([]), alphabet.set([])));
         assert!(!covering.covers(true, alphabet.set([]), alphabet.set([READ])));
+    }
+
+    #[test]
+    fn lists_are_compared_as_written_out() {
+        let alphabet = Alphabet::new(["node"], [ADMIN, WRITE, READ, APPROVALS]).unwrap();
+        let covering = Covering::new(&alphabet, Coverage::AdminAndSessions);
+        let same = |one: &[&str], other: &[&str]| {
+            let set = |scopes: &[&str]| alphabet.set(scopes.iter().copied());
+            covering.same_written(set(one), set(other))
+        };
+        assert!(same(&[READ, WRITE], &[WRITE]));
+        assert!(same(&[ADMIN], &[ADMIN, READ]));
+        assert!(!same(&[WRITE], &[READ]));
+        assert!(!same(&[ADMIN], &[ADMIN, APPROVALS]));
     }
 
     #[test]

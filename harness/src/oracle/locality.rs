@@ -152,10 +152,7 @@ pub fn seat(wire: &Wire, proxies: &TrustedProxies, rule: Locality, real_ip_fallb
     let trusted = proxies.contains(wire.peer);
     let peer = canonical(wire.peer);
     let forwarded = || {
-        let chained = wire.forwarded_for.as_deref().and_then(|text| match rule.hop {
-            Hop::Leftmost => text.split(',').map(str::trim).find(|text| !text.is_empty()).and_then(hop),
-            Hop::RightmostUntrusted => rightmost_untrusted(text, proxies),
-        });
+        let chained = wire.forwarded_for.as_deref().and_then(|text| named(text, rule.hop, proxies));
         let real_ip = || wire.real_ip.as_deref().and_then(hop).filter(|_| rule.real_ip || real_ip_fallback);
         chained.or_else(real_ip)
     };
@@ -191,10 +188,18 @@ fn attributed(wire: &Wire, peer: IpAddr, trusted: bool, forwarded: impl Fn() -> 
     Seat { place: Place::Remote, address: Some(peer) }
 }
 
-/// The rightmost entry that is not itself a trusted proxy. One that is no address at all is no proxy either, so it is
-/// the answer, and a useless one.
-fn rightmost_untrusted(text: &str, proxies: &TrustedProxies) -> Option<IpAddr> {
-    text.rsplit(',').map(hop).find(|hop| !hop.is_some_and(|address| proxies.contains(address))).flatten()
+/// Whom a chain of forwarded addresses names. What is no address is passed over by the releases that walk from the right
+/// (read in 2026.2.21, 2026.2.22, 2026.3.13 and 2026.9.6), and so is a loopback hop by 2026.9.6 (seen; the reference's
+/// 5.3 has it as a refusal, which it is only if nothing else is left).
+fn named(chain: &str, which: Hop, proxies: &TrustedProxies) -> Option<IpAddr> {
+    let from_the_right = || chain.rsplit(',').map(hop);
+    let untrusted = |hop: &IpAddr| !proxies.contains(*hop);
+    match which {
+        Hop::Leftmost => chain.split(',').next().and_then(hop),
+        Hop::RightmostUntrusted => from_the_right().find(|hop| hop.as_ref().is_none_or(untrusted)).flatten(),
+        Hop::RightmostAddress => from_the_right().flatten().find(untrusted),
+        Hop::RightmostRemote => from_the_right().flatten().find(|hop| untrusted(hop) && !hop.is_loopback()),
+    }
 }
 
 /// One entry of `X-Forwarded-For`; a port is stripped.
@@ -294,6 +299,36 @@ mod tests {
         assert!(local(&path("::1"), &["127.2.0.1"]));
         assert!(!local(&path("unknown"), &["127.2.0.1"]));
         assert!(!local(&path(""), &["127.2.0.1"]));
+    }
+
+    #[test]
+    fn what_a_release_makes_of_a_chain() {
+        use Hop::{Leftmost, RightmostAddress, RightmostRemote, RightmostUntrusted};
+        let proxies = TrustedProxies::new(
+            &["127.2.0.1".to_owned()],
+            Locality { hop: Leftmost, real_ip: false, ranges: true, attributes: false },
+        );
+        // chain, then who is named by each rule in this order
+        let rules = [Leftmost, RightmostUntrusted, RightmostAddress, RightmostRemote];
+        for (chain, due) in [
+            ("203.0.113.7", ["203.0.113.7"; 4]),
+            ("127.0.0.1, 203.0.113.7", ["127.0.0.1", "203.0.113.7", "203.0.113.7", "203.0.113.7"]),
+            ("203.0.113.7, 127.0.0.1", ["203.0.113.7", "127.0.0.1", "127.0.0.1", "203.0.113.7"]),
+            ("203.0.113.7, 127.0.0.1, 127.2.0.1", ["203.0.113.7", "127.0.0.1", "127.0.0.1", "203.0.113.7"]),
+            ("203.0.113.7, ::1", ["203.0.113.7", "::1", "::1", "203.0.113.7"]),
+            ("203.0.113.7, unknown", ["203.0.113.7", "?", "203.0.113.7", "203.0.113.7"]),
+            ("127.0.0.1", ["127.0.0.1", "127.0.0.1", "127.0.0.1", "?"]),
+            ("127.0.0.1, 127.2.0.1", ["127.0.0.1", "127.0.0.1", "127.0.0.1", "?"]),
+            ("unknown, 203.0.113.7", ["?", "203.0.113.7", "203.0.113.7", "203.0.113.7"]),
+            (", 203.0.113.7", ["?", "203.0.113.7", "203.0.113.7", "203.0.113.7"]),
+            ("unknown", ["?"; 4]),
+            ("", ["?"; 4]),
+        ] {
+            for (rule, due) in rules.iter().zip(due) {
+                let said = named(chain, *rule, &proxies).map_or_else(|| "?".to_owned(), |ip| ip.to_string());
+                assert_eq!(said, due, "{rule:?}: {chain}");
+            }
+        }
     }
 
     #[test]

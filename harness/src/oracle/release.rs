@@ -139,8 +139,12 @@ pub struct Locality {
 pub enum Hop {
     /// The first: a client can write it.
     Leftmost,
-    /// The last that is no trusted proxy.
+    /// The last that is no trusted proxy; one that is no address at all is the answer, and a useless one.
     RightmostUntrusted,
+    /// The last that is an address, and no trusted proxy's.
+    RightmostAddress,
+    /// The last that is an address, and neither a trusted proxy's nor this machine's.
+    RightmostRemote,
 }
 
 /// Whose `Origin` counts, and which passes.
@@ -312,7 +316,7 @@ static V2026_2_19: Release = Release {
 static V2026_2_21: Release = Release {
     name: ProfileName::V2026_2_21,
     control_ui_text: CONTROL_UI,
-    locality: Locality { hop: Hop::RightmostUntrusted, real_ip: false, ranges: true, attributes: false },
+    locality: Locality { hop: Hop::RightmostAddress, real_ip: false, ranges: true, attributes: false },
     coverage: Coverage::ReadOnly,
     pending: PendingRule::Merged { newest_role: false },
     rotate: RotateRule::WithinSpelt,
@@ -360,7 +364,7 @@ static V2026_9_6: Release = Release {
     sockets_max: Some(32),
     starting_phase: true,
     details: Details::Full,
-    locality: Locality { hop: Hop::RightmostUntrusted, real_ip: false, ranges: true, attributes: true },
+    locality: Locality { hop: Hop::RightmostRemote, real_ip: false, ranges: true, attributes: true },
     origin: OriginRule::PrivateSameHost,
     local_helpers: true,
     secret_in_either_field: true,

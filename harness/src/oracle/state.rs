@@ -566,7 +566,8 @@ impl Model<'_> {
                 Pending { durable: if grew { op.from } else { old.durable }, ..merged }
             }
             PendingRule::Replaced => {
-                let same_scopes = old.scopes == new.scopes && old.roles == new.roles;
+                let same_scopes =
+                    self.covering.same_written(old.scopes, new.scopes) && old.roles == new.roles;
                 let covered = old.roles.contains(new.role) && self.covers(new.role, old.scopes, new.scopes);
                 if old.role == new.role && (same_scopes || covered) {
                     Pending { id: old.id, roles: old.roles, scopes: old.scopes, ..union }
