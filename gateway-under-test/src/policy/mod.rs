@@ -95,3 +95,6 @@ pub trait Fresh {
     /// A new device token (32 random bytes as 43 characters of base64url).
     fn token(&mut self) -> String;
 }
+
+#[cfg(test)]
+mod tests;

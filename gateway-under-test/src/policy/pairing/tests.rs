@@ -10,7 +10,10 @@ use super::super::scopes;
 use super::*;
 use crate::config::{AuthConfig, Secret};
 use crate::defect::Defect;
-use crate::profile::{ALL, ARTICLE, PendingMerge, Profile, SkipPairing};
+use crate::profile::{
+    ALL, ARTICLE, MetadataRule, PendingMerge, Profile, RefreshRule, SkipPairing, V2026_2_19, V2026_2_21,
+    V2026_3_13, V2026_9_6,
+};
 use proptest::prelude::*;
 use protocol::pairing::{ApproveResult, RevokeParams, RotateParams};
 
@@ -612,4 +615,509 @@ proptest! {
             }
         }
     }
+}
+
+/// Reference, sections 8.2 and 9.1, cases b02 and r00: what an accepted connect leaves in the entry.
+#[test]
+fn an_accepted_connect_is_kept_as_each_release_keeps_it() {
+    for profile in checking() {
+        let mut world = World::on(profile, None);
+        world.refused(&attempt_on(profile, &["operator.read"]));
+        world.approve();
+        let before = world.entry().clone();
+        world.now_ms += 1_000;
+        let mut again = attempt_on(profile, &["operator.read"]);
+        again.client.display_name = Some("renamed".to_owned());
+        // Before 3.13 another platform is written over the old one, and nobody is asked.
+        let overwrites = profile.metadata == MetadataRule::Overwritten;
+        if overwrites {
+            again.client.platform = "darwin".to_owned();
+        }
+        assert!(world.connect(&again).is_ok(), "{}", profile.version);
+        let after = world.entry().clone();
+        let platform = if overwrites { "darwin" } else { "linux" };
+        assert_eq!(after.platform.as_deref(), Some(platform), "{}", profile.version);
+        if profile.refresh == RefreshRule::Nothing {
+            assert_eq!(after, before, "{}", profile.version);
+        } else {
+            assert_eq!(after.display_name.as_deref(), Some("renamed"), "{}", profile.version);
+            assert_eq!(
+                (after.scopes(), after.roles()),
+                (before.scopes(), before.roles()),
+                "{}",
+                profile.version
+            );
+        }
+        let seen = (profile.refresh == RefreshRule::LastSeen).then_some(NOW + 1_000);
+        assert_eq!(after.last_seen_at_ms, seen, "{}", profile.version);
+    }
+}
+
+#[test]
+fn what_must_be_durable_before_the_answer() {
+    let world = World::approved(&["operator.read"]);
+    let put = Change::Put(Box::new(world.entry.unwrap()));
+    assert!(Effects { entry: put, ..Effects::default() }.is_durable());
+    assert!(Effects { entry: Change::Drop, ..Effects::default() }.is_durable());
+    assert!(Effects { pending: Change::Drop, ..Effects::default() }.is_durable());
+    assert!(!Effects { touch: Some(Touch::TokenUsed), ..Effects::default() }.is_durable());
+    assert!(!Effects::default().is_durable());
+}
+
+/// Reference, section 8.5, cases b02 and e02: what the newest release says beside the request's id.
+#[test]
+fn the_newest_says_what_is_asked_and_what_is_approved() {
+    let details = |world: &mut World, attempt: &DeviceAttempt| {
+        let error = world.connect(attempt).unwrap_err().error.unwrap();
+        let mut details = serde_json::to_value(error.details.unwrap()).unwrap();
+        assert!(details.as_object_mut().unwrap().remove("requestId").is_some());
+        details
+    };
+    let cli = attempt_on(&V2026_9_6, &["operator.read"]);
+    let mut browser = cli.clone();
+    browser.client.id = protocol::ClientId::ControlUi;
+    browser.client.mode = protocol::ClientMode::Webchat;
+    let node = DeviceAttempt { role: "node".to_owned(), scopes: Vec::new(), ..cli.clone() };
+    let not_paired = json!({
+        "code": "PAIRING_REQUIRED", "reason": "not-paired", "deviceId": "device", "requestedRole": "operator",
+        "requestedScopes": ["operator.read"],
+        "remediationHint": "Approve this device from the pending pairing requests.",
+    });
+    assert_eq!(details(&mut World::on(&V2026_9_6, None), &cli), not_paired);
+
+    // Only a control UI as operator is told to wait.
+    let mut waits = not_paired.clone();
+    waits["recommendedNextStep"] = json!("wait_then_retry");
+    waits["retryable"] = json!(true);
+    waits["pauseReconnect"] = json!(false);
+    assert_eq!(details(&mut World::on(&V2026_9_6, None), &browser), waits);
+
+    let mut of_node = not_paired.clone();
+    of_node["requestedRole"] = json!("node");
+    of_node.as_object_mut().unwrap().remove("requestedScopes");
+    assert_eq!(details(&mut World::on(&V2026_9_6, None), &node), of_node);
+
+    let mut world = World::on(&V2026_9_6, None);
+    world.refused(&cli);
+    world.approve();
+    let mut upgrade = not_paired;
+    upgrade["reason"] = json!("scope-upgrade");
+    upgrade["requestedScopes"] = json!(["operator.admin"]);
+    upgrade["approvedRoles"] = json!(["operator"]);
+    upgrade["approvedScopes"] = json!(["operator.read"]);
+    upgrade["remediationHint"] = json!("Review the requested scopes, then approve the pending upgrade.");
+    let wider = attempt_on(&V2026_9_6, &["operator.admin"]);
+    assert_eq!(details(&mut world, &wider), upgrade);
+}
+
+/// A device that an operator approved for these scopes.
+fn known_on(profile: &'static Profile, scopes: &[&str]) -> World {
+    let mut world = World::on(profile, None);
+    world.refused(&attempt_on(profile, scopes));
+    world.approve();
+    world.events.clear();
+    world
+}
+
+/// The reason for which a connect is refused, if it is.
+fn reason(world: &mut World, attempt: &DeviceAttempt) -> Option<PairingReason> {
+    world.connect(attempt).err().map(|refusal| refusal.pairing.unwrap())
+}
+
+/// Reference, section 8.2; cases a10, b02. What node hosts and apps may call their system is read in 9.6.
+#[test]
+fn metadata_is_held_against_the_entry_as_each_release_does() {
+    use protocol::{ClientId, ClientMode};
+    let cli = (ClientId::Cli, ClientMode::Cli);
+    let node = (ClientId::NodeHost, ClientMode::Node);
+    let ios = (ClientId::Ios, ClientMode::Ui);
+    let mac = (ClientId::MacOs, ClientMode::Ui);
+    let plain = ("linux", None);
+    // Stored, claimed, and whether 2.19, 3.13 and 9.6 want an approval.
+    let rows = [
+        (cli, plain, plain, [false, false, false]),
+        (cli, plain, (" LINUX ", None), [false, false, false]),
+        (cli, plain, ("darwin", None), [false, true, true]),
+        (cli, ("", None), ("darwin", None), [false, false, false]),
+        (cli, plain, ("linux", Some("Mac")), [false, false, false]),
+        (cli, ("linux", Some("Mac")), ("linux", Some("mac")), [false, false, false]),
+        (cli, ("linux", Some("Mac")), ("linux", Some("Linux")), [false, true, true]),
+        (cli, ("linux", Some("Mac")), plain, [false, true, true]),
+        (cli, ("linux", Some("Mac")), ("darwin", Some("Mac")), [false, true, true]),
+        (cli, ("darwin", None), ("macos", None), [false, true, true]),
+        (node, ("darwin", None), ("macos", None), [false, true, false]),
+        (node, ("macos", None), ("darwin", None), [false, true, false]),
+        (node, ("macos 15.1", None), ("darwin", None), [false, true, false]),
+        (node, ("macos", Some("Mac")), ("darwin", None), [false, true, false]),
+        (node, ("windows", Some("Windows")), ("win32", None), [false, true, false]),
+        (node, ("linux", Some("Linux")), ("linux", None), [false, true, false]),
+        (node, ("macos", Some("Mac")), ("darwin", Some("iPhone")), [false, true, true]),
+        (node, ("linux", None), ("darwin", None), [false, true, true]),
+        (ios, ("iOS 18.0", None), ("iOS 18.1", None), [false, true, false]),
+        (ios, ("iOS 18.0", None), ("iPadOS 18.0", None), [false, true, false]),
+        (ios, ("iOS 18.0", None), ("android 15", None), [false, true, true]),
+        (cli, ("iOS 18.0", None), ("iOS 18.1", None), [false, true, true]),
+        (mac, ("macOS 15.1", None), ("macOS 15.2.1", None), [false, true, false]),
+        (mac, ("darwin", None), ("macOS 15.2", None), [false, true, false]),
+        (mac, ("macOS 15.1", None), ("macOS next", None), [false, true, true]),
+    ];
+    for (client, stored, claimed, expected) in rows {
+        for (profile, expected) in [&V2026_2_19, &V2026_3_13, &V2026_9_6].into_iter().zip(expected) {
+            let mut world = known_on(profile, &["operator.read"]);
+            let entry = world.entry();
+            entry.platform = (!stored.0.is_empty()).then(|| stored.0.to_owned());
+            entry.device_family = stored.1.map(str::to_owned);
+            let mut asks = attempt_on(profile, &["operator.read"]);
+            (asks.client.id, asks.client.mode) = client;
+            asks.client.platform = claimed.0.to_owned();
+            asks.client.device_family = claimed.1.map(str::to_owned);
+            let expected = expected.then_some(PairingReason::MetadataUpgrade);
+            let context = format!("{} {client:?} {stored:?} {claimed:?}", profile.version);
+            assert_eq!(reason(&mut world, &asks), expected, "{context}");
+        }
+    }
+}
+
+/// Reference, section 8.4, "legacy repair"; case r04.
+#[test]
+fn an_entry_that_lacks_something_is_taken_as_each_release_takes_it() {
+    const ROLE: Option<PairingReason> = Some(PairingReason::RoleUpgrade);
+    const SCOPE: Option<PairingReason> = Some(PairingReason::ScopeUpgrade);
+    // An entry without roles, without scopes, without both, and without tokens only.
+    let rows = [
+        (&V2026_2_19, [ROLE, SCOPE, ROLE, None]),
+        (&V2026_2_21, [ROLE, SCOPE, None, None]),
+        (&V2026_3_13, [ROLE, None, ROLE, None]),
+        (&V2026_9_6, [ROLE, None, ROLE, ROLE]),
+    ];
+    for (profile, expected) in rows {
+        let asks = attempt_on(profile, &["operator.read"]);
+        let without: [fn(&mut DeviceEntry); 4] = [
+            |entry| (entry.role, entry.roles) = (None, None),
+            |entry| entry.scopes = None,
+            |entry| (entry.role, entry.roles, entry.scopes) = (None, None, None),
+            |entry| entry.tokens.clear(),
+        ];
+        for (position, (take, expected)) in without.into_iter().zip(expected).enumerate() {
+            let mut world = known_on(profile, &["operator.read"]);
+            take(world.entry());
+            assert_eq!(reason(&mut world, &asks), expected, "{} {position}", profile.version);
+        }
+    }
+}
+
+/// Reference, section 8.4: who needs no operator; cases a01, a02, a03, a10.
+#[test]
+fn who_is_approved_without_an_operator() {
+    use protocol::{ClientId, ClientMode};
+    const READ: &[&str] = &["operator.read"];
+    let local = |profile| DeviceAttempt { place: Place::Local, ..attempt_on(profile, READ) };
+    // 2.19, 2.21, 3.13, 9.6.
+    let releases = [&V2026_2_19, &V2026_2_21, &V2026_3_13, &V2026_9_6];
+    let check = |what: &str, expected: [bool; 4], outcome: &dyn Fn(&'static Profile) -> bool| {
+        for (profile, expected) in releases.into_iter().zip(expected) {
+            assert_eq!(outcome(profile), expected, "{what} on {}", profile.version);
+        }
+    };
+    let stranger = |asks: &DeviceAttempt, profile| reason(&mut World::on(profile, None), asks).is_none();
+    check("a local stranger", [true; 4], &|profile| stranger(&local(profile), profile));
+    check("a remote stranger", [false; 4], &|profile| stranger(&attempt_on(profile, READ), profile));
+    check("a command line from a page", [true, true, false, false], &|profile| {
+        stranger(&DeviceAttempt { has_origin: true, ..local(profile) }, profile)
+    });
+    check("a control UI from a page", [true; 4], &|profile| {
+        let mut asks = DeviceAttempt { has_origin: true, ..local(profile) };
+        asks.client.id = ClientId::ControlUi;
+        asks.client.mode = ClientMode::Webchat;
+        stranger(&asks, profile)
+    });
+    let wider = |profile| DeviceAttempt { scopes: strings(&["operator.admin"]), ..local(profile) };
+    check("more scopes", [false, false, true, true], &|profile| {
+        reason(&mut known_on(profile, READ), &wider(profile)).is_none()
+    });
+    check("more scopes from afar", [false; 4], &|profile| {
+        let asks = DeviceAttempt { place: Place::Remote, ..wider(profile) };
+        reason(&mut known_on(profile, READ), &asks)
+            .is_some_and(|reason| reason != PairingReason::ScopeUpgrade)
+    });
+    check("a node's role for an operator's device", [false; 4], &|profile| {
+        let asks = DeviceAttempt { role: "node".to_owned(), scopes: Vec::new(), ..local(profile) };
+        reason(&mut known_on(profile, READ), &asks).is_none()
+    });
+    check("an operator's role for a node's device", [false, false, false, true], &|profile| {
+        let mut world = World::on(profile, None);
+        let node = DeviceAttempt { role: "node".to_owned(), scopes: Vec::new(), ..attempt_on(profile, &[]) };
+        world.refused(&node);
+        world.approve();
+        reason(&mut world, &local(profile)).is_none()
+    });
+    check("a command line with another platform", [true, true, false, false], &|profile| {
+        let mut asks = local(profile);
+        asks.client.platform = "darwin".to_owned();
+        reason(&mut known_on(profile, READ), &asks).is_none()
+    });
+    // `gateway.nodes.pairing.autoApproveLocal` (read in 9.6) turns it off.
+    for asks in [local(&V2026_9_6), wider(&V2026_9_6)] {
+        let mut world = known_on(&V2026_9_6, READ);
+        world.rules.auto_approve_local = false;
+        if asks.scopes == READ {
+            world.entry = None;
+        }
+        assert!(reason(&mut world, &asks).is_some());
+    }
+}
+
+/// Cases b01 and b05 of 9.6: a token that the entry lost comes back with all that is asked, and one that is there keeps its
+/// scopes.
+#[test]
+fn an_approval_gives_each_role_what_it_lacks() {
+    let read = attempt_on(&V2026_9_6, &["operator.read"]);
+    let scopes = |world: &mut World| world.entry().tokens["operator"].scopes.clone();
+    let mut world = known_on(&V2026_9_6, &["operator.read"]);
+    assert_eq!(scopes(&mut world), ["operator.read"]);
+    world.entry().tokens.clear();
+    assert_eq!(world.refused(&read).0, PairingReason::RoleUpgrade);
+    world.approve();
+    assert_eq!(scopes(&mut world), ["operator.read"]);
+    assert!(world.connect(&read).is_ok());
+
+    let approvals = attempt_on(&V2026_9_6, &["operator.approvals"]);
+    assert_eq!(world.refused(&approvals).0, PairingReason::ScopeUpgrade);
+    world.approve();
+    assert_eq!(scopes(&mut world), ["operator.approvals", "operator.read"]);
+}
+
+/// Reference, section 8.1: a helper of the gateway itself leaves no entry from 3.13 on, if it is local (read); case n01.
+#[test]
+fn local_helpers_leave_no_entry_on_newer_releases() {
+    use protocol::{ClientId, ClientMode};
+    let helper = |profile, place| {
+        let mut asks = DeviceAttempt { place, ..attempt_on(profile, &["operator.read"]) };
+        asks.client.id = ClientId::GatewayClient;
+        asks.client.mode = ClientMode::Backend;
+        asks
+    };
+    for (profile, leaves_an_entry) in
+        [(&V2026_2_19, true), (&V2026_2_21, true), (&V2026_3_13, false), (&V2026_9_6, false)]
+    {
+        let outcome = |asks: &DeviceAttempt| {
+            let mut world = World::on(profile, None);
+            let is_let_in = world.connect(asks).is_ok();
+            (is_let_in, world.entry.is_some())
+        };
+        let local = helper(profile, Place::Local);
+        assert_eq!(outcome(&local), (true, leaves_an_entry), "{}", profile.version);
+        assert_eq!(outcome(&helper(profile, Place::Remote)), (false, false), "{}", profile.version);
+        // Neither its id nor its mode alone makes a helper.
+        for (id, mode) in [(ClientId::GatewayClient, ClientMode::Cli), (ClientId::Cli, ClientMode::Backend)] {
+            let mut half = local.clone();
+            (half.client.id, half.client.mode) = (id, mode);
+            assert_eq!(outcome(&half), (true, true), "{}", profile.version);
+        }
+    }
+    // By its own token it is skipped on 9.6 only: elsewhere its approved scopes are looked at.
+    for (profile, is_skipped) in [(&V2026_3_13, false), (&V2026_9_6, true)] {
+        let mut world = known_on(profile, &["operator.read"]);
+        let token = world.entry().tokens["operator"].token.clone();
+        world.entry().platform = Some("darwin".to_owned());
+        let asks = by_token(profile, helper(profile, Place::Local), &token);
+        let expected = (!is_skipped).then_some(PairingReason::MetadataUpgrade);
+        assert_eq!(reason(&mut world, &asks), expected, "{}", profile.version);
+    }
+}
+
+/// Reference, section 8.7: what the newest release asks of an operator beside `operator.pairing`; cases b05, x02. Older
+/// releases ask for nothing else.
+#[test]
+fn an_operator_manages_what_it_holds_and_by_device_token_only_its_own() {
+    type Outcome = Result<(), String>;
+    let caller = |scopes: &[&str], own: Option<&str>| Caller {
+        role: "operator".to_owned(),
+        scopes: strings(scopes),
+        own_device: own.map(str::to_owned),
+    };
+    let message = |error: Box<protocol::ErrorShape>| error.message;
+    let approves = |profile, caller: &Caller, role: &str, scopes: &[&str], id: Option<&str>| -> Outcome {
+        let mut world = World::on(profile, None);
+        let asks = DeviceAttempt { role: role.to_owned(), ..attempt_on(profile, scopes) };
+        let waiting = world.refused(&asks).1;
+        let (view, id) = (world.view(), id.unwrap_or(&waiting));
+        let outcome = approve(&world.rules, caller, &view, id, world.now_ms, &mut Counter(50));
+        outcome.map(drop).map_err(message)
+    };
+    let rejects = |profile, caller: &Caller, id: Option<&str>| -> Outcome {
+        let mut world = World::on(profile, None);
+        let waiting = world.refused(&attempt_on(profile, &["operator.read"])).1;
+        let outcome = reject(&world.rules, caller, &world.view(), id.unwrap_or(&waiting), world.now_ms);
+        outcome.map(drop).map_err(message)
+    };
+    let removes = |profile, caller: &Caller| -> Outcome {
+        let world = known_on(profile, &["operator.read"]);
+        remove(&world.rules, caller, &world.view(), "device").map(drop).map_err(message)
+    };
+    let rotates = |profile, caller: &Caller| {
+        let world = known_on(profile, &["operator.read"]);
+        let params =
+            RotateParams { device_id: "device".to_owned(), role: "operator".to_owned(), scopes: None };
+        let outcome = rotate(&world.rules, caller, &world.view(), &params, world.now_ms, &mut Counter(50));
+        outcome.map(|(result, _)| result.token.is_some()).map_err(message)
+    };
+    let revokes = |profile, caller: &Caller| -> Outcome {
+        let world = known_on(profile, &["operator.read"]);
+        let params = RevokeParams { device_id: "device".to_owned(), role: "operator".to_owned() };
+        revoke(&world.rules, caller, &world.view(), &params, world.now_ms).map(drop).map_err(message)
+    };
+    let says = |text: &str| Err::<(), _>(text.to_owned());
+
+    const READ: &[&str] = &["operator.read"];
+    let pairing = caller(&["operator.pairing"], None);
+    let reader = caller(&["operator.pairing", "operator.read"], None);
+    let own = caller(&["operator.pairing", "operator.read"], Some("device"));
+    let other = caller(&["operator.pairing", "operator.read"], Some("another"));
+    let admin = caller(&["operator.pairing", "operator.admin"], None);
+    let admin_elsewhere = caller(&["operator.pairing", "operator.admin"], Some("another"));
+    let newest = &V2026_9_6;
+
+    for profile in [&ARTICLE, &V2026_2_19, &V2026_2_21, &V2026_3_13] {
+        for caller in [&pairing, &other] {
+            assert_eq!(approves(profile, caller, "operator", &["operator.admin"], None), Ok(()));
+            assert_eq!(approves(profile, caller, "node", &[], None), Ok(()));
+            let unknown = says("unknown requestId");
+            assert_eq!(approves(profile, caller, "operator", READ, Some("nothing")), unknown);
+            assert_eq!(rejects(profile, caller, None), Ok(()));
+            assert_eq!(rejects(profile, caller, Some("nothing")), unknown);
+            assert_eq!(removes(profile, caller), Ok(()));
+            assert_eq!(revokes(profile, caller), Ok(()));
+        }
+        assert_eq!(rotates(profile, &reader), Ok(true));
+        let visible = is_visible(&rules(profile, None), &other, "device");
+        assert!(visible, "{}", profile.version);
+    }
+
+    let denied = says("device pairing approval denied");
+    assert_eq!(approves(newest, &reader, "operator", READ, None), Ok(()));
+    assert_eq!(approves(newest, &own, "operator", READ, None), Ok(()));
+    assert_eq!(approves(newest, &other, "operator", READ, None), denied);
+    assert_eq!(approves(newest, &admin_elsewhere, "operator", READ, None), Ok(()));
+    let lacks = says("missing scope: operator.admin");
+    assert_eq!(approves(newest, &reader, "operator", &["operator.admin"], None), lacks);
+    assert_eq!(approves(newest, &admin, "operator", &["operator.admin"], None), Ok(()));
+    assert_eq!(approves(newest, &reader, "node", &[], None), denied);
+    assert_eq!(approves(newest, &admin, "node", &[], None), Ok(()));
+    assert_eq!(approves(newest, &reader, "operator", READ, Some("nothing")), denied);
+    assert_eq!(approves(newest, &admin, "operator", READ, Some("nothing")), says("unknown requestId"));
+
+    assert_eq!(rejects(newest, &pairing, None), Ok(()));
+    assert_eq!(rejects(newest, &own, None), Ok(()));
+    assert_eq!(rejects(newest, &other, None), says("device pairing rejection denied"));
+    assert_eq!(rejects(newest, &admin_elsewhere, None), Ok(()));
+    assert_eq!(rejects(newest, &admin, Some("nothing")), says("unknown requestId"));
+
+    assert_eq!(removes(newest, &own), Ok(()));
+    assert_eq!(removes(newest, &other), says("device pairing removal denied"));
+    assert_eq!(removes(newest, &admin_elsewhere), Ok(()));
+
+    // Only the device itself is given the token.
+    assert_eq!(rotates(newest, &own), Ok(true));
+    assert_eq!(rotates(newest, &reader), Ok(false));
+    let refused = Err("device token rotation denied".to_owned());
+    assert_eq!(rotates(newest, &other), refused);
+    assert_eq!(rotates(newest, &pairing), refused, "it does not hold what the token holds");
+    assert_eq!(revokes(newest, &own), Ok(()));
+    assert!(revokes(newest, &other).is_err());
+
+    let sees = |caller| is_visible(&rules(newest, None), caller, "device");
+    assert_eq!([&reader, &own, &other, &admin_elsewhere].map(sees), [true, true, false, true]);
+}
+
+/// Reference, section 8.8: the token stays the same over connects that ask the same or less.
+#[test]
+fn a_token_is_stable_over_connects() {
+    for profile in checking() {
+        let mut world = known_on(profile, &["operator.read", "operator.write"]);
+        let mut seen = Vec::new();
+        for scopes in [&["operator.read", "operator.write"][..], &["operator.read"], &[]] {
+            let accepted = world.connect(&attempt_on(profile, scopes)).unwrap();
+            seen.push(accepted.auth.unwrap().device_token.unwrap());
+            world.now_ms += 1_000;
+        }
+        assert!(seen.iter().all(|token| *token == seen[0]), "{}", profile.version);
+        assert_eq!(world.entry().tokens["operator"].token, seen[0], "{}", profile.version);
+    }
+}
+
+/// Reference, section 8.1: 2.22 looks at no entry of an operator with the secret, unless it is a control UI or web chat.
+#[test]
+fn browsers_are_paired_on_every_release() {
+    use protocol::{ClientId, ClientMode};
+    for profile in ALL {
+        for (id, mode) in [
+            (ClientId::ControlUi, ClientMode::Webchat),
+            (ClientId::ControlUi, ClientMode::Ui),
+            (ClientId::Cli, ClientMode::Webchat),
+        ] {
+            let mut asks = attempt_on(profile, &["operator.read"]);
+            (asks.client.id, asks.client.mode) = (id, mode);
+            let outcome = reason(&mut World::on(profile, None), &asks);
+            assert_eq!(outcome, Some(PairingReason::NotPaired), "{} {id:?} {mode:?}", profile.version);
+        }
+    }
+}
+
+/// Reference, section 8.7: rotating beyond what was approved, and to what was.
+#[test]
+fn rotation_stays_within_what_was_approved() {
+    const UNKNOWN: &str = "unknown deviceId/role";
+    let rotated = |profile, scopes: Option<&[&str]>| {
+        let world = known_on(profile, &["operator.read", "operator.write"]);
+        let params = RotateParams {
+            device_id: "device".to_owned(),
+            role: "operator".to_owned(),
+            scopes: scopes.map(strings),
+        };
+        let outcome =
+            rotate(&world.rules, &Caller::owner(), &world.view(), &params, world.now_ms, &mut Counter(50));
+        outcome.map(|(result, _)| result.scopes).map_err(|error| error.message)
+    };
+    let both = Ok(strings(&["operator.read", "operator.write"]));
+    let read = || Ok(strings(&["operator.read"]));
+    for (profile, refusal) in [
+        (&V2026_2_19, None),
+        (&V2026_2_21, Some(UNKNOWN)),
+        (&V2026_3_13, Some(UNKNOWN)),
+        (&V2026_9_6, Some("device token rotation denied")),
+    ] {
+        assert_eq!(rotated(profile, None), both, "{}", profile.version);
+        let narrower = rotated(profile, Some(&["operator.read"]));
+        assert_eq!(narrower, read(), "{}", profile.version);
+        let wider = rotated(profile, Some(&["operator.approvals"]));
+        let expected =
+            refusal.map_or_else(|| Ok(strings(&["operator.approvals"])), |text| Err(text.to_owned()));
+        assert_eq!(wider, expected, "{}", profile.version);
+    }
+}
+
+/// Read in 9.6: a device that is a node too is not its operator's own to remove; an admin may.
+#[test]
+fn a_device_with_another_role_is_removed_by_an_admin_only() {
+    let own = Caller {
+        role: "operator".to_owned(),
+        scopes: strings(&["operator.pairing"]),
+        own_device: Some("device".to_owned()),
+    };
+    let admin = Caller { scopes: strings(&["operator.pairing", "operator.admin"]), ..own.clone() };
+    let node = DeviceAttempt { role: "node".to_owned(), scopes: Vec::new(), ..attempt_on(&V2026_9_6, &[]) };
+    let mut world = known_on(&V2026_9_6, &["operator.read"]);
+    assert!(remove(&world.rules, &own, &world.view(), "device").is_ok());
+    world.refused(&node);
+    world.approve();
+    let denied = remove(&world.rules, &own, &world.view(), "device").unwrap_err();
+    assert_eq!(denied.message, "device pairing removal denied");
+    assert!(remove(&world.rules, &admin, &world.view(), "device").is_ok());
+    // A stored token of that role says the same as the list of roles.
+    let entry = world.entry();
+    (entry.role, entry.roles) = (Some("operator".to_owned()), Some(strings(&["operator"])));
+    assert!(remove(&world.rules, &own, &world.view(), "device").is_err());
+    world.entry().tokens.remove("node");
+    assert!(remove(&world.rules, &own, &world.view(), "device").is_ok());
 }
