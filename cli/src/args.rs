@@ -232,7 +232,8 @@ pub(crate) struct ConformArguments {
     /// Leave out cases whose recorded pauses add up to more than this
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
     pub(crate) longest: Duration,
-    /// List of known differences, `case | field | reason` a line; they are shown and counted, but do not fail
+    /// List of known differences, `case | step | field | reason` a line; they are shown and counted, and do not
+    /// fail; one that does not occur does
     #[arg(long, value_name = "FILE")]
     pub(crate) except: Option<PathBuf>,
     /// How long an answer may be late, beyond what it took in the recording; events a third of it

@@ -63,7 +63,8 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
 fn known(arguments: &ConformArguments) -> Result<Vec<Exception>, String> {
     let Some(file) = &arguments.except else { return Ok(Vec::new()) };
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    exceptions(&text).map_err(|line| format!("{}:{line}: expected `case | field | reason`", file.display()))
+    exceptions(&text)
+        .map_err(|line| format!("{}:{line}: expected `case | step | field | reason`", file.display()))
 }
 
 fn against(arguments: &ConformArguments) -> Result<Against, (String, ExitCode)> {
@@ -85,7 +86,7 @@ fn against(arguments: &ConformArguments) -> Result<Against, (String, ExitCode)> 
         (format!("cannot find this program to start it as a gateway: {error}"), ExitCode::Failed)
     })?;
     Ok(Against::Own {
-        command: GatewayCommand { program, prefix: vec!["gateway".into()] },
+        launch: GatewayCommand { program, prefix: vec!["gateway".into()] }.into(),
         profile: arguments.profile.clone(),
         defect: arguments.defect.clone(),
     })

@@ -5,10 +5,12 @@
 //! | [`format`](mod@format) | reads a folder of recordings, both versions | yes |
 //! | [`words`] | what version 1 says in words | yes |
 //! | [`session`] | what a case is made of | yes |
+//! | `sequence` | what follows from the order of what was done and seen | yes |
 //! | [`reconstruct`] | lines to a session: connections, steps, one sequence | yes |
 //! | [`signing`] | how a connect was signed, rightly or wrongly, and how to do it again | yes |
 //! | [`identity`] | the recording's names and the replay's | yes |
 //! | [`compare`] | recorded against live, field by field | yes |
+//! | `store` | the hand edits of a store | no |
 //! | `wires` | the replay's sockets | no |
 //! | [`replay`] | one case, from start to end | no |
 //! | [`tally`] | agreement by release, case and field | yes |
@@ -26,8 +28,10 @@ pub mod recorder;
 pub mod redaction;
 pub mod replay;
 pub mod run;
+mod sequence;
 pub mod session;
 pub mod signing;
+mod store;
 pub mod tally;
 mod wires;
 pub mod words;

@@ -16,7 +16,7 @@ use super::session::{
     What,
 };
 use super::signing::{self, Signing};
-use super::words;
+use super::{sequence, words};
 
 /// How far two clocks of one machine and the time between sending and receiving may be apart, milliseconds.
 const SLACK_MS: i64 = 8;
@@ -49,6 +49,7 @@ pub fn case(name: &str, entry: &IndexEntry, lines: &[Line]) -> Case {
         templates: connects(lines),
         terminated: false,
         own_actions: entry.format >= 2,
+        in_words: setting.in_words,
         description: entry.description.to_ascii_lowercase(),
     };
     for line in lines {
@@ -110,6 +111,8 @@ struct Reading {
     templates: Vec<Value>,
     terminated: bool,
     own_actions: bool,
+    /// The configuration is given in words: the gateway had a history of its own.
+    in_words: bool,
     description: String,
 }
 
@@ -192,27 +195,41 @@ impl Reading {
         }
         if let Some(name) = line.data.get("step").and_then(Value::as_str) {
             self.restart_before(line, name);
+            self.edit_before(line, name);
             self.step_name = Some(name.to_owned());
             return;
         }
         if line.data.get("cli").is_some() {
             let what = line.data.get("cli").map(ToString::to_string).unwrap_or_default();
-            self.skip(line, what, Reason::CommandLine);
+            self.unknown(line, what, Reason::CommandLine);
             return;
         }
         let Some(text) = line.data.as_str() else { return };
-        match words::edit(text) {
+        match words::edit(text, self.last_device().as_deref()) {
             words::Words::Nothing => {}
-            words::Words::Scopes(scopes) => {
-                if let Some(device) = self.last_device() {
-                    let step = self.step(format!("edit: {text}"));
-                    self.push(line, step, What::Act(Action::Edit(Edit::Scopes { device, scopes })));
-                } else {
-                    self.skip(line, text, Reason::Words);
-                }
+            words::Words::Edit(edit) => {
+                let step = self.step(format!("edit: {text}"));
+                self.push(line, step, What::Act(Action::Edit(edit)));
             }
-            words::Words::Unclear => self.skip(line, text, Reason::Words),
+            words::Words::Unclear => self.unknown(line, text, Reason::Words),
         }
+    }
+
+    /// Something that cannot be done again, and on which everything after it may depend.
+    fn unknown(&mut self, line: &Line, what: impl Into<String>, reason: Reason) {
+        let what = what.into();
+        let step = self.step(what.clone());
+        self.skip(line, what, reason);
+        self.push(line, step, What::Act(Action::Unknown));
+    }
+
+    fn edit_before(&mut self, line: &Line, name: &str) {
+        if self.own_actions {
+            return;
+        }
+        let Some(edit) = words::edit_before(name, self.last_device().as_deref()) else { return };
+        let step = self.step(format!("edit before \"{name}\""));
+        self.push(line, step, What::Act(Action::Edit(edit)));
     }
 
     /// The device of the latest connect that was not an administrator's.
@@ -291,6 +308,10 @@ impl Reading {
     fn dialled_from(&self, headers: &[(String, String)]) -> Option<IpAddr> {
         let other = |address: &&IpAddr| **address != IpAddr::V4(Ipv4Addr::LOCALHOST);
         let proxy = self.trusted.iter().find(other).copied();
+        let title = self.step_name.as_deref().unwrap_or_default().to_ascii_lowercase();
+        if title.starts_with("direct ") || title.starts_with("untrusted ") {
+            return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
         if forwards(headers) { proxy.or(Some(IpAddr::V4(Ipv4Addr::LOCALHOST))) } else { None }
     }
 
@@ -722,6 +743,13 @@ impl Reading {
     }
 
     fn finish(&mut self) {
+        self.session.races = sequence::races(&self.session);
+        if !self.own_actions {
+            sequence::signal_before_refusals(&mut self.session);
+        }
+        if self.in_words {
+            sequence::earlier_sessions(&mut self.session);
+        }
         let sent = |entry: &Entry| matches!(entry.what, What::Open(_) | What::Get(_));
         if !self.session.timeline.iter().any(sent) {
             self.session.not_replayed.push(NotReplayed {
@@ -734,7 +762,7 @@ impl Reading {
     }
 }
 
-fn is_connect(frame: &Value) -> bool {
+pub(super) fn is_connect(frame: &Value) -> bool {
     frame.get("method").and_then(Value::as_str) == Some("connect")
         && frame.get("params").is_some_and(Value::is_object)
 }
@@ -746,10 +774,12 @@ fn describe(frame: &Value) -> String {
     }
 }
 
-fn forwards(headers: &[(String, String)]) -> bool {
+pub(super) fn forwards(headers: &[(String, String)]) -> bool {
     headers.iter().any(|(name, _)| {
         let name = name.to_ascii_lowercase();
-        name == "forwarded" || name == "x-real-ip" || name.starts_with("x-forwarded-")
+        // Who the user is says `x-forwarded-user`, which a client can send as well.
+        ["forwarded", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]
+            .contains(&name.as_str())
     })
 }
 

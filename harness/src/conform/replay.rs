@@ -11,19 +11,28 @@ use tokio_tungstenite::tungstenite::Message;
 use super::compare::{Compared, Comparison};
 use super::identity::Identities;
 use super::run::Ports;
-use super::session::{Action, Case, Edit, Leaving, NotReplayed, Outgoing, Reason, Seen, What};
+use super::sequence;
+use super::session::{Action, Case, Leaving, NotReplayed, Outgoing, Reason, Seen, What};
 use super::signing::{self, Challenge, Signing};
+use super::store::Store;
 use super::wires::Wires;
 use crate::gateway::process::GatewayArguments;
-use crate::gateway::{GatewayCommand, GatewayProcess, StateDir, TargetError};
+use crate::gateway::{GatewayProcess, Launch, StateDir, TargetError};
 use rustix::process::Signal;
 
 /// Header that names the step of a connection for a recording proxy, which takes it out.
 pub const STEP_HEADER: &str = "pairstorm-step";
 /// Pauses of the recording that are longer are kept; shorter ones were the recorder's own.
 const PAUSE_KEPT_MS: i64 = 200;
+/// How long the in-repo gateway stays in its start-up phase where the recording has answers of that phase, milliseconds:
+/// longer than their connects take. Whoever is the first to be answered otherwise waits until it is over.
+const STARTUP_MS: u64 = 4_000;
+/// How long a gateway may take from a signal until it turns a dial away.
+const TURNS_AWAY_WITHIN: Duration = Duration::from_secs(10);
 /// No pause is this long: it is the step from lines before the first challenge to the gateway's clock.
 const CLOCK_STARTS_MS: i64 = 100_000_000_000;
+/// Event that a race may or may not have.
+const REQUESTED: &str = "device.pair.requested";
 /// How long the replay looks for messages that nobody recorded, at the end.
 const QUIET: Duration = Duration::from_millis(60);
 
@@ -33,7 +42,7 @@ pub enum Against {
     /// A gateway that is started for the case.
     Own {
         /// How to start it.
-        command: GatewayCommand,
+        launch: Launch,
         /// `--profile`; `None` = the recorded release.
         profile: Option<String>,
         /// `--defect`.
@@ -85,6 +94,8 @@ pub struct StepResult {
     pub line: usize,
     /// Field by field.
     pub compared: Vec<Compared>,
+    /// Two outcomes were possible; counted apart.
+    pub race: bool,
 }
 
 /// Replays `case`; its gateway gets one of `ports`.
@@ -116,7 +127,7 @@ pub async fn replay(
     }
     let (socket, host, own) = match against {
         Against::Url { socket, host } => (*socket, host.clone(), None),
-        Against::Own { command, profile, defect } => {
+        Against::Own { launch, profile, defect } => {
             let profile = profile.clone().unwrap_or_else(|| case.release.clone());
             if protocol::ProfileName::find(&profile).is_none() {
                 whole(Reason::UnknownProfile);
@@ -124,7 +135,9 @@ pub async fn replay(
             }
             let state = StateDir::create()?;
             state.write("openclaw.json", format!("{:#}\n", json!({"gateway": case.config})).as_bytes())?;
-            let (started, port) = start(command, &profile, defect.as_ref(), ports, &state).await;
+            let starting = starts_up(case, 0);
+            let launch = if starting { starting_slowly(launch.clone()) } else { launch.clone() };
+            let (started, port) = start(&launch, &profile, defect.as_ref(), ports, &state, starting).await;
             let process = match started {
                 Ok(process) => process,
                 // The recorded gateway served with this configuration.
@@ -132,7 +145,11 @@ pub async fn replay(
                     let last = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
                     let difference = Some(("the gateway starts".to_owned(), last));
                     let compared = vec![Compared { field: "start".to_owned(), difference }];
-                    replayed.steps.push(StepResult { name: "start".to_owned(), line: 0, compared });
+                    replayed.steps.push(StepResult {
+                        name: "start".to_owned(),
+                        compared,
+                        ..StepResult::default()
+                    });
                     return Ok(replayed);
                 }
                 Err(error) => return Err(error),
@@ -149,7 +166,12 @@ pub async fn replay(
             .session
             .steps
             .iter()
-            .map(|step| StepResult { name: step.name.clone(), ..StepResult::default() })
+            .enumerate()
+            .map(|(index, step)| StepResult {
+                name: step.name.clone(),
+                race: case.session.races.contains(&index),
+                ..StepResult::default()
+            })
             .collect(),
         own,
         host,
@@ -158,6 +180,12 @@ pub async fn replay(
         page: None,
         last: None,
         unreached: BTreeSet::new(),
+        early: matches!(against, Against::Own { .. }) && starts_up(case, 0),
+        raced: std::collections::BTreeMap::new(),
+        signalled: false,
+        halted: BTreeSet::new(),
+        halts: false,
+        store: Store::default(),
         manner,
     };
     replay.run().await;
@@ -172,23 +200,48 @@ pub async fn replay(
 
 /// Starts a gateway on a free port. A port that another program took in between is no fault of the gateway's.
 async fn start(
-    command: &GatewayCommand,
+    launch: &Launch,
     profile: &str,
     defect: Option<&String>,
     ports: &Ports,
     state: &StateDir,
+    early: bool,
 ) -> (Result<GatewayProcess, TargetError>, u16) {
     let mut tries = 0;
     loop {
         let port = ports.take();
         let arguments =
             GatewayArguments { profile: profile.to_owned(), port, defect: defect.cloned(), time_scale: 1.0 };
-        let started = GatewayProcess::start(command.clone(), arguments, state).await;
+        let started = if early {
+            GatewayProcess::start_early(launch.clone(), arguments, state).await
+        } else {
+            GatewayProcess::start(launch.clone(), arguments, state).await
+        };
         tries += 1;
         match &started {
             Err(TargetError::DiedAtStart { log, .. }) if tries < 5 && log.contains("in use") => {}
             _ => return (started, port),
         }
+    }
+}
+
+/// Whether the recording has answers of a start-up phase at or after this place, before the gateway is started again.
+fn starts_up(case: &Case, from: usize) -> bool {
+    let rest = case.session.timeline.iter().skip(from);
+    rest.take_while(|entry| !matches!(entry.what, What::Act(Action::Start))).any(|entry| {
+        matches!(&entry.what, What::Saw(_, Seen::Frame(frame))
+            if frame.pointer("/error/details/reason").and_then(Value::as_str) == Some("startup-sidecars"))
+    })
+}
+
+/// The in-repo gateway is ready at once unless it is asked to take its time; others take what they take.
+fn starting_slowly(launch: Launch) -> Launch {
+    match launch {
+        Launch::InRepo(mut command) => {
+            command.prefix.extend(["--startup-ms".into(), STARTUP_MS.to_string().into()]);
+            Launch::InRepo(command)
+        }
+        other @ Launch::Program(_) => other,
     }
 }
 
@@ -221,13 +274,28 @@ struct Replay<'a> {
     last: Option<(Instant, i64)>,
     /// Connections that ended before the recording had done with them.
     unreached: BTreeSet<usize>,
+    /// The gateway's port is open, but it may not be ready.
+    early: bool,
+    /// Connections of races, and whether they were accepted.
+    raced: std::collections::BTreeMap<usize, bool>,
+    /// The gateway was told to end.
+    signalled: bool,
+    /// Something could not be done again: what comes after it is left out.
+    halts: bool,
+    /// Steps that were left out.
+    halted: BTreeSet<usize>,
+    store: Store,
     manner: Manner,
 }
 
 impl Replay<'_> {
     async fn run(&mut self) {
         let case = self.case;
-        for entry in &case.session.timeline {
+        for (place, entry) in case.session.timeline.iter().enumerate() {
+            if self.halts {
+                self.leave_out(entry);
+                continue;
+            }
             if let Some(step) = self.steps.get_mut(entry.step)
                 && step.line == 0
             {
@@ -238,11 +306,14 @@ impl Replay<'_> {
                 self.pace(entry.at_ms, matches!(entry.what, What::Act(_))).await;
             }
             match &entry.what {
-                What::Open(index) => self.open(entry.step, *index).await,
+                What::Open(index) => {
+                    self.until_state_of(place, *index).await;
+                    self.open(entry.step, *index).await;
+                }
                 What::Send(index, message) => self.send(entry.step, *index, message).await,
                 What::Leave(index, how) => self.leave(*index, *how).await,
                 What::Get(path) => self.page = Some(self.wires.get(path).await),
-                What::Act(action) => self.act(entry.line, action).await,
+                What::Act(action) => self.act(place, entry.line, action).await,
                 What::Saw(index, seen) => self.saw(entry.step, *index, seen, entry.at_ms).await,
                 What::SawPage(recorded) => {
                     let live = self.page.take().unwrap_or_default();
@@ -259,6 +330,43 @@ impl Replay<'_> {
         let end = Instant::now() + QUIET;
         self.wires.read_until(end).await;
         self.unasked();
+    }
+
+    /// Lists a step that comes after something that could not be done again.
+    fn leave_out(&mut self, entry: &super::session::Entry) {
+        let done = !matches!(entry.what, What::Saw(..) | What::SawPage(_) | What::Leave(..));
+        if done
+            && self.steps.get(entry.step).is_some_and(|step| step.line == 0)
+            && self.halted.insert(entry.step)
+        {
+            let what = self.case.session.steps.get(entry.step).map(|step| step.name.clone());
+            let what = what.unwrap_or_default();
+            self.not_replayed.push(NotReplayed { line: entry.line, what, reason: Reason::Depends });
+        }
+    }
+
+    /// Waits until the gateway is in the state in which the recorded one was dialled: ready, stopping, or gone.
+    async fn until_state_of(&mut self, place: usize, index: usize) {
+        if self.early
+            && !starts_up(self.case, place)
+            && let Some((process, _)) = &mut self.own
+        {
+            self.early = false;
+            // That it is not ready shows in what it answers.
+            drop(process.until_ready().await);
+        }
+        if !self.signalled {
+            return;
+        }
+        let recorded = self.case.session.timeline.iter().skip(place).find_map(|entry| match &entry.what {
+            What::Saw(conn, Seen::Answer(page)) if *conn == index => Some(page),
+            _ => None,
+        });
+        let Some(recorded) = recorded.filter(|page| sequence::turned_away(page)) else { return };
+        #[expect(clippy::disallowed_methods, reason = "a bounded wait for a gateway that stops")]
+        let until = Instant::now() + TURNS_AWAY_WITHIN;
+        let gone = recorded.status == 0;
+        self.wires.until_turned_away(gone, until).await;
     }
 
     /// Keeps the pauses of the recording. A restart takes as long as it takes.
@@ -291,10 +399,25 @@ impl Replay<'_> {
     async fn leave(&mut self, index: usize, how: Leaving) {
         if self.wires.wires.get(index).is_some_and(super::wires::Wire::open) {
             self.wires.leave(index, how).await;
-        } else if let Some(wire) = self.wires.wires.get_mut(index) {
-            // It was closed already, which the end of the replay reports: the close is still in its inbox.
-            wire.left = false;
+        } else {
+            // It was closed already, which the end of the replay reports: the close is still in its inbox. But after a
+            // refusal both sides hang up, and which of them is faster is neither's merit.
+            let refused = self.refused(index);
+            if let Some(wire) = self.wires.wires.get_mut(index) {
+                wire.left = refused;
+            }
         }
+    }
+
+    /// Whether the recording has a connection's connect refused, and nothing after it.
+    fn refused(&self, index: usize) -> bool {
+        let last = self.case.session.timeline.iter().rev().find_map(|entry| match &entry.what {
+            What::Saw(conn, Seen::Frame(frame)) if *conn == index && frame.get("event").is_none() => {
+                Some(frame)
+            }
+            _ => None,
+        });
+        last.is_some_and(|frame| frame.get("ok").and_then(Value::as_bool) == Some(false))
     }
 
     async fn send(&mut self, step: usize, index: usize, message: &Outgoing) {
@@ -378,8 +501,13 @@ impl Replay<'_> {
         frame
     }
 
-    async fn act(&mut self, line: usize, action: &Action) {
+    async fn act(&mut self, place: usize, line: usize, action: &Action) {
+        if *action == Action::Unknown {
+            self.halts = true;
+            return;
+        }
         let Some((process, state)) = &mut self.own else {
+            self.halts = true;
             self.not_replayed.push(NotReplayed {
                 line,
                 what: format!("{action:?}"),
@@ -390,13 +518,25 @@ impl Replay<'_> {
         let done = match action {
             Action::Terminate => process.signal(Signal::TERM),
             Action::Kill => process.signal(Signal::KILL),
-            Action::Start => match process.wait_after_signal().await {
-                Ok(_) => process.start_again(|| {}).await,
-                Err(error) => Err(error),
-            },
-            Action::Edit(edit) => self::edit(state, edit, &self.identities),
+            Action::Start => {
+                let early = starts_up(self.case, place + 1);
+                self.early = early;
+                match process.wait_after_signal().await {
+                    Ok(_) if early => process.start_again_early().await,
+                    Ok(_) => process.start_again(|| {}).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Action::Edit(edit) => self.store.edit(state, edit, &self.identities),
+            Action::Unknown => Ok(()),
+        };
+        self.signalled = match action {
+            Action::Terminate | Action::Kill => true,
+            Action::Start => false,
+            Action::Edit(_) | Action::Unknown => self.signalled,
         };
         if let Err(error) = done {
+            self.halts = true;
             self.not_replayed.push(NotReplayed {
                 line,
                 what: format!("{action:?}: {error}"),
@@ -410,6 +550,10 @@ impl Replay<'_> {
             return;
         }
         let event = matches!(recorded, Seen::Frame(frame) if frame.get("event").is_some());
+        let race = self.case.session.races.contains(&step);
+        if race && !self.race_shows(step, index, recorded) {
+            return;
+        }
         let took = self.last.map_or(0, |(_, last)| at_ms - last);
         let took = Duration::from_millis(u64::try_from(took).unwrap_or_default());
         #[expect(clippy::disallowed_methods, reason = "a deadline for an answer that may never come")]
@@ -436,11 +580,49 @@ impl Replay<'_> {
         {
             self.identities.pair(then, now);
         }
+        if race && let (Seen::Frame(recorded), Seen::Frame(live)) = (recorded, &live) {
+            let asked = self.asked(index);
+            if recorded.get("event").is_none()
+                && recorded.get("id") == asked.as_ref().and_then(|a| a.get("id"))
+            {
+                let compared = super::compare::race(asked.as_ref(), live);
+                self.raced.insert(index, live.get("ok").and_then(Value::as_bool).unwrap_or_default());
+                self.keep(step, vec![compared]);
+                return;
+            }
+        }
         let method = self.method(step);
         let result =
             Comparison::new(&mut self.identities, &self.present).of_method(&method).seen(recorded, &live);
         self.foreign += result.foreign;
         self.keep(step, result.compared);
+    }
+
+    /// Whether what was recorded in a race is looked for at all: a request that may not have been made is not, and the
+    /// close after a refusal only when there was one.
+    fn race_shows(&mut self, step: usize, index: usize, recorded: &Seen) -> bool {
+        match recorded {
+            Seen::Frame(frame) if frame.get("event").and_then(Value::as_str) == Some(REQUESTED) => {
+                // It may have been looked for by an earlier step as well.
+                drop(self.take(index, recorded));
+                false
+            }
+            Seen::Close { .. } => {
+                let own = self.case.session.timeline.iter().any(|entry| {
+                    entry.step == step && matches!(entry.what, What::Open(other) if other == index)
+                });
+                !own || !self.raced.get(&index).copied().unwrap_or_default()
+            }
+            _ => true,
+        }
+    }
+
+    /// The connect that was recorded on a connection.
+    fn asked(&self, index: usize) -> Option<Value> {
+        self.case.session.timeline.iter().find_map(|entry| match &entry.what {
+            What::Send(other, Outgoing::Connect { frame, .. }) if *other == index => Some(frame.clone()),
+            _ => None,
+        })
     }
 
     /// The method that a step called, empty when it is no call.
@@ -512,7 +694,9 @@ impl Replay<'_> {
                     // The close that follows from an answer that differs is no difference of its own.
                     Seen::Close { .. } if explained => false,
                     Seen::Answer(_) => false,
+                    Seen::Close { .. } if self.raced.contains_key(&index) => false,
                     Seen::Close { .. } => !wire.left && self.closes(index),
+                    Seen::Frame(frame) if self.of_race(frame) => false,
                     Seen::Frame(frame) => match frame.get("event").and_then(Value::as_str) {
                         Some(event) => {
                             super::reconstruct::EVENTS_COMPARED.contains(&event)
@@ -530,6 +714,18 @@ impl Replay<'_> {
         for (step, got) in found {
             self.differ(step, "unrecorded", "nothing more", &got);
         }
+    }
+
+    /// Whether this is a request of a device whose connect raced a decision.
+    fn of_race(&self, frame: &Value) -> bool {
+        frame.get("event").and_then(Value::as_str) == Some(REQUESTED)
+            && self.raced.keys().any(|index| {
+                let asked = self.asked(*index);
+                let device =
+                    asked.as_ref().and_then(|a| a.pointer("/params/device/id")).and_then(Value::as_str);
+                device.map(|device| self.identities.text(device)).as_deref()
+                    == frame.pointer("/payload/deviceId").and_then(Value::as_str)
+            })
     }
 
     /// Whether a close that nobody recorded on a connection tells something: not where the recording saw its upgrade refused.
@@ -580,25 +776,4 @@ fn brief(seen: &Seen) -> String {
             }
         },
     }
-}
-
-/// Edits a store that is kept as JSON.
-fn edit(state: &StateDir, edit: &Edit, identities: &Identities) -> Result<(), TargetError> {
-    let path = state.path().join("devices/paired.json");
-    let refused = |source| TargetError::State { path: path.clone(), source };
-    let text = std::fs::read_to_string(&path).map_err(refused)?;
-    let mut store: Value = serde_json::from_str(&text).map_err(|error| refused(error.into()))?;
-    match edit {
-        Edit::Scopes { device, scopes } => {
-            if let Some(entry) = store.get_mut(identities.text(device)).and_then(Value::as_object_mut) {
-                entry.insert("scopes".to_owned(), json!(scopes));
-            }
-        }
-        Edit::Drop { device } => {
-            if let Some(entries) = store.as_object_mut() {
-                entries.remove(&identities.text(device));
-            }
-        }
-    }
-    state.write("devices/paired.json", format!("{store:#}").as_bytes())
 }

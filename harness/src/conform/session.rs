@@ -31,6 +31,8 @@ pub struct Session {
     pub timeline: Vec<Entry>,
     /// What cannot be done again.
     pub not_replayed: Vec<NotReplayed>,
+    /// Steps (indices) that were under way while a decision on their own device was: either of two answers is right.
+    pub races: std::collections::BTreeSet<usize>,
     /// Events that have nothing to do with the handshake, by name.
     pub events_not_compared: std::collections::BTreeMap<String, usize>,
 }
@@ -111,6 +113,8 @@ pub enum Action {
     Start,
     /// A file of the store was changed.
     Edit(Edit),
+    /// Something that is not known exactly enough; what comes after it may depend on it.
+    Unknown,
 }
 
 /// A hand edit of the store.
@@ -128,6 +132,34 @@ pub enum Edit {
         /// Recorded id.
         device: String,
     },
+    /// The entry that a device had before its first edit was written again, changed (JSON stores only).
+    Rewrite {
+        /// Recorded id.
+        device: String,
+        /// Keys that the entry lacks then.
+        without: Vec<String>,
+        /// Its scopes then, if they are others.
+        scopes: Option<Vec<String>>,
+    },
+    /// The file of paired devices was changed as a whole (JSON stores only).
+    File(FileEdit),
+    /// A file of paired devices was laid down that no gateway of this release reads.
+    Stray,
+}
+
+/// What was done to `devices/paired.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileEdit {
+    /// Its second half was cut off.
+    Truncate,
+    /// `{}` was written.
+    EmptyObject,
+    /// All its bytes were taken out.
+    Empty,
+    /// It was deleted.
+    Delete,
+    /// It was given the content from before the first of these.
+    Restore,
 }
 
 /// What was sent.
@@ -211,6 +243,10 @@ pub enum Reason {
     Abridged,
     /// The release's profile is not known.
     UnknownProfile,
+    /// It comes after something that could not be done again.
+    Depends,
+    /// The device was paired in an earlier session, which is not in the recording.
+    EarlierSession,
 }
 
 impl Reason {
@@ -227,6 +263,8 @@ impl Reason {
             Self::TooLong => "takes longer than --longest",
             Self::Abridged => "abridged in the recording",
             Self::UnknownProfile => "no profile of this release",
+            Self::Depends => "comes after something that was not replayed",
+            Self::EarlierSession => "was paired before the recording begins, nothing says how",
         }
     }
 }

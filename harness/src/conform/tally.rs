@@ -23,11 +23,14 @@ impl Count {
     }
 }
 
-/// A difference that is known, and why it is there: `case | field | reason`, patterns with `*` and `?`.
+/// A difference that is known, and why it is there: `case | step | field | reason`, patterns with `*` and `?` but for the
+/// reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// Pattern of the case.
     pub case: String,
+    /// Pattern of the step.
+    pub step: String,
     /// Pattern of the field.
     pub field: String,
     /// Why.
@@ -45,10 +48,10 @@ pub fn exceptions(text: &str) -> Result<Vec<Exception>, usize> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let mut parts = line.splitn(3, " | ").map(|part| part.trim().to_owned());
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(case), Some(field), Some(reason)) if !reason.is_empty() => {
-                found.push(Exception { case, field, reason });
+        let mut parts = line.splitn(4, " | ").map(|part| part.trim().to_owned());
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(case), Some(step), Some(field), Some(reason)) if !reason.is_empty() => {
+                found.push(Exception { case, step, field, reason });
             }
             _ => return Err(number + 1),
         }
@@ -98,6 +101,8 @@ pub struct Release {
     pub steps: Count,
     /// Fields.
     pub fields: Count,
+    /// Steps of which two outcomes are possible: that it was one of them. In no other count.
+    pub races: Count,
     /// Steps and cases that were not replayed.
     pub not_replayed: usize,
     /// List entries of devices from before the recorded session.
@@ -119,6 +124,8 @@ pub struct Tally {
     pub differences: Vec<Difference>,
     /// Everything that was not replayed.
     pub not_replayed: Vec<Left>,
+    /// Exceptions for cases that were compared, of which nothing differed: `case | step | field`.
+    pub unused_exceptions: Vec<String>,
 }
 
 impl Tally {
@@ -133,21 +140,37 @@ impl Tally {
     }
 
     /// Marks the differences that the exceptions name. They stay differences in every count.
+    ///
+    /// An exception of a case that was compared, but did not differ so, is unused: it hides what may come.
     pub fn excuse(&mut self, exceptions: &[Exception]) {
+        let mut used = vec![false; exceptions.len()];
         for difference in &mut self.differences {
-            difference.known = exceptions
-                .iter()
-                .find(|exception| {
-                    matches(&exception.case, &difference.case) && matches(&exception.field, &difference.field)
-                })
-                .map(|exception| exception.reason.clone());
+            for (exception, used) in exceptions.iter().zip(&mut used) {
+                if matches(&exception.case, &difference.case)
+                    && matches(&exception.step, &difference.step)
+                    && matches(&exception.field, &difference.field)
+                {
+                    *used = true;
+                    difference.known.get_or_insert_with(|| exception.reason.clone());
+                }
+            }
         }
+        let compared = |exception: &Exception| {
+            self.cases.iter().any(|(case, count)| count.of > 0 && matches(&exception.case, case))
+        };
+        self.unused_exceptions = exceptions
+            .iter()
+            .zip(used)
+            .filter(|(exception, used)| !used && compared(exception))
+            .map(|(exception, _)| format!("{} | {} | {}", exception.case, exception.step, exception.field))
+            .collect();
     }
 
-    /// Whether nothing differs but what is known.
+    /// Whether nothing differs but what is known, and all that is known differs.
     #[must_use]
     pub fn agrees(&self) -> bool {
         self.differences.iter().all(|difference| difference.known.is_some())
+            && self.unused_exceptions.is_empty()
     }
 
     /// Fields compared.
@@ -164,8 +187,10 @@ impl Tally {
             for compared in &step.compared {
                 let same = compared.difference.is_none();
                 agrees &= same;
-                release.fields.add(same);
-                self.fields.entry(without_places(&compared.field)).or_default().add(same);
+                if !step.race {
+                    release.fields.add(same);
+                    self.fields.entry(without_places(&compared.field)).or_default().add(same);
+                }
                 if let Some((recorded, got)) = &compared.difference {
                     self.differences.push(Difference {
                         known: None,
@@ -177,6 +202,10 @@ impl Tally {
                         got: got.clone(),
                     });
                 }
+            }
+            if step.race {
+                release.races.add(agrees);
+                continue;
             }
             case_count.add(agrees);
             release.steps.add(agrees);
@@ -238,8 +267,18 @@ pub fn text(tally: &Tally) -> String {
             d.known.as_ref().map(|reason| format!(" | {reason}")).unwrap_or_default()
         );
     }
+    for unused in &tally.unused_exceptions {
+        let _ = writeln!(text, "unused exception  {}", show(unused));
+    }
     if !tally.not_replayed.is_empty() {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for left in &tally.not_replayed {
+            *reasons.entry(&left.reason).or_default() += 1;
+        }
         let _ = writeln!(text, "\nNot replayed, and not counted");
+        for (reason, count) in reasons {
+            let _ = writeln!(text, "  {count:>5}  {reason}");
+        }
         for left in &tally.not_replayed {
             let _ =
                 writeln!(text, "  {}:{}  {}: {}", left.case, left.line, show(&cut(&left.what)), left.reason);
@@ -257,18 +296,20 @@ pub fn text(tally: &Tally) -> String {
     }
     let _ = writeln!(
         text,
-        "\nRelease            cases           steps             fields   not replayed   entries of others   other events"
+        "\nRelease            cases           steps             fields    races   not replayed   entries of others   other events"
     );
     for (name, r) in &tally.releases {
         let _ = writeln!(
             text,
-            "{name:<12} {:>4} of {:>4}   {:>5} of {:>5}   {:>6} of {:>6}   {:>12}   {:>17}   {:>12}",
+            "{name:<12} {:>4} of {:>4}   {:>5} of {:>5}   {:>6} of {:>6}   {:>1} of {:>1}   {:>12}   {:>17}   {:>12}",
             r.cases.agree,
             r.cases.of,
             r.steps.agree,
             r.steps.of,
             r.fields.agree,
             r.fields.of,
+            r.races.agree,
+            r.races.of,
             r.not_replayed,
             r.foreign_entries,
             r.events_not_compared
@@ -300,8 +341,14 @@ mod tests {
                     name: "one".to_owned(),
                     line: 1,
                     compared: vec![compared("error.code", false), compared("list[3].x", true)],
+                    race: false,
                 },
-                StepResult { name: "two".to_owned(), line: 9, compared: vec![compared("error.code", false)] },
+                StepResult {
+                    name: "two".to_owned(),
+                    line: 9,
+                    compared: vec![compared("error.code", false)],
+                    race: false,
+                },
             ],
             ..Replayed::default()
         }
@@ -320,11 +367,24 @@ mod tests {
     #[test]
     fn an_exception_excuses_what_it_names_and_counts_nothing_as_agreement() {
         let mut tally = Tally::of(&[replayed()]);
-        tally.excuse(&exceptions("# words\nv/* | other* | no").unwrap());
+        tally.excuse(&exceptions("# words\nv/* | * | other* | no").unwrap());
         assert!(!tally.agrees());
-        tally.excuse(&exceptions("v/* | list* | because").unwrap());
+        tally.excuse(&exceptions("v/* | one | list* | because").unwrap());
         assert!(tally.agrees());
         assert_eq!(tally.releases["v"].fields, Count { agree: 2, of: 3 });
-        assert_eq!(exceptions("\nv/* | list*"), Err(2));
+        assert_eq!(exceptions("\nv/* | list* | because"), Err(2));
+        tally.excuse(&exceptions("v/* | two | list* | because").unwrap());
+        assert!(!tally.agrees(), "another step's");
+    }
+
+    #[test]
+    fn an_exception_that_nothing_needs_fails_the_run() {
+        let mut tally = Tally::of(&[replayed()]);
+        tally.excuse(&exceptions("v/c | one | list* | because\nv/c | two | x | gone").unwrap());
+        assert_eq!(tally.unused_exceptions, ["v/c | two | x"]);
+        assert!(!tally.agrees());
+        assert!(text(&tally).contains("unused exception  v/c | two | x\n"));
+        tally.excuse(&exceptions("v/c | one | list* | because\nv/d | two | x | not run").unwrap());
+        assert!(tally.agrees(), "of a case that was not run nothing is known");
     }
 }

@@ -28,6 +28,10 @@ const INBOX_MAX: usize = 100_000;
 /// How long a connection may take to be made.
 const OPEN_WITHIN: Duration = Duration::from_secs(20);
 
+/// Where the replay looks from, so that no client's allowance is used up.
+const PROBE: Ipv4Addr = Ipv4Addr::new(127, 1, 249, 3);
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a gateway may take to answer a close.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -180,6 +184,25 @@ impl Wires {
             Ok(Ok(page) | Err(page)) => page,
             Err(_) => failed("no answer"),
         }
+    }
+
+    /// Waits until a dial is turned away: with 503 or, when `gone`, not even that. Dials from an address of no client.
+    pub(super) async fn until_turned_away(&self, gone: bool, deadline: Instant) {
+        let wanted = Connection { path: "/".to_owned(), from: Some(PROBE.into()), ..Connection::default() };
+        let looking = async {
+            loop {
+                let refused = match self.try_open(&wanted, &[]).await {
+                    Ok(_) => false,
+                    Err(page) => page.status == 0 || !gone && page.status == 503,
+                };
+                if refused {
+                    return;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        // If it never does, the dial that follows shows it.
+        drop(tokio::time::timeout_at(deadline, looking).await);
     }
 
     /// Sends a message. False when the connection is gone.

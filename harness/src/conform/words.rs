@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::format::{Direction, Line};
+use super::session::{Edit, FileEdit};
 
 /// The shared secret of every recording of version 1 whose configuration names none.
 pub const SHARED_TOKEN: &str = "secret-token-1";
@@ -18,6 +19,8 @@ pub struct Setting {
     pub trusted: Vec<IpAddr>,
     /// `X-Forwarded-For` that the recording's proxy added, when the clients sent none themselves.
     pub forwarded_for: Option<String>,
+    /// The configuration is given in words: the case is one of a series on a gateway with a history.
+    pub in_words: bool,
 }
 
 /// Reads `config` of the index. Where it is in words, `trustedProxies [a]` and `XFF a` are read from them; a recording
@@ -29,6 +32,7 @@ pub fn setting(config: &Value, lines: &[Line]) -> Setting {
         Value::String(text) => serde_json::from_str::<Value>(text).ok().filter(Value::is_object),
         _ => None,
     };
+    let in_words = parsed.is_none() && config.is_string();
     let words = if parsed.is_none() { config.as_str().unwrap_or_default() } else { "" };
     let said: Vec<&str> = words
         .split_once("trustedProxies [")
@@ -62,7 +66,7 @@ pub fn setting(config: &Value, lines: &[Line]) -> Setting {
         .and_then(|(_, rest)| rest.split([',', ')', ' ']).next())
         .filter(|address| address.parse::<IpAddr>().is_ok())
         .map(str::to_owned);
-    Setting { config, trusted, forwarded_for }
+    Setting { config, trusted, forwarded_for, in_words }
 }
 
 fn forwarded(line: &Line) -> bool {
@@ -75,24 +79,65 @@ fn forwarded(line: &Line) -> bool {
 }
 
 /// What a note in words says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Words {
     /// Nothing was done.
     Nothing,
-    /// The scopes of the device at hand were set.
-    Scopes(Vec<String>),
+    /// The store was edited.
+    Edit(Edit),
     /// Something was done, not exactly said what.
     Unclear,
 }
 
-/// Reads a note.
+/// Reads a note; `device` is the one at hand.
 #[must_use]
-pub fn edit(text: &str) -> Words {
-    if let Some((_, rest)) = text.split_once("device scopes set to ") {
+pub fn edit(text: &str, device: Option<&str>) -> Words {
+    if let (Some((_, rest)), Some(device)) = (text.split_once("device scopes set to "), device) {
         let list = rest.split(',').next().unwrap_or_default();
-        return Words::Scopes(list.split('+').map(|scope| format!("operator.{}", scope.trim())).collect());
+        return Words::Edit(Edit::Scopes { device: device.to_owned(), scopes: scopes(list) });
     }
     if text.contains("covered by") { Words::Nothing } else { Words::Unclear }
+}
+
+/// What the title of a step says was done to the store before it; `device` is the one at hand.
+#[must_use]
+pub fn edit_before(title: &str, device: Option<&str>) -> Option<Edit> {
+    let title = title.to_ascii_lowercase();
+    let device = || device.map(str::to_owned);
+    let file = [
+        ("corrupt paired.json", FileEdit::Truncate),
+        ("empty object store", FileEdit::EmptyObject),
+        ("empty file store", FileEdit::Empty),
+        ("deleted store", FileEdit::Delete),
+        ("restored store", FileEdit::Restore),
+    ];
+    if let Some((_, edit)) = file.into_iter().find(|(words, _)| title.starts_with(words)) {
+        return Some(Edit::File(edit));
+    }
+    if title.starts_with("stray legacy devices/paired.json") {
+        return Some(Edit::Stray);
+    }
+    if title.starts_with("entry deleted") {
+        return Some(Edit::Drop { device: device()? });
+    }
+    if title.starts_with("entry restored with empty scopes") {
+        return Some(Edit::Rewrite { device: device()?, without: Vec::new(), scopes: Some(Vec::new()) });
+    }
+    if let Some(rest) = title.strip_prefix("legacy entry without ") {
+        let keys = rest.split(':').next().unwrap_or_default();
+        let without = keys.split('/').map(|key| key.trim().to_owned()).collect();
+        return Some(Edit::Rewrite { device: device()?, without, scopes: None });
+    }
+    if title.starts_with("after sql edit") {
+        let list = title.split_whitespace().find(|word| word.contains('+'))?;
+        return Some(Edit::Scopes { device: device()?, scopes: scopes(list) });
+    }
+    None
+}
+
+/// `read+write`.
+fn scopes(list: &str) -> Vec<String> {
+    list.split('+').map(|scope| format!("operator.{}", scope.trim())).collect()
 }
 
 /// A text that was sent. Long ones are kept as their beginning and `…(N bytes)`: the rest is the last character again and
@@ -153,7 +198,36 @@ mod tests {
     #[test]
     fn a_note_about_an_edit_is_read() {
         let note = "paired.json: device scopes set to read+write, tokens untouched";
-        assert_eq!(edit(note), Words::Scopes(vec!["operator.read".into(), "operator.write".into()]));
-        assert_eq!(edit("transcript omitted"), Words::Unclear);
+        let both = vec!["operator.read".to_owned(), "operator.write".to_owned()];
+        let scopes = Edit::Scopes { device: "d".to_owned(), scopes: both };
+        assert_eq!(edit(note, Some("d")), Words::Edit(scopes.clone()));
+        assert_eq!(edit(note, None), Words::Unclear);
+        assert_eq!(edit("transcript omitted", Some("d")), Words::Unclear);
+        let title = "after SQL edit, no restart: read+write shared token";
+        assert_eq!(edit_before(title, Some("d")), Some(scopes));
+    }
+
+    #[test]
+    fn the_title_of_a_step_says_what_was_done_to_the_store_before_it() {
+        let before = |title: &str| edit_before(title, Some("d"));
+        let rewrite = |without: &[&str]| {
+            let without = without.iter().map(|key| (*key).to_owned()).collect();
+            Some(Edit::Rewrite { device: "d".to_owned(), without, scopes: None })
+        };
+        assert_eq!(
+            before("legacy entry without role/roles: read by shared token"),
+            rewrite(&["role", "roles"])
+        );
+        assert_eq!(before("legacy entry without tokens: read by shared token"), rewrite(&["tokens"]));
+        assert_eq!(
+            before("corrupt paired.json, running: paired remote device"),
+            Some(Edit::File(FileEdit::Truncate))
+        );
+        assert_eq!(
+            before("entry deleted from file, no restart"),
+            Some(Edit::Drop { device: "d".to_owned() })
+        );
+        assert_eq!(before("corrupt: loopback new CLI device (silent pairing writes?)"), None);
+        assert_eq!(before("ask read"), None);
     }
 }

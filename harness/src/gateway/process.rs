@@ -101,6 +101,8 @@ pub struct GatewayProcess {
     arguments: GatewayArguments,
     state_dir: PathBuf,
     log: PathBuf,
+    /// Length of the log when the program was started, bytes.
+    log_from: u64,
     /// Before `child`: the guard's pipe is closed first, and the whole group is killed.
     guard: Option<Guard>,
     child: Child,
@@ -119,13 +121,35 @@ impl GatewayProcess {
         arguments: GatewayArguments,
         state: &StateDir,
     ) -> Result<Self, TargetError> {
+        let mut process = Self::spawned(launch, arguments, state)?;
+        process.until_ready().await?;
+        Ok(process)
+    }
+
+    /// Starts a gateway and waits until its port is open, which some releases do long before they are ready.
+    ///
+    /// # Errors
+    /// As [`GatewayProcess::start`].
+    pub async fn start_early(
+        launch: impl Into<Launch>,
+        arguments: GatewayArguments,
+        state: &StateDir,
+    ) -> Result<Self, TargetError> {
+        let mut process = Self::spawned(launch, arguments, state)?;
+        process.until_open().await?;
+        Ok(process)
+    }
+
+    fn spawned(
+        launch: impl Into<Launch>,
+        arguments: GatewayArguments,
+        state: &StateDir,
+    ) -> Result<Self, TargetError> {
         let launch = launch.into();
         let (state_dir, log) = (state.path().to_owned(), state.log());
         let log_from = length(&log);
         let (child, guard) = spawn(&launch, &arguments, &state_dir, &log)?;
-        let mut process = Self { launch, arguments, state_dir, log, guard, child };
-        process.until_ready(log_from).await?;
-        Ok(process)
+        Ok(Self { launch, arguments, state_dir, log, log_from, guard, child })
     }
 
     /// Process id; `None` once it has been waited for.
@@ -151,10 +175,24 @@ impl GatewayProcess {
     /// # Errors
     /// As [`GatewayProcess::start`].
     pub async fn start_again(&mut self, spawned: impl FnOnce()) -> Result<(), TargetError> {
-        let log_from = length(&self.log);
-        (self.child, self.guard) = spawn(&self.launch, &self.arguments, &self.state_dir, &self.log)?;
+        self.spawn_again()?;
         spawned();
-        self.until_ready(log_from).await
+        self.until_ready().await
+    }
+
+    /// Starts the program again and waits until its port is open.
+    ///
+    /// # Errors
+    /// As [`GatewayProcess::start`].
+    pub async fn start_again_early(&mut self) -> Result<(), TargetError> {
+        self.spawn_again()?;
+        self.until_open().await
+    }
+
+    fn spawn_again(&mut self) -> Result<(), TargetError> {
+        self.log_from = length(&self.log);
+        (self.child, self.guard) = spawn(&self.launch, &self.arguments, &self.state_dir, &self.log)?;
+        Ok(())
     }
 
     /// Sends a signal. Those that nobody can catch go to everything that the gateway started as well: a helper that goes on
@@ -233,9 +271,25 @@ impl GatewayProcess {
         guard.dismiss().await;
     }
 
-    async fn until_ready(&mut self, log_from: u64) -> Result<(), TargetError> {
+    /// Waits until the port is open.
+    async fn until_open(&mut self) -> Result<(), TargetError> {
+        let opens = tokio::time::timeout(self.launch.patience().start, async {
+            tokio::select! {
+                () = readiness::until_open(self.arguments.port) => true,
+                _ = self.child.wait() => false,
+            }
+        });
+        let opened = opens.await;
+        self.started(opened).await
+    }
+
+    /// Waits until a gateway that was started early is ready.
+    ///
+    /// # Errors
+    /// As [`GatewayProcess::start`].
+    pub async fn until_ready(&mut self) -> Result<(), TargetError> {
+        let log_from = self.log_from;
         let patience = self.launch.patience().start;
-        let leader = self.child.id();
         let ready = match &self.launch {
             Launch::InRepo(_) => {
                 let Some(stdout) = self.child.stdout.take() else { return Ok(()) };
@@ -252,6 +306,12 @@ impl GatewayProcess {
                 .await
             }
         };
+        self.started(ready).await
+    }
+
+    async fn started(&mut self, ready: Result<bool, tokio::time::error::Elapsed>) -> Result<(), TargetError> {
+        let patience = self.launch.patience().start;
+        let leader = self.child.id();
         match ready {
             Ok(true) => Ok(()),
             Ok(false) => {

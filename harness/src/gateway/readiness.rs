@@ -43,6 +43,13 @@ pub(super) async fn until(ready: &Readiness, port: u16, log: &Path, log_from: u6
     }
 }
 
+/// Returns when something listens on `port` of 127.0.0.1.
+pub(super) async fn until_open(port: u16) {
+    while dial(port).await.is_err() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 async fn dial(port: u16) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((SOURCE, 0)))?;
