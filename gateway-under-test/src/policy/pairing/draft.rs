@@ -69,6 +69,21 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Notes that the token of a role was right although its device must be approved anew: the releases that keep a file
+    /// write the use down as soon as they have checked the token (recorded of 2.22).
+    pub(super) fn use_token_in_vain(&mut self, role: &str) {
+        if self.rules.profile.store != StoreKind::JsonReread {
+            return;
+        }
+        let now_ms = self.now_ms;
+        if let Some(entry) = &mut self.entry
+            && entry.tokens.contains_key(role)
+            && let Some(token) = entry.to_mut().tokens.get_mut(role)
+        {
+            token.last_used_at_ms = Some(now_ms);
+        }
+    }
+
     /// Writes what the client says of itself into an entry that has no metadata, and drops what waited.
     pub(super) fn repair(&mut self, entry: &DeviceEntry, attempt: &DeviceAttempt) -> DeviceEntry {
         let mut entry = entry.clone();

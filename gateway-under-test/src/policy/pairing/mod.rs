@@ -164,7 +164,11 @@ pub fn admit_in_two_steps(
     };
     let attempt = checks::with_known_names(rules, attempt);
     let mut draft = Draft::new(rules, live, now_ms, fresh);
-    let outcome = pair(&mut draft, &attempt, judged, method)
+    let paired = pair(&mut draft, &attempt, judged, method);
+    if paired.is_err() && method == Method::DeviceToken {
+        draft.use_token_in_vain(&attempt.role);
+    }
+    let outcome = paired
         .and_then(|()| accept(&mut draft, &attempt, method, &decided.notes))
         .map_err(|refusal| refusal.noting(&decided.notes));
     let mut effects = draft.into_effects(live);
