@@ -31,7 +31,8 @@ impl Guard {
     /// What the system says when it cannot start a shell.
     pub(super) fn of(leader: u32) -> std::io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
-            .args(["-c", "read -r _; kill -KILL -- \"-$1\"", "guard", &leader.to_string()])
+            // `-s`: dash takes the `--` behind `-KILL` for a process.
+            .args(["-c", "read -r _; kill -s KILL -- \"-$1\"", "guard", &leader.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -82,4 +83,30 @@ fn has_members(leader: u32) -> bool {
         .flatten()
         .filter_map(|process| process.stat().ok())
         .any(|stat| u32::try_from(stat.pgrp) == Ok(leader) && !matches!(stat.state, 'Z' | 'X'))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_guard_kills_what_a_gateway_started_when_nobody_holds_its_pipe_any_more() {
+        let mut leader = Command::new("/bin/sh")
+            .args(["-c", "sleep 600 & echo started; sleep 600"])
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let group = leader.id().unwrap();
+        let guard = Guard::of(group).unwrap();
+        let mut said = BufReader::new(leader.stdout.take().unwrap()).lines();
+        assert_eq!(said.next_line().await.unwrap().as_deref(), Some("started"));
+        // As the parent-death signal does it: only the process that is our child.
+        leader.kill().await.unwrap();
+        assert!(has_members(group), "what it started goes on");
+        drop(guard);
+        tokio::time::timeout(Duration::from_secs(60), until_empty(group)).await.unwrap();
+    }
 }
