@@ -509,8 +509,8 @@ impl Model<'_> {
             }
             _ => self.asked(None, op, claim, true),
         };
-        if !self.belongs(&asked) {
-            // It can never be approved: the request stays, and so does the refusal.
+        if !self.belongs(&asked) || !self.may_approve_itself(&state, claim, &asked) {
+            // It cannot be approved so: the request stays, and so does the refusal.
             self.refuse(state, op, connect, reason, fit, next);
             return;
         }
@@ -519,6 +519,18 @@ impl Model<'_> {
         // An approval takes the request with it that waits, silent or not.
         state.pending = None;
         self.accept(state, op, connect, fit, next);
+    }
+
+    /// Where an approver must hold what it approves, a client that is approved silently holds what it asks and what its
+    /// device was approved for. A request that waits may have grown beyond that (seen 2026.9.6).
+    fn may_approve_itself(&self, state: &State, claim: &Claim, asked: &Pending) -> bool {
+        let operator = self.operator.filter(|role| asked.roles.contains(*role));
+        let Some(operator) = operator.filter(|_| self.release.authority.approver_holds_asked) else {
+            return true;
+        };
+        let approved = state.entry.map_or_else(ScopeSet::default, |entry| entry.baseline());
+        let of_operator = asked.scopes.within(self.covering.of_operator);
+        self.covers(operator, claim.scopes.with(approved), of_operator)
     }
 
     /// Whether every scope of a request belongs to one of its roles, where that is asked.
