@@ -141,3 +141,109 @@ pub enum CredentialRefusal {
     /// Locked out.
     RateLimited,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ProfileName;
+
+    const FIELDS: Sent = Sent {
+        token: Secret::Absent,
+        password: Secret::Absent,
+        device_token: Secret::Absent,
+        bootstrap: false,
+    };
+
+    fn release(profile: ProfileName) -> &'static Release {
+        Release::of(profile)
+    }
+
+    /// Reference, section 7: device tokens go in `auth.token` before 2.22, and a client without one has the secret.
+    #[test]
+    fn what_a_client_of_a_release_sends() {
+        use AuthMode::{None as Open, Password, Token};
+        let token = |token| Sent { token, ..FIELDS };
+        let password = |password| Sent { password, ..FIELDS };
+        let device = |device_token| Sent { device_token, ..FIELDS };
+        let rows = [
+            (Credential::SharedToken, Token, false, token(Secret::Shared), token(Secret::Shared)),
+            (Credential::WrongToken, Token, true, token(Secret::Wrong), token(Secret::Wrong)),
+            (Credential::Password, Password, false, password(Secret::Shared), password(Secret::Shared)),
+            (Credential::WrongPassword, Password, true, password(Secret::Wrong), password(Secret::Wrong)),
+            (Credential::ForgedDeviceToken, Token, false, token(Secret::Wrong), device(Secret::Wrong)),
+            (Credential::Missing, Token, true, FIELDS, FIELDS),
+            (Credential::DeviceToken, Token, true, token(Secret::Issued), device(Secret::Issued)),
+            (Credential::DeviceToken, Token, false, token(Secret::Shared), token(Secret::Shared)),
+            (Credential::FirstDeviceToken, Password, true, token(Secret::Issued), device(Secret::Issued)),
+            (
+                Credential::FirstDeviceToken,
+                Password,
+                false,
+                password(Secret::Shared),
+                password(Secret::Shared),
+            ),
+            (Credential::DeviceToken, Open, false, FIELDS, FIELDS),
+        ];
+        for (credential, mode, has_token, older, newer) in rows {
+            let sent = |profile| Sent::of(credential, mode, release(profile), has_token);
+            assert_eq!(sent(ProfileName::V2026_2_19), older, "{credential:?}");
+            assert_eq!(sent(ProfileName::V2026_2_21), older, "{credential:?}");
+            for profile in [ProfileName::V2026_2_22, ProfileName::V2026_3_13, ProfileName::V2026_9_6] {
+                assert_eq!(sent(profile), newer, "{credential:?} {profile:?}");
+            }
+        }
+    }
+
+    /// Reference, section 7, first item: only 9.6 takes the secret in the other field, and only if its own is empty.
+    #[test]
+    fn where_the_secret_is_looked_for() {
+        let token = Sent { token: Secret::Shared, ..FIELDS };
+        let password = Sent { password: Secret::Shared, ..FIELDS };
+        let both = Sent { token: Secret::Wrong, ..password };
+        let rows = [
+            (token, AuthMode::Token, true, true),
+            (password, AuthMode::Password, true, true),
+            (password, AuthMode::Token, false, true),
+            (token, AuthMode::Password, false, true),
+            (both, AuthMode::Token, false, false),
+            (both, AuthMode::Password, true, true),
+            (FIELDS, AuthMode::Token, false, false),
+            (token, AuthMode::None, false, false),
+        ];
+        for (sent, mode, older, newest) in rows {
+            let is_good = |profile| sent.is_good_shared(mode, release(profile));
+            assert_eq!(is_good(ProfileName::V2026_3_13), older, "{sent:?} {mode:?}");
+            assert_eq!(is_good(ProfileName::V2026_9_6), newest, "{sent:?} {mode:?}");
+        }
+    }
+
+    /// The table of reference, section 7: 2.19, then 2.22, with a device and without.
+    #[test]
+    fn how_a_credential_is_refused() {
+        use CredentialRefusal::{
+            Bootstrap, DeviceToken, PasswordMismatch, PasswordMissing, TokenMismatch, TokenMissing,
+        };
+        let token = Sent { token: Secret::Wrong, ..FIELDS };
+        let password = Sent { password: Secret::Wrong, ..FIELDS };
+        let device = Sent { device_token: Secret::Wrong, ..FIELDS };
+        let bootstrap = Sent { bootstrap: true, ..FIELDS };
+        let rows = [
+            (FIELDS, AuthMode::Token, [TokenMissing, TokenMissing, TokenMissing]),
+            (token, AuthMode::Token, [DeviceToken, TokenMismatch, TokenMismatch]),
+            (password, AuthMode::Password, [PasswordMismatch, PasswordMismatch, PasswordMismatch]),
+            (FIELDS, AuthMode::Password, [PasswordMissing, PasswordMissing, PasswordMissing]),
+            (device, AuthMode::Token, [DeviceToken, DeviceToken, TokenMissing]),
+            (bootstrap, AuthMode::Token, [Bootstrap, Bootstrap, TokenMissing]),
+        ];
+        for (sent, mode, expected) in rows {
+            let refusal = |profile, has_device| sent.refusal(mode, release(profile), has_device);
+            let seen = [
+                refusal(ProfileName::V2026_2_19, true),
+                refusal(ProfileName::V2026_3_13, true),
+                refusal(ProfileName::V2026_3_13, false),
+            ];
+            assert_eq!(seen, expected.map(Some), "{sent:?} {mode:?}");
+            assert_eq!(sent.refusal(AuthMode::None, release(ProfileName::V2026_3_13), true), None);
+        }
+    }
+}

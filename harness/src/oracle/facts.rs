@@ -250,3 +250,46 @@ fn proof(spec: &ConnectSpec) -> Option<Proof> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::tests::fixture;
+    use protocol::ProfileName;
+
+    /// Reference, sections 4.2, 8.1 and 8.4: kinds of clients that gateways tell apart, by id and mode together.
+    #[test]
+    fn id_and_mode_say_what_a_client_is() {
+        let of = |id: ClientId, mode: ClientMode| Facts {
+            id,
+            mode,
+            ..Facts::of(&fixture::spec(), AuthMode::Token, Release::of(ProfileName::V2026_9_6), false)
+        };
+        let kinds = |facts: &Facts| {
+            [
+                facts.is_cli(),
+                facts.is_backend(),
+                facts.is_native_app(),
+                facts.is_webchat(),
+                facts.is_browser(),
+            ]
+        };
+        let rows = [
+            (ClientId::Cli, ClientMode::Cli, [true, false, false, false, false]),
+            (ClientId::Cli, ClientMode::Backend, [false; 5]),
+            (ClientId::Cli, ClientMode::Ui, [false; 5]),
+            (ClientId::Cli, ClientMode::Webchat, [false, false, false, true, true]),
+            (ClientId::GatewayClient, ClientMode::Backend, [false, true, false, false, false]),
+            (ClientId::GatewayClient, ClientMode::Cli, [false; 5]),
+            (ClientId::MacOs, ClientMode::Ui, [false, false, true, false, false]),
+            (ClientId::Ios, ClientMode::Ui, [false, false, true, false, false]),
+            (ClientId::Android, ClientMode::Node, [false; 5]),
+            (ClientId::MacOs, ClientMode::Cli, [false; 5]),
+            (ClientId::ControlUi, ClientMode::Ui, [false, false, false, false, true]),
+            (ClientId::WebchatUi, ClientMode::Ui, [false, false, false, true, true]),
+        ];
+        for (id, mode, expected) in rows {
+            assert_eq!(kinds(&of(id, mode)), expected, "{id:?} {mode:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What a gateway did beside answering connects.
 
 use super::fixture::{
-    Case, READ, approve, cut_off, owned, pairing, refused_operation, session, session_as, spec,
+    Case, READ, WRITE, approve, cut_off, owned, pairing, refused_operation, session, session_as, spec,
 };
 use crate::history::{Caller, EndedBy, HeardEvent, Operation, OperationEnd, Overheard, SessionEnd};
 use crate::observation::CloseSeen;
@@ -132,4 +132,43 @@ fn an_operator_with_every_scope_is_not_denied() {
     };
     assert_eq!(kinds(&case("missing scope: operator.pairing")), [MismatchKind::WrongAnswer]);
     assert_eq!(kinds(&case("unknown requestId")), []);
+}
+
+/// The widest reading of any release (reference, section 8.3): admin holds every scope of operators, write holds reading.
+#[test]
+fn what_an_approver_holds_covers_what_is_asked() {
+    let rows = [
+        (READ, READ, true),
+        (WRITE, READ, true),
+        (WRITE, "operator.talk", true),
+        (WRITE, "operator.approvals", false),
+        (WRITE, ADMIN, false),
+        (READ, WRITE, false),
+        (ADMIN, WRITE, true),
+        (ADMIN, "operator.unheard-of", true),
+        (ADMIN, "node.exec", false),
+    ];
+    for (held, asked, covers) in rows {
+        let done = OperationEnd::Done { at: 31 * MS, token: None };
+        let mut case = self_approval(ProfileName::V2026_9_6, &[PAIRING, held], done);
+        case.plan.cohorts[0].variants[0].scopes = Some(owned(&[asked]));
+        assert_eq!(kinds(&case).is_empty(), covers, "{held} for {asked}");
+    }
+}
+
+#[test]
+fn a_wrong_answer_names_what_was_due_and_what_was_seen() {
+    let words = |case: &Case| {
+        let breach = case.judge().breaches.pop().unwrap();
+        (breach.expected, breach.observed)
+    };
+    let done = OperationEnd::Done { at: 31 * MS, token: None };
+    let taken = self_approval(ProfileName::V2026_9_6, &[PAIRING], done);
+    assert_eq!(words(&taken), ("refused".to_owned(), "done".to_owned()));
+    let denied = Case::stranger().attempt(10, 11, pairing("not-paired", "r1")).operation(
+        approve("r1"),
+        20,
+        refused_operation("missing scope: operator.pairing", 21),
+    );
+    assert_eq!(words(&denied), ("done".to_owned(), "refused".to_owned()));
 }

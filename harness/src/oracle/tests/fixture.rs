@@ -30,7 +30,7 @@ const fn at(ms: u64) -> Nanos {
 }
 
 /// A remote command line that asks for `operator.read` with the shared token.
-pub(super) fn spec() -> ConnectSpec {
+pub(in crate::oracle) fn spec() -> ConnectSpec {
     ConnectSpec {
         persona: Persona::Cli,
         role: None,

@@ -3,7 +3,9 @@
 use super::fixture::*;
 use crate::history::{OperationEnd, OperationKind};
 use crate::observation::{Outcome, Phase};
-use crate::plan::{AuthMode, Credential, FaultKind, NetworkPath, StopSignal, StoredMetadata};
+use crate::plan::{
+    AuthMode, Credential, FaultKind, NetworkPath, SignatureVersion, StopSignal, StoredMetadata,
+};
 
 const FIVE_MINUTES: u64 = 300_000;
 
@@ -333,4 +335,29 @@ fn thousands_of_attempts_are_judged_in_one_go() {
     let judgement = case.judge();
     assert_eq!(judgement.attempts.len(), 5_000);
     assert!(judgement.attempts.iter().all(|verdict| matches!(verdict, crate::oracle::Verdict::Match { .. })));
+}
+
+/// Reference, section 8.6, "race approve/connect": a connect that overlaps its approval is judged before it and recorded
+/// behind it on older releases, which leaves a fresh request.
+#[test]
+fn a_connect_that_races_its_approval_may_leave_a_fresh_request_on_older_releases() {
+    let race = |profile, from: u64, until: u64| {
+        Case::stranger()
+            .with_gateway(|gateway| gateway.profile = profile)
+            .with_spec(|spec| spec.signature = SignatureVersion::V2)
+            .attempt(100, 110, older("R1"))
+            .approve("R1", 200, 300)
+            .attempt(from, until, older("R2"))
+    };
+    // Before the releases had reasons, an answer held the id and nothing else.
+    fn older(id: &str) -> Outcome {
+        let mut refusal = pairing_refusal("not-paired", id);
+        (refusal.detail_code, refusal.reason) = (None, None);
+        Outcome::Refused(refusal)
+    }
+    let profile = protocol::ProfileName::V2026_2_19;
+    assert_eq!(race(profile, 210, 310).matched().len(), 2);
+    // Alone, before or behind the approval, it leaves none.
+    assert_eq!(race(profile, 120, 190).kind(), crate::oracle::MismatchKind::WrongReason);
+    assert_eq!(race(profile, 310, 320).kind(), crate::oracle::MismatchKind::FalseReject);
 }

@@ -210,3 +210,52 @@ fn too_many_overlapping_operations_are_indeterminate() {
     let case = case.attempt(100, 110, pairing("not-paired", "R1"));
     assert!(matches!(case.judge().attempts.as_slice(), [Verdict::Indeterminate { .. }]));
 }
+
+#[test]
+fn a_false_reject_names_the_latest_session_before_it() {
+    let token = Case::paired().stored_token("operator");
+    let case = Case::paired().attempt(10, 20, session(token)).attempt(30, 40, session(token)).attempt(
+        100,
+        110,
+        pairing("not-paired", "R1"),
+    );
+    insta::assert_snapshot!(case.mismatch().why, @"the device was let in at 0.04 s, and nothing took that back");
+    let later = case.attempt(200, 210, session(token));
+    let Some(Verdict::Mismatch(mismatch)) = later.judge().attempts.into_iter().nth(2) else { panic!() };
+    insta::assert_snapshot!(mismatch.why, @"the device was let in at 0.04 s, and nothing took that back");
+}
+
+#[test]
+fn an_id_that_is_unknown_although_it_waits_is_named_with_what_follows_from_it() {
+    let case = Case::stranger()
+        .attempt(10, 20, pairing("not-paired", "R1"))
+        .operation(approve("R1"), 100, refused_operation("unknown requestId", 110))
+        .attempt(200, 210, session(1));
+    assert!(case.mismatch().why.contains("before that, approval of request R1"), "{}", case.lines());
+    // For lack of a scope it was never looked up.
+    let case = Case::stranger()
+        .attempt(10, 20, pairing("not-paired", "R1"))
+        .operation(approve("R1"), 100, refused_operation("missing scope: operator.pairing", 110))
+        .attempt(200, 210, session(1));
+    assert!(!case.mismatch().why.contains("before that"), "{}", case.lines());
+}
+
+/// Reference, section 2.2: on the newest release `auth.scopes` are those of the connection, in the requested order.
+#[test]
+fn wrong_grants_of_the_newest_release() {
+    let case = |scopes: &[&str], token| {
+        let case = Case::new(spec(), Some(stored(&["operator"], &[READ, WRITE], StoredMetadata::Same)))
+            .with_gateway(|gateway| gateway.profile = protocol::ProfileName::V2026_9_6)
+            .with_spec(|spec| spec.scopes = Some(owned(&[WRITE, READ])));
+        let Outcome::Session(grant) = session_as("operator", scopes, token) else { unreachable!() };
+        case.attempt(10, 20, Outcome::Session(Grant { protocol: 4, ..grant }))
+    };
+    let token = case(&[], 0).stored_token("operator");
+    assert_eq!(case(&[WRITE, READ], token).matched(), ["session"]);
+    for scopes in [&[READ, WRITE][..], &[WRITE], &[]] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(case(scopes, token).mismatch().why, @"hello.auth does not grant what was asked, in that order");
+        }
+    }
+    assert_eq!(case(&[WRITE, READ, "operator.admin"], token).kind(), MismatchKind::FalseAccept);
+}

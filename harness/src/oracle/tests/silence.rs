@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::fixture::*;
-use crate::history::{EndedBy, SessionEnd};
-use crate::observation::{CloseSeen, DropReason, Outcome, Phase};
+use crate::history::{EndedBy, OperationEnd, OperationKind, SessionEnd};
+use crate::observation::{CloseSeen, Closed, DropReason, Outcome, Phase};
 use crate::oracle::MismatchKind;
 use crate::plan::{Deviation, Expectation, FaultKind, OracleMode, StopSignal};
+use protocol::ProfileName;
 
 fn no_answers() -> Vec<Outcome> {
     vec![
@@ -184,4 +185,41 @@ fn expectations_are_judged_beside_the_profile_or_instead_of_it() {
     let close = Expectation { close: Some(1013), ..Expectation::default() };
     assert_eq!(refused().expecting(close.clone(), only).kind(), MismatchKind::WrongClose);
     insta::assert_snapshot!(refused().expecting(close, only).lines(), @"wrong_close: not-paired seen, close-1013 due: the scenario expects close 1013 of attempt 0; it was 1008");
+}
+
+/// Reference, section 8.7: the newest release closes what a removed, rotated or revoked device holds open; others do not.
+#[test]
+fn a_retired_device_loses_its_sessions_on_the_newest_release_only() {
+    let ends = |profile, kind, end, at: u64, code| {
+        let mut case =
+            Case::paired().with_gateway(|gateway| gateway.profile = profile).operation(kind, 100, end);
+        let by = EndedBy::Gateway(frame(code, "device removed"));
+        case.history.session_ends.push(SessionEnd { client: 0, attempt: 0, at: at * 1_000_000, by });
+        case.judge().session_ends.len()
+    };
+    let done = || OperationEnd::Done { at: 110_000_000, token: None };
+    let newest = ProfileName::V2026_9_6;
+    let rotate = || OperationKind::Rotate { role: "operator".to_owned(), scopes: None };
+    for kind in [OperationKind::Remove, rotate(), revoke(), approve("R")] {
+        assert_eq!(ends(newest, kind.clone(), done(), 105, 4001), 0, "{kind:?}");
+        assert_eq!(ends(newest, kind.clone(), OperationEnd::Unknown, 60_000, 4001), 0, "{kind:?}");
+        assert_eq!(ends(newest, kind.clone(), done(), 99, 4001), 1, "before it: {kind:?}");
+        assert_eq!(ends(newest, kind.clone(), done(), 5_111, 4001), 1, "long after it: {kind:?}");
+        assert_eq!(ends(newest, kind.clone(), done(), 105, 1008), 1, "another code: {kind:?}");
+        let refused = refused_operation("unknown deviceId", 110);
+        assert_eq!(ends(newest, kind.clone(), refused, 105, 4001), 1, "refused: {kind:?}");
+        assert_eq!(ends(ProfileName::V2026_3_13, kind.clone(), done(), 105, 4001), 1, "older: {kind:?}");
+    }
+    assert_eq!(ends(newest, reject("R"), done(), 105, 4001), 1, "a rejection retires nobody");
+}
+
+#[test]
+fn a_connection_that_ends_before_it_speaks_websocket_is_no_close() {
+    let ended = |phase, close| {
+        let outcome = Outcome::Closed(Closed { close, phase });
+        Case::stranger().with_spec(|spec| spec.deviation = Deviation::NotJson).attempt(10, 20, outcome)
+    };
+    assert_eq!(ended(Phase::Verdict, frame(1000, "")).matched(), ["close-1000"]);
+    assert_eq!(ended(Phase::Verdict, CloseSeen::Abrupt).kind(), MismatchKind::WrongClose);
+    assert_eq!(ended(Phase::Upgrade, CloseSeen::Abrupt).kind(), MismatchKind::NoAnswer);
 }
