@@ -331,6 +331,27 @@ mod tests {
         }
     }
 
+    /// Reference, sections 5.1 and 5.2: `X-Real-IP` of a trusted proxy counts on 2.19, later only with the setting.
+    #[test]
+    fn x_real_ip_counts_where_the_release_or_the_setting_says_so() {
+        use protocol::ProfileName::{V2026_2_19, V2026_2_21, V2026_3_13};
+        let client = &crate::oracle::tests::fixture::Case::stranger().plan.clients[0];
+        for (profile, fallback, due) in [
+            (V2026_2_19, false, Place::Local),
+            (V2026_2_19, true, Place::Local),
+            (V2026_2_21, false, Place::Remote),
+            (V2026_2_21, true, Place::Local),
+            (V2026_3_13, false, Place::Remote),
+            (V2026_3_13, true, Place::Local),
+        ] {
+            let rule = Release::of(profile).locality;
+            let proxies = TrustedProxies::new(&["127.2.0.1".to_owned()], rule);
+            let mut wire = Wire::of(&proxied([127, 2, 0, 1], ForwardedFor::Absent, None), client);
+            wire.real_ip = Some("127.0.0.1".to_owned());
+            assert_eq!(seat(&wire, &proxies, rule, fallback).place, due, "{profile:?} {fallback}");
+        }
+    }
+
     #[test]
     fn an_entry_in_cidr_notation_never_matches() {
         // Trusted by the entry, this client would be local; as it is, the header of an untrusted peer makes it remote.

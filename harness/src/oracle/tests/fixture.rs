@@ -68,8 +68,8 @@ pub(in crate::oracle) fn gateway() -> GatewayPlan {
 }
 
 /// One client, its plan and what happens to it.
-pub(super) struct Case {
-    pub(super) plan: Plan,
+pub(in crate::oracle) struct Case {
+    pub(in crate::oracle) plan: Plan,
     pub(super) history: History,
 }
 
@@ -124,7 +124,7 @@ impl Case {
     }
 
     /// A remote client that nobody knows.
-    pub(super) fn stranger() -> Self {
+    pub(in crate::oracle) fn stranger() -> Self {
         Self::new(spec(), None)
     }
 

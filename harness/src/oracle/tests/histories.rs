@@ -361,3 +361,22 @@ fn a_connect_that_races_its_approval_may_leave_a_fresh_request_on_older_releases
     assert_eq!(race(profile, 120, 190).kind(), crate::oracle::MismatchKind::WrongReason);
     assert_eq!(race(profile, 310, 320).kind(), crate::oracle::MismatchKind::FalseReject);
 }
+
+/// Reference, section 8.2 (read in 9.6): an app may come with another version of its own system, and with no other system.
+#[test]
+fn an_app_may_update_its_system_on_the_newest_release() {
+    let stored_as = |platform: &str| {
+        let entry = stored(&["operator"], &[READ], other(platform, None));
+        let case = Case::new(spec(), Some(entry))
+            .with_gateway(|gateway| gateway.profile = protocol::ProfileName::V2026_9_6)
+            .with_spec(|spec| {
+                spec.persona = crate::plan::Persona::Ios;
+                spec.platform = "iOS 18.1".to_owned();
+            });
+        let Outcome::Session(grant) = session(case.stored_token("operator")) else { unreachable!() };
+        case.attempt(10, 20, Outcome::Session(crate::observation::Grant { protocol: 4, ..grant }))
+    };
+    assert_eq!(stored_as("iOS 18.1").matched(), ["session"]);
+    assert_eq!(stored_as("iOS 18.0").matched(), ["session"]);
+    assert_eq!(stored_as("android 15").kind(), crate::oracle::MismatchKind::FalseAccept);
+}
