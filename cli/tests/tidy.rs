@@ -80,7 +80,8 @@ const EXCEPTIONS: [(&str, &str); 1] = [
 ];
 
 /// Everything that lies at the top of the repository.
-const TOP_LEVEL: [&str; 21] = [
+const TOP_LEVEL: [&str; 22] = [
+    ".cargo",
     ".ci",
     ".config",
     ".gitignore",
