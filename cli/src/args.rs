@@ -220,6 +220,12 @@ pub(crate) struct ConformArguments {
     /// Hold the in-repo gateway under this profile against the recordings [default: the recorded release's]
     #[arg(long, value_name = "NAME", conflicts_with = "target")]
     pub(crate) profile: Option<String>,
+    /// Start another gateway: `in-repo`, `openclaw` (the recorded release of each case) or `openclaw@VERSION`; real ones run one
+    /// at a time
+    #[arg(long, value_name = "GATEWAY", default_value = "in-repo", conflicts_with = "target")]
+    pub(crate) gateway: String,
+    #[command(flatten)]
+    pub(crate) cache: CacheArguments,
     /// Replay against a gateway that is already there; signals and store edits are then not replayed
     #[arg(long, value_name = "ws://HOST:PORT/")]
     pub(crate) target: Option<String>,

@@ -1,14 +1,17 @@
 //! `pairstorm conform`: recorded sessions against a gateway.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode as ProcessExitCode;
 
-use harness::conform::replay::{Against, Manner};
+use harness::conform::replay::{Against, Launches, Manner};
 use harness::conform::run::{ConformError, Options, run};
 use harness::conform::tally::{Exception, Tally, exceptions, text};
-use harness::gateway::{GatewayCommand, TargetAddress, TargetError};
+use harness::gateway::{Launch, TargetAddress, TargetError};
 use harness::record::exit_code::ExitCode;
+use harness::scenario::PROFILES;
 
 use crate::args::ConformArguments;
+use crate::commands::run::{Refusal, openclaw, own_gateway};
 use crate::printer;
 
 pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
@@ -53,7 +56,7 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
         Err(error) => {
             printer::error(&error.to_string());
             match error {
-                ConformError::Gateway { .. } => ExitCode::Failed.into(),
+                ConformError::Gateway { .. } | ConformError::Unreachable { .. } => ExitCode::Failed.into(),
                 ConformError::Format(_) | ConformError::NoCase { .. } => ExitCode::Usage.into(),
             }
         }
@@ -82,14 +85,39 @@ fn against(arguments: &ConformArguments) -> Result<Against, (String, ExitCode)> 
         let known = harness::conform::run::profiles();
         return Err((format!("there is no profile `{profile}`; known: {known}"), ExitCode::Usage));
     }
-    let program = std::env::current_exe().map_err(|error| {
-        (format!("cannot find this program to start it as a gateway: {error}"), ExitCode::Failed)
-    })?;
-    Ok(Against::Own {
-        launch: GatewayCommand { program, prefix: vec!["gateway".into()] }.into(),
-        profile: arguments.profile.clone(),
-        defect: arguments.defect.clone(),
-    })
+    let launches = launches(arguments).map_err(|refusal| (refusal.message, refusal.exit))?;
+    if !launches.are_light() && (arguments.profile.is_some() || arguments.defect.is_some()) {
+        return Err((
+            "--profile and --defect are for the in-repo gateway; a real one is what it is".to_owned(),
+            ExitCode::Usage,
+        ));
+    }
+    Ok(Against::Own { launches, profile: arguments.profile.clone(), defect: arguments.defect.clone() })
+}
+
+fn launches(arguments: &ConformArguments) -> Result<Launches, Refusal> {
+    match arguments.gateway.as_str() {
+        "in-repo" => Ok(Launches::One(own_gateway()?.into())),
+        "openclaw" => {
+            let released = PROFILES.iter().map(|profile| profile.as_str());
+            let found: BTreeMap<String, Launch> = released
+                .filter_map(|release| Some((release.to_owned(), openclaw(release, &arguments.cache).ok()?)))
+                .collect();
+            if found.is_empty() {
+                let message =
+                    "no release of OpenClaw is installed; fetch one first: pairstorm openclaw install";
+                return Err(Refusal { message: message.to_owned(), exit: ExitCode::Failed });
+            }
+            Ok(Launches::ByRelease(found))
+        }
+        other => match other.strip_prefix("openclaw@") {
+            Some(version) => Ok(Launches::One(openclaw(version, &arguments.cache)?)),
+            None => Err(Refusal {
+                message: format!("no gateway `{other}`; expected in-repo, openclaw or openclaw@VERSION"),
+                exit: ExitCode::Usage,
+            }),
+        },
+    }
 }
 
 /// Nothing compared is no agreement: such a run is invalid.

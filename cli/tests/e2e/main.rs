@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod common;
+mod conform;
 mod defects;
 mod differential;
 mod foreign;

@@ -42,7 +42,7 @@ pub enum Against {
     /// A gateway that is started for the case.
     Own {
         /// How to start it.
-        launch: Launch,
+        launches: Launches,
         /// `--profile`; `None` = the recorded release.
         profile: Option<String>,
         /// `--defect`.
@@ -55,6 +55,30 @@ pub enum Against {
         /// `Host`.
         host: String,
     },
+}
+
+/// Which gateway is started for a case.
+#[derive(Debug, Clone)]
+pub enum Launches {
+    /// The same for all.
+    One(Launch),
+    /// By the case's release.
+    ByRelease(std::collections::BTreeMap<String, Launch>),
+}
+
+impl Launches {
+    fn of(&self, release: &str) -> Option<&Launch> {
+        match self {
+            Self::One(launch) => Some(launch),
+            Self::ByRelease(launches) => launches.get(release),
+        }
+    }
+
+    /// Whether several may run at the same time: real ones take a second's work and half a gigabyte each.
+    #[must_use]
+    pub const fn are_light(&self) -> bool {
+        matches!(self, Self::One(Launch::InRepo(_)))
+    }
 }
 
 /// How a case is replayed.
@@ -127,12 +151,16 @@ pub async fn replay(
     }
     let (socket, host, own) = match against {
         Against::Url { socket, host } => (*socket, host.clone(), None),
-        Against::Own { launch, profile, defect } => {
+        Against::Own { launches, profile, defect } => {
             let profile = profile.clone().unwrap_or_else(|| case.release.clone());
             if protocol::ProfileName::find(&profile).is_none() {
                 whole(Reason::UnknownProfile);
                 return Ok(replayed);
             }
+            let Some(launch) = launches.of(&case.release) else {
+                whole(Reason::NotInstalled);
+                return Ok(replayed);
+            };
             let state = StateDir::create()?;
             state.write("openclaw.json", format!("{:#}\n", json!({"gateway": case.config})).as_bytes())?;
             let starting = starts_up(case, 0);

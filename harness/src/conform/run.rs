@@ -40,6 +40,14 @@ pub enum ConformError {
         /// What happened.
         source: TargetError,
     },
+    /// Nothing listens at the target.
+    #[error("cannot connect to {address}: {source}")]
+    Unreachable {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// No case has such a name.
     #[error("no case of {folder} matches `{pattern}`")]
     NoCase {
@@ -88,8 +96,15 @@ fn read(path: &Path) -> Result<String, FormatError> {
 /// [`ConformError`].
 pub async fn run(options: &Options) -> Result<Vec<Replayed>, ConformError> {
     let cases = load(&options.folder, options.pattern.as_deref())?;
-    let own = matches!(options.against, Against::Own { .. });
-    let at_once = if own { options.at_once.max(1) } else { 1 };
+    let at_once = match &options.against {
+        Against::Own { launches, .. } if launches.are_light() => options.at_once.max(1),
+        Against::Own { .. } => 1,
+        Against::Url { socket, .. } => {
+            let connected = tokio::net::TcpStream::connect(socket).await;
+            connected.map_err(|source| ConformError::Unreachable { address: *socket, source })?;
+            1
+        }
+    };
     let ports = Ports::new()?;
     let ports = &ports;
     let replays = cases.iter().map(|case| async move {

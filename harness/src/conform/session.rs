@@ -245,6 +245,8 @@ pub enum Reason {
     UnknownProfile,
     /// It comes after something that could not be done again.
     Depends,
+    /// The release is not installed.
+    NotInstalled,
     /// The device was paired in an earlier session, which is not in the recording.
     EarlierSession,
 }
@@ -264,6 +266,7 @@ impl Reason {
             Self::Abridged => "abridged in the recording",
             Self::UnknownProfile => "no profile of this release",
             Self::Depends => "comes after something that was not replayed",
+            Self::NotInstalled => "its release is not installed (pairstorm openclaw install)",
             Self::EarlierSession => "was paired before the recording begins, nothing says how",
         }
     }
