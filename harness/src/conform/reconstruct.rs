@@ -702,10 +702,16 @@ impl Reading {
     }
 
     /// A client leaves before it opens its next connection, but the recording notes the end only when it has come, which may
-    /// be while the next upgrade is under way.
+    /// be while the next upgrade is under way, or the next call of another connection.
     fn leave(&mut self, line: &Line, index: usize, step: usize, how: Leaving) {
-        let underway = self.session.timeline.iter().rposition(|entry| {
-            matches!(entry.what, What::Open(other) if other != index && self.conns.get(other).is_some_and(|conn| !conn.answered))
+        let conn_of = |index: &usize| self.conns.get(*index);
+        let underway = self.session.timeline.iter().rposition(|entry| match &entry.what {
+            What::Open(other) if *other != index => conn_of(other).is_some_and(|conn| !conn.answered),
+            What::Send(other, Outgoing::Frame(frame)) if *other != index => {
+                let id = frame.get("id").and_then(Value::as_str);
+                conn_of(other).is_some_and(|conn| conn.open.iter().any(|(open, _)| Some(open.as_str()) == id))
+            }
+            _ => false,
         });
         let entry = Entry { line: line.number, at_ms: self.now, step, what: What::Leave(index, how) };
         match underway.filter(|_| !self.own_actions) {
