@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::history::Record;
-use crate::observation::Outcome;
+use super::lane::Lane;
+use crate::history::{OutcomeRef, Record};
+use crate::observation::{Outcome, Stamps};
 use crate::plan::Nanos;
 
 /// Where records go. Cloned freely; never blocks. The channel is not bounded: every record is kept in the history anyway,
@@ -50,9 +51,19 @@ impl Feed {
     /// Counts a record and hands it over. A run that has stopped listening loses it on purpose.
     pub fn push(&self, record: Record) {
         if let Record::Attempt(attempt) = &record {
-            self.progress.count(&attempt.outcome);
+            self.progress.count(&attempt.stamps, Counted::of(&attempt.outcome));
         }
+        self.hand_over(record);
+    }
+
+    pub(super) fn hand_over(&self, record: Record) {
         let _ = self.records.send(record);
+    }
+
+    /// A way in for one thread that has many records.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        Lane::new(self.clone())
     }
 
     /// Notes that something began at `at` whose record comes later. To be called before the gateway can notice it.
@@ -88,19 +99,50 @@ pub struct Progress {
     pub refused: AtomicU64,
     /// … otherwise.
     pub others: AtomicU64,
+    /// Attempts that the gateway challenged.
+    pub challenged: AtomicU64,
     /// Sessions held now.
     pub held: AtomicU64,
     /// Clients whose script has ended.
     pub finished: AtomicU64,
 }
 
+/// What the display tells apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Counted {
+    Session,
+    Refused,
+    Other,
+}
+
+impl Counted {
+    pub(super) const fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Session(_) => Self::Session,
+            Outcome::Refused(_) => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+
+    pub(super) const fn of_borrowed(outcome: &OutcomeRef<'_>) -> Self {
+        match outcome {
+            OutcomeRef::Session(_) => Self::Session,
+            OutcomeRef::Refused(_) => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Progress {
-    fn count(&self, outcome: &Outcome) {
+    pub(super) fn count(&self, stamps: &Stamps, outcome: Counted) {
         self.attempted.fetch_add(1, Ordering::Relaxed);
+        if stamps.challenged.is_some() {
+            self.challenged.fetch_add(1, Ordering::Relaxed);
+        }
         let counter = match outcome {
-            Outcome::Session(_) => &self.sessions,
-            Outcome::Refused(_) => &self.refused,
-            _ => &self.others,
+            Counted::Session => &self.sessions,
+            Counted::Refused => &self.refused,
+            Counted::Other => &self.others,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -2,6 +2,10 @@
 //!
 //! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
 
+mod borrowed;
+
+pub use borrowed::{AttemptRef, CloseRef, ClosedRef, GrantAuthRef, GrantRef, OutcomeRef, RefusalRef};
+
 use crate::observation::{CloseSeen, Fingerprint, Observation};
 pub use crate::vocabulary::StoreEdit;
 use crate::vocabulary::{ClientId, Nanos};
