@@ -1,9 +1,8 @@
 //! What one simulated client costs the generator: its key, its signature, and its share of a handshake without sockets.
 
-mod recorded;
-
 use std::hint::black_box;
 
+use benches::recorded;
 use criterion::{Criterion, criterion_group, criterion_main};
 use harness::client::{Credentials, DeviceKey, FirstMessage, Handshake, Sender, Step};
 use harness::observation::{Outcome, Stamps};

@@ -1,10 +1,9 @@
 //! What the gateway's decisions cost, without socket and store.
 
-mod recorded;
-
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
+use benches::recorded;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::locality::{Locality, TrustedProxies};

@@ -1,14 +1,10 @@
 //! What one message costs: decoding, encoding, and the text that a device signs. Recorded frames, not made-up ones.
 
-mod recorded;
-
 use std::hint::black_box;
 
+use benches::recorded::{NEW, OLD, frames};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::{Frame, PayloadVersion, SignaturePayload, device_id};
-use recorded::{OLD, frames};
-
-const NEW: &str = include_str!("../../protocol/fixtures/2026.9.6.jsonl");
 
 fn decode(c: &mut Criterion) {
     let hellos = |recorded| frames(recorded, r#""type":"hello-ok""#);

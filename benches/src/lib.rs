@@ -1,1 +1,14 @@
-//! Criterion benchmarks live in `benches/`; this crate has no code of its own.
+//! What the benchmarks measure against, and the drivers that several of them share. `benches/README.md` says how each number
+//! is made.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`reference_server`] | a gateway's side of the handshake that decides nothing and is never the bottleneck |
+//! | [`cores`] | where a process runs and how many descriptors it has |
+//! | [`wire`] | the few WebSocket frames that server and floor client exchange |
+//! | [`recorded`] | recorded messages of real gateways |
+
+pub mod cores;
+pub mod recorded;
+pub mod reference_server;
+pub mod wire;
