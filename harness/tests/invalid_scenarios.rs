@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::scenario;
+use sha2::{Digest as _, Sha256};
 
 #[test]
 fn every_mistake_is_named_with_its_place() {
@@ -33,6 +34,38 @@ fn a_credential_in_a_scenario_is_not_shown() {
     let diagnostics = scenario::load(&file, &[]).unwrap_err();
     assert!(!scenario::render(&diagnostics, true).contains("hunter2"));
     assert!(!format!("{diagnostics:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_list_of_arrivals_is_read_beside_its_scenario() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.toml");
+    let text = "name = \"x\"\n[cohort.tabs]\npersona = \"cli\"\narrivals.replay.file = \"tabs.arrivals\"\n";
+    let load = |text: &str, list: &[u8]| {
+        fs::write(&path, text).unwrap();
+        fs::write(folder.path().join("tabs.arrivals"), list).unwrap();
+        scenario::load(&path, &[])
+    };
+
+    let scenario = load(text, b"0.5\n1.5\n2s\n").unwrap();
+    assert_eq!(scenario.cohorts[0].count, 3);
+    // What `cat x.toml tabs.arrivals | sha256sum` says.
+    let whole = format!("{text}0.5\n1.5\n2s\n");
+    assert_eq!(scenario.sha256, hex::encode(Sha256::digest(whole)));
+    let first_two = text.replace("persona", "count = 2\npersona");
+    assert_eq!(load(&first_two, b"0.5\n1.5\n2s\n").unwrap().cohorts[0].count, 2);
+
+    let said = |text: &str, list: &[u8]| {
+        let diagnostics = load(text, list).unwrap_err();
+        scenario::render(&diagnostics, false).replace(&folder.path().display().to_string(), "DIR")
+    };
+    insta::assert_snapshot!("list-with-bad-lines", said(text, b"# late last night\n0.5\nsoon\n0.25\n"));
+    let too_many = text.replace("persona", "count = 4\npersona");
+    insta::assert_snapshot!("list-too-short", said(&too_many, b"0.5\n1.5\n2s\n"));
+    insta::assert_snapshot!("list-that-is-no-text", said(text, b"\xff\xfe0\n"));
+    let mut huge = vec![b'#'; (32 << 20) + 1];
+    huge[0] = b'1';
+    insta::assert_snapshot!("list-too-large", said(text, &huge));
 }
 
 #[test]

@@ -23,7 +23,7 @@ count   = 10
 path    = "proxy"
 scopes  = ["operator.read", "operator.write"]
 role    = "operator"
-[cohort.phones.arrivals.burst]
+[cohort.phones.arrivals.herd]
 at = "0s"
 [operator.owner]
 notices = "event"

@@ -40,7 +40,7 @@ persona = "cli"
 count = 1
 path = "{path}"
 {more}
-[cohort.{cohort}.arrivals.burst]
+[cohort.{cohort}.arrivals.herd]
 at = "0s"
 [cohort.{cohort}.reconnect]
 attempts_max = 1

@@ -121,21 +121,21 @@ forwarded_for = "203.0.113.200"
 persona = "macos-app"
 count = 60
 deviation = "silent"
-arrivals.burst = {}
+arrivals.herd = {}
 reconnect.attempts_max = 1
 [cohort.apart]
 persona = "macos-app"
 count = 60
 path = "proxy"
 deviation = "silent"
-arrivals.burst = {}
+arrivals.herd = {}
 reconnect.attempts_max = 1
 [cohort.together]
 persona = "macos-app"
 count = 60
 path = "office"
 deviation = "silent"
-arrivals.burst = {}
+arrivals.herd = {}
 reconnect.attempts_max = 1
 [validity]
 lag_p99_max = "10s"

@@ -284,7 +284,7 @@ proptest! {
     ) {
         let mut text = "name = \"p\"\n".to_owned();
         for (at, count) in counts.iter().enumerate() {
-            text += &format!("[cohort.c{at}]\npersona = \"cli\"\ncount = {count}\narrivals.burst = {{}}\n");
+            text += &format!("[cohort.c{at}]\npersona = \"cli\"\ncount = {count}\narrivals.herd = {{}}\n");
         }
         let scenario = scenario::parse("p.toml", &text, &[]).unwrap();
         let overrides = Overrides { clients: Some(clients), ..Overrides::default() };

@@ -16,7 +16,7 @@ pub struct Overrides {
     /// `--seed`
     pub seed: Option<u64>,
     /// `--clients`: the number of all clients together. Cohorts keep their proportions and have at least one client
-    /// each; rates, burst sizes and concurrency grow alike, so that arrivals and faults stay at their times.
+    /// each; rates, sizes of herds and concurrency grow alike, so that arrivals and faults stay at their times.
     pub clients: Option<u64>,
     /// Deliberate fault of the gateway, by name.
     pub defect: Option<String>,

@@ -116,14 +116,30 @@ fn schedule(scenario: &Scenario, cohort: &CohortSpec, at: &super::Span, sink: &S
     if matches!(cohort.arrivals, Arrivals::Steps) {
         return;
     }
-    // A ramp from 0 to 0 has been reported where it stands.
-    if matches!(cohort.arrivals, Arrivals::Ramp { from, to, .. } if from + to <= 0.0) {
+    // A rate that is always 0 has been reported where it stands.
+    if let Arrivals::Ramp { from: low, to: high, .. }
+    | Arrivals::Stairs { from: low, to: high, .. }
+    | Arrivals::Spike { base: low, peak: high, .. } = cohort.arrivals
+        && low + high <= 0.0
+    {
+        return;
+    }
+    if let Some(listed) = cohort.arrivals.own_count()
+        && listed < cohort.count
+    {
+        let message = format!("{} clients, but the list holds {listed} arrivals", cohort.count);
+        let help = Some("leave `count` out: then as many arrive as the list has".to_owned());
+        sink.report("schedule", at, message, help);
         return;
     }
     let Some(last) = cohort.arrivals.last_arrival(cohort.count) else {
         let message = format!("{} clients never all arrive: the rate falls to 0 before", cohort.count);
-        let help = Some("leave `over` out, or let the ramp end above 0".to_owned());
-        sink.report("schedule", at, message, help);
+        let help = match cohort.arrivals {
+            Arrivals::Ramp { .. } => "leave `over` out, or let the ramp end above 0",
+            Arrivals::Stairs { .. } => "let the stairs end above 0",
+            _ => "raise `base` above 0, or `peak` or `for`",
+        };
+        sink.report("schedule", at, message, Some(help.to_owned()));
         return;
     };
     let (limit, name) = match scenario.duration {

@@ -11,6 +11,7 @@ use super::names::{allowed, suggestion};
 use super::reader::{
     Fields, Problem, count, duration_range, number, plain_text, signed_milliseconds, text, texts, word,
 };
+use super::sources::Sources;
 use super::{COUNT_MAX, NO_PAUSE};
 use crate::vocabulary::persona::{self, PersonaProfile};
 use crate::vocabulary::{
@@ -38,9 +39,9 @@ pub(super) fn read(
     paths: &[(String, NetworkPath)],
     with_steps: bool,
     release: ProfileName,
+    sources: &Sources<'_>,
 ) -> Option<CohortSpec> {
     let persona = fields.required("persona", &format!("one of {}", persona_names()), word(&persona::NAMES));
-    let count = fields.required("count", "how many clients, at least 1", cohort_count);
     let arrivals = if with_steps && fields.entry("arrivals").is_none() {
         for key in ["session", "reconnect"] {
             if let Some(entry) = fields.entry(key) {
@@ -52,7 +53,15 @@ pub(super) fn read(
         }
         Some(Arrivals::Steps)
     } else {
-        Arrivals::read(&fields)
+        Arrivals::read(&fields, sources)
+    };
+    let own_count = arrivals.as_ref().and_then(Arrivals::own_count);
+    // A list that could not be read would have said how many there are.
+    let replays = fields.table("arrivals").is_some_and(|arrivals| arrivals.entry("replay").is_some());
+    let count = if replays {
+        fields.read("count", cohort_count).or(own_count)
+    } else {
+        fields.required("count", "how many clients, at least 1", cohort_count)
     };
     let session = session(&fields);
     let reconnect = reconnect(&fields);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -127,6 +128,8 @@ struct Found {
     message: String,
     /// `None`: an option of the command line is to blame.
     span: Option<Range<usize>>,
+    /// Line of another file, when that is to blame; `span` is where the scenario names the file.
+    elsewhere: Option<(String, usize)>,
     help: Option<String>,
 }
 
@@ -151,12 +154,36 @@ impl Sink {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        self.found.borrow_mut().push(Found { code, message: message.into(), span: Some(span.clone()), help });
+        let span = Some(span.clone());
+        self.found.borrow_mut().push(Found { code, message: message.into(), span, elsewhere: None, help });
     }
 
     /// An option of the command line is to blame, no text of the file.
     pub(super) fn report_option(&self, code: &'static str, message: String, help: Option<String>) {
-        self.found.borrow_mut().push(Found { code, message, span: None, help });
+        self.found.borrow_mut().push(Found { code, message, span: None, elsewhere: None, help });
+    }
+
+    /// A line (from 1) of a file that the scenario names at `span` is to blame. The file's text is not shown.
+    pub(super) fn report_line(
+        &self,
+        span: &Range<usize>,
+        file: &str,
+        line: usize,
+        message: String,
+        help: String,
+    ) {
+        self.found.borrow_mut().push(Found {
+            code: "value",
+            message,
+            span: Some(span.clone()),
+            elsewhere: Some((self.beside(file), line)),
+            help: Some(help),
+        });
+    }
+
+    /// A file that the scenario names, as it is to be named to people: from where the scenario's own is.
+    fn beside(&self, file: &str) -> String {
+        Path::new(&self.file).with_file_name(file).display().to_string()
     }
 
     /// The text of this range is never shown.
@@ -172,8 +199,13 @@ impl Sink {
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
         let source: Arc<str> = masked(&self.source, &self.secrets.into_inner()).into();
         let mut found = self.found.into_inner();
-        found.sort_by_key(|one| one.span.as_ref().map(|span| (span.start, span.end)));
-        found.dedup_by(|a, b| a.span == b.span && a.message == b.message);
+        found.sort_by_key(|one| {
+            (
+                one.span.as_ref().map(|span| (span.start, span.end)),
+                one.elsewhere.as_ref().map(|(_, line)| *line),
+            )
+        });
+        found.dedup_by(|a, b| a.span == b.span && a.elsewhere == b.elsewhere && a.message == b.message);
         let more = found.len().saturating_sub(SHOWN_MAX);
         found.truncate(SHOWN_MAX);
         let mut diagnostics: Vec<Diagnostic> = found
@@ -182,6 +214,10 @@ impl Sink {
                 let Some(span) = one.span else {
                     return Diagnostic::without_text(one.code, COMMAND_LINE, one.message, one.help);
                 };
+                if let Some((file, line)) = one.elsewhere {
+                    let place = Diagnostic::without_text(one.code, &file, one.message, one.help);
+                    return Diagnostic { line, ..place };
+                }
                 let span = within(&source, span);
                 let (line, column) = position(&source, span.start);
                 Diagnostic {

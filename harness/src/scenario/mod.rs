@@ -12,6 +12,7 @@
 //! | `variables` | `[vars]`, `"{name}"`, `--set` |
 //! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
 //! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
+//! | `pace`, `replay`, `sources` | a rate that changes over time; lists of arrivals; the files that make up a scenario |
 //! | `check` | what several tables together get wrong |
 //! | `diagnostic` | errors and how they are shown |
 
@@ -27,8 +28,11 @@ mod metric;
 mod names;
 mod network;
 mod operator;
+mod pace;
 mod quantity;
 mod reader;
+mod replay;
+mod sources;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -37,8 +41,7 @@ mod variables;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) use arrivals::ramp_time;
-pub use arrivals::{Arrivals, BurstRepeat};
+pub use arrivals::{Arrivals, HerdRepeat};
 pub use cohort::CohortSpec;
 pub(crate) use diagnostic::COMMAND_LINE;
 pub use diagnostic::{Diagnostic, render};
@@ -56,7 +59,7 @@ use crate::vocabulary::{
 use diagnostic::Sink;
 use document::{Span, Value};
 use reader::{Fields, count, number, plain_text, positive_duration, share, text, whole, word};
-use sha2::{Digest as _, Sha256};
+use sources::{ReadNamed, Sources};
 
 /// Most clients a scenario may have, in a cohort and in all.
 pub const COUNT_MAX: u32 = 1_000_000;
@@ -71,7 +74,8 @@ const NO_PAUSE: DurationRange = DurationRange { min: Duration::ZERO, max: Durati
 pub struct Scenario {
     /// The file as it was named.
     pub file: String,
-    /// Lowercase hex SHA-256 of its text, so that a result can be matched with the file it came from.
+    /// Lowercase hex SHA-256 of its text followed by the lists of arrivals that it names, in the order of the text, so that a
+    /// result can be matched with the files it came from.
     pub sha256: String,
     /// `name`
     pub name: String,
@@ -127,7 +131,7 @@ pub fn load_with(path: &Path, choices: &Choices) -> Result<Scenario, Vec<Diagnos
     let unreadable = |message: String, help: Option<String>| {
         Err(vec![Diagnostic::without_text("io", &name, message, help)])
     };
-    let bytes = match read_bounded(path) {
+    let bytes = match read_bounded(path, FILE_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let help = Some("scenarios that come with the project lie in `scenarios/`".to_owned());
@@ -145,7 +149,11 @@ pub fn load_with(path: &Path, choices: &Choices) -> Result<Scenario, Vec<Diagnos
         return unreadable("the file has more than 1 MiB".to_owned(), None);
     }
     match String::from_utf8(bytes) {
-        Ok(text) => parse_with(&name, &text, choices),
+        Ok(text) => {
+            let folder = path.parent().unwrap_or_else(|| Path::new(""));
+            let beside = |named: &str, bytes_max| read_bounded(&folder.join(named), bytes_max);
+            parse_among(&name, &text, choices, &beside)
+        }
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             unreadable(format!("the file is not UTF-8 (byte {at})"), Some("save it as UTF-8".to_owned()))
@@ -153,11 +161,11 @@ pub fn load_with(path: &Path, choices: &Choices) -> Result<Scenario, Vec<Diagnos
     }
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     // One byte more than allowed tells a file that is too long; a device or pipe cannot fill the memory.
-    std::fs::File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -172,17 +180,28 @@ pub fn parse(file_name: &str, source: &str, sets: &[(String, String)]) -> Result
 /// Validates the text of a scenario, with what the command line chooses of it. `file_name` is only shown.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the text.
+/// Everything that is wrong, in the order of the text; also a list of arrivals that it names, because a text alone has no
+/// files beside it.
 pub fn parse_with(file_name: &str, source: &str, choices: &Choices) -> Result<Scenario, Vec<Diagnostic>> {
+    let nothing_beside = |_: &str, _| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    parse_among(file_name, source, choices, &nothing_beside)
+}
+
+/// Validates the text of a scenario whose other files `beside` reads.
+fn parse_among(
+    file_name: &str,
+    source: &str,
+    choices: &Choices,
+    beside: &ReadNamed<'_>,
+) -> Result<Scenario, Vec<Diagnostic>> {
     let sink = Sink::new(file_name, source);
+    let sources = Sources::new(source, beside);
     let scenario = document::parse(source, &sink).and_then(|mut document| {
         variables::substitute(&mut document, &choices.sets, &sink);
-        read(Fields::new(&document, String::new(), 0..0, &sink), choices)
+        read(Fields::new(&document, String::new(), 0..0, &sink), choices, &sources)
     });
     match scenario {
-        Some(scenario) if sink.is_empty() => {
-            Ok(Scenario { sha256: hex::encode(Sha256::digest(source.as_bytes())), ..scenario })
-        }
+        Some(scenario) if sink.is_empty() => Ok(Scenario { sha256: sources.sha256(), ..scenario }),
         _ => Err(sink.into_diagnostics()),
     }
 }
@@ -208,7 +227,7 @@ struct CohortPlaces {
     reconnect: Span,
 }
 
-fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
+fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<Scenario> {
     let sink = fields.sink;
     let name = fields.required("name", "a short name, for example name = \"first-contact\"", plain_text);
     let about = fields.read("about", text).unwrap_or_default();
@@ -248,7 +267,7 @@ fn read(fields: Fields<'_>, choices: &Choices) -> Option<Scenario> {
             session: table.entry("session").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
             reconnect: table.entry("reconnect").map_or_else(|| table.at.clone(), |entry| entry.at.clone()),
         };
-        if let Some(cohort) = cohort::read(name, table, &paths, with_steps, gateway.profile) {
+        if let Some(cohort) = cohort::read(name, table, &paths, with_steps, gateway.profile, sources) {
             cohorts.push(cohort);
             places.cohorts.push(at);
         }

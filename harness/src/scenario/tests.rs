@@ -27,13 +27,13 @@ fn codes(text: &str, sets: &[(String, String)]) -> Vec<&'static str> {
 /// A cohort with a line or two of its own.
 fn one_cohort(lines: &str) -> Scenario {
     accept(&format!(
-        "name = \"x\"\nduration = \"9s\"\n[cohort.c]\npersona = \"cli\"\ncount = 2\narrivals.burst = {{}}\n{lines}\n"
+        "name = \"x\"\nduration = \"9s\"\n[cohort.c]\npersona = \"cli\"\ncount = 2\narrivals.herd = {{}}\n{lines}\n"
     ))
 }
 
 #[test]
 fn a_scenario_needs_little() {
-    let scenario = accept("name = \"x\"\n[cohort.c]\npersona = \"ios\"\ncount = 1\narrivals.burst = {}\n");
+    let scenario = accept("name = \"x\"\n[cohort.c]\npersona = \"ios\"\ncount = 1\narrivals.herd = {}\n");
     assert_eq!((scenario.seed, scenario.oracle, scenario.duration), (1, OracleMode::Profile, None));
     assert_eq!(
         (scenario.max_time, scenario.attempt_timeout),
@@ -110,7 +110,7 @@ indeterminate_share_max = "3%"
 "#
         .replace(
             "[operator.o]",
-            "[cohort.d]\npersona = \"cli\"\ncount = 1\npath = \"cdn\"\narrivals.burst = {}\n[operator.o]",
+            "[cohort.d]\npersona = \"cli\"\ncount = 1\npath = \"cdn\"\narrivals.herd = {}\n[operator.o]",
         )
         .replace("serves = [\"c\"]", "serves = [\"d\", \"c\"]")
         .as_str(),
@@ -172,7 +172,7 @@ controlUi.allowedOrigins = ["https://ui.example"]
 [cohort.c]
 persona = "cli"
 count = 1
-arrivals.burst = {}
+arrivals.herd = {}
 "#,
     );
     let gateway = &scenario.gateway;
@@ -266,9 +266,9 @@ fn setting_what_is_no_variable_or_to_the_wrong_type_is_an_error() {
 #[test]
 fn one_slip_is_one_error() {
     // The operator names the cohort that could not be read: nothing more is said about it.
-    let text = "name = \"x\"\n[cohort.c]\npersona = \"clii\"\ncount = 1\narrivals.burst = {}\n[operator.o]\nserves = [\"c\"]\n";
+    let text = "name = \"x\"\n[cohort.c]\npersona = \"clii\"\ncount = 1\narrivals.herd = {}\n[operator.o]\nserves = [\"c\"]\n";
     assert_eq!(codes(text, &[]), ["unknown-name"]);
-    let text = "name = \"x\"\n[cohort.c]\npersona = \"cli\"\ncount = \"{n}\"\narrivals.burst = {}\n";
+    let text = "name = \"x\"\n[cohort.c]\npersona = \"cli\"\ncount = \"{n}\"\narrivals.herd = {}\n";
     assert_eq!(codes(text, &[]), ["variable"]);
     let text = "name = \"x\"\n[cohort.c]\npersona = \"cli\"\ncount = 1\n[cohort.c.arrivals.constnt]\nrate = \"1/s\"\n";
     assert_eq!(codes(text, &[]), ["unknown-key"]);
@@ -279,7 +279,7 @@ fn a_silent_client_is_given_as_long_as_its_release_waits() {
     let text = |release: &str, timeout: &str| {
         format!(
             "name = \"x\"\n{timeout}\n[gateway]\nprofile = \"{release}\"\n[cohort.c]\npersona = \"ios\"\ncount = 1\n\
-             deviation = \"silent\"\narrivals.burst = {{}}\nreconnect.attempts_max = 1\n"
+             deviation = \"silent\"\narrivals.herd = {{}}\nreconnect.attempts_max = 1\n"
         )
     };
     for (release, waits) in [("article", 10), ("2026.2.19", 10), ("2026.3.13", 3), ("2026.9.6", 15)] {
@@ -300,7 +300,10 @@ fn scenario_like() -> impl Strategy<Value = String> {
         Just("deviation".to_owned()),
         Just("arrivals.constant.rate".to_owned()),
         Just("arrivals.ramp".to_owned()),
-        Just("arrivals.burst".to_owned()),
+        Just("arrivals.herd".to_owned()),
+        Just("arrivals.stairs".to_owned()),
+        Just("arrivals.spike".to_owned()),
+        Just("arrivals.replay.file".to_owned()),
         Just("session.hold".to_owned()),
         Just("reconnect".to_owned()),
         Just("expect.attempts".to_owned()),
@@ -317,7 +320,9 @@ fn scenario_like() -> impl Strategy<Value = String> {
         Just("\"{x}\"".to_owned()),
         Just("\"99999999999999h\"".to_owned()),
         Just("{ from = \"0/s\", to = \"1000000/s\", over = \"24h\" }".to_owned()),
-        Just("{ size = 1, every = \"24h\", at = \"24h\" }".to_owned()),
+        Just("{ size = 1, every = \"24h\", at = \"24h\", within = \"24h\" }".to_owned()),
+        Just("{ from = \"0/s\", to = \"1000000/s\", step = \"100/s\", every = \"24h\" }".to_owned()),
+        Just("{ base = \"0/s\", peak = \"1000000/s\", at = \"24h\", for = \"24h\" }".to_owned()),
         Just("[\"c\", 5, {}]".to_owned()),
         Just("2026-01-01".to_owned()),
         "\"[ -!#-\\[\\]-~äö😀]{0,12}\"",
@@ -466,7 +471,7 @@ wait = "2s"
 fn a_command_keeps_what_the_run_fills_in_and_takes_variables() {
     let text = "name = \"x\"\noracle = \"expectations\"\n[vars]\nbuild = \"./dist\"\nport = 9\n[gateway]\n\
         launch = { command = [\"{build}/gw\", \"--port={port}\", \"{state}\", \"{config}\"], profile = \"2026.9.6\", \
-        ready = { http = \"/readyz\" } }\n[cohort.c]\npersona = \"cli\"\ncount = 2\narrivals.burst = {}\n\
+        ready = { http = \"/readyz\" } }\n[cohort.c]\npersona = \"cli\"\ncount = 2\narrivals.herd = {}\n\
         expect.outcome = \"session\"\n";
     let scenario = accept(text);
     assert_eq!(scenario.gateway.profile.as_str(), "2026.9.6");
@@ -482,7 +487,7 @@ fn a_command_keeps_what_the_run_fills_in_and_takes_variables() {
 #[test]
 fn the_command_line_chooses_gateway_and_profile() {
     let text = "name = \"x\"\noracle = \"expectations\"\n[gateway]\nprofile = \"article\"\n[cohort.c]\n\
-        persona = \"cli\"\ncount = 2\narrivals.burst = {}\nexpect.outcome = \"session\"\n";
+        persona = \"cli\"\ncount = 2\narrivals.herd = {}\nexpect.outcome = \"session\"\n";
     let choose = |profile: Option<&str>, gateway: Option<&str>| {
         let choices = Choices {
             profile: profile.map(str::to_owned),
