@@ -2,9 +2,9 @@
 //!
 //! Data flows one way. A module uses those before it in this list and none after it (`cli/tests/tidy.rs` looks):
 //!
-//! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`gateway`], [`engine`],
-//! [`conform`], [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`], [`differential`], and [`run`],
-//! the only one that sees all of them.
+//! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`websocket`],
+//! [`gateway`], [`engine`], [`conform`], [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`],
+//! [`differential`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
@@ -24,3 +24,4 @@ pub mod run;
 pub mod scenario;
 pub mod story;
 pub mod vocabulary;
+pub mod websocket;
