@@ -1,0 +1,230 @@
+//! Verdicts on the attempts of one device.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `sightings` | when tokens and request ids were first seen |
+//! | `names` | roles, scopes and texts that the device's history can bring up |
+//! | `stored` | the device's state before the run |
+//! | `operations` | from records to the operations of the search |
+//! | `answer` | what an answer says about the device's state |
+//! | `neighbours` | attempts that others of their address decide about |
+//! | `pursue` | verdicts on what depends on the device's state |
+//! | `grant` | what is wrong with a `hello.auth` |
+//! | `fixed` | verdicts on what does not |
+//! | `unanswered` | attempts without answer |
+
+mod answer;
+mod fixed;
+mod grant;
+mod names;
+mod neighbours;
+mod operations;
+mod pursue;
+mod sightings;
+mod stored;
+mod unanswered;
+
+use super::alphabet::{Alphabet, Covering};
+use super::explain::Story;
+use super::locality::Seat;
+use super::rules::{Texts, Variant};
+use super::search::{Finding, Question, Search};
+use super::state::{Claim, Model, Op};
+use super::table::Due;
+use super::timeline::Device;
+use super::verdict::Verdict;
+use super::windows::Windows;
+use super::{Neighbours, Oracle};
+use crate::history::History;
+use crate::observation::{Observation, Outcome};
+use crate::plan::Nanos;
+use protocol::scope::{ROLE_NODE, ROLE_OPERATOR};
+use sightings::Sightings;
+
+/// Judges device after device, keeping its buffers.
+pub(super) struct DeviceJudge<'o, 'p, 'h> {
+    oracle: &'o Oracle<'p>,
+    history: &'h History,
+    windows: &'o Windows,
+    neighbours: &'o Neighbours,
+    search: Search,
+    sightings: Sightings<'h>,
+    ops: Vec<Op>,
+    peeks: Vec<Op>,
+    connects: Vec<Pursued<'o, 'h>>,
+    /// Operations of operators, by their position in `ops`.
+    actions: Vec<(usize, Nanos, String)>,
+}
+
+/// An attempt whose answer depends on the device's state.
+struct Pursued<'o, 'h> {
+    /// In `History::attempts`.
+    position: usize,
+    observation: &'h Observation,
+    /// What is sent.
+    variant: &'o Variant,
+    /// From where.
+    seat: Seat,
+    /// In `ops`, if it may have had an effect.
+    op: Option<usize>,
+    /// The steps before and after it, where they are operations of their own.
+    steps: [Option<usize>; 2],
+    /// In `peeks`, if the answer is missing without excuse.
+    peek: Option<usize>,
+}
+
+impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
+    pub(super) fn new(
+        oracle: &'o Oracle<'p>,
+        history: &'h History,
+        windows: &'o Windows,
+        neighbours: &'o Neighbours,
+    ) -> Self {
+        Self {
+            oracle,
+            history,
+            windows,
+            neighbours,
+            search: Search::default(),
+            sightings: Sightings::default(),
+            ops: Vec::new(),
+            peeks: Vec::new(),
+            connects: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// Writes the verdict on each of the device's attempts; dropped ones are left alone.
+    pub(super) fn judge(&mut self, device: &Device<'_, 'h>, verdicts: &mut [Option<Verdict>]) {
+        let oracle = self.oracle;
+        let Some(client) = usize::try_from(device.client).ok().and_then(|at| oracle.plan.clients.get(at))
+        else {
+            return;
+        };
+        let Some(rules) = oracle.cohorts.get(usize::from(client.cohort)) else { return };
+        let mut put = |position: usize, verdict: Verdict| {
+            if let Some(slot) = verdicts.get_mut(position) {
+                *slot = Some(verdict);
+            }
+        };
+
+        self.connects.clear();
+        let mut seats: Vec<(u16, Seat)> = Vec::new();
+        for (position, observation) in device.attempts() {
+            if matches!(observation.outcome, Outcome::Dropped(_)) {
+                continue;
+            }
+            let Some(ask) = rules.ask(observation.ask) else {
+                let why = format!("the plan has no connect {} of this cohort", observation.ask);
+                put(position, Verdict::Indeterminate { why });
+                continue;
+            };
+            let seat = match seats.iter().find(|(number, _)| *number == observation.ask) {
+                Some((_, seat)) => *seat,
+                None => {
+                    let seat = oracle.seat(ask, client);
+                    seats.push((observation.ask, seat));
+                    seat
+                }
+            };
+            let variant = ask.variant(observation.presented_token.is_some());
+            if let Some(verdict) = self.judge_by_neighbours(position, observation, variant, seat) {
+                put(position, verdict);
+                continue;
+            }
+            match variant.expected(seat.place).narrowed(observation) {
+                (Due::Device, _) | (_, Some(Due::Device)) => {
+                    self.connects.push(Pursued {
+                        position,
+                        observation,
+                        variant,
+                        seat,
+                        op: None,
+                        steps: [None, None],
+                        peek: None,
+                    });
+                }
+                (due, or) => put(position, self.judge_static(observation, variant, due, or)),
+            }
+        }
+        if self.connects.is_empty() {
+            return;
+        }
+        let prepared = names::alphabet(rules, device).zip(names::texts(rules, device));
+        let Some((alphabet, texts)) = prepared else {
+            for connect in &self.connects {
+                let why =
+                    "the device's history names more roles, scopes or platforms than the oracle follows"
+                        .to_owned();
+                put(connect.position, Verdict::Indeterminate { why });
+            }
+            return;
+        };
+
+        self.see(rules, client, device);
+        let start = self.start(rules, client, &alphabet, &texts);
+        let covering = Covering::new(&alphabet, oracle.release.coverage);
+        let claims = self.claims(&alphabet, &texts);
+        let Some(usual) = claims.first().copied() else { return };
+        let clocks = oracle.clocks;
+        let model = Model {
+            release: oracle.release,
+            covering: &covering,
+            operator: alphabet.role(ROLE_OPERATOR),
+            node: alphabet.role(ROLE_NODE),
+            usual,
+            ttl: clocks.pending_ttl,
+            tolerance: clocks.pending_tolerance,
+        };
+        self.ops.clear();
+        self.peeks.clear();
+        self.actions.clear();
+        self.add_actions(device, &alphabet);
+        if oracle.release.store_read_at_load {
+            self.add_loads();
+        }
+        self.add_connects(&alphabet, &claims);
+        let question = Question { model, start, ops: &self.ops, peeks: &self.peeks };
+        let found = self.search.run(&question);
+
+        let anomalies: Vec<(Nanos, String)> = self
+            .actions
+            .iter()
+            .filter(|(op, ..)| matches!(found.findings.get(*op), Some(Finding::Wrong(_))))
+            .map(|(_, at, sentence)| (*at, sentence.clone()))
+            .collect();
+        let story = Story { device, history: self.history, anomalies: &anomalies };
+        for connect in &self.connects {
+            let nothing = Vec::new();
+            let peeked = connect.peek.and_then(|at| found.peeked.get(at)).unwrap_or(&nothing);
+            let [before, after] = connect.steps;
+            let steps = [before, connect.op, after];
+            let worst = steps
+                .into_iter()
+                .flatten()
+                .filter_map(|at| found.findings.get(at))
+                .max_by_key(|finding| finding.badness());
+            let finding = worst.unwrap_or(&Finding::Fits);
+            put(connect.position, self.pursue(connect, finding, peeked, &story, &alphabet));
+        }
+    }
+
+    /// What each of the pursued connects claims.
+    fn claims(&self, alphabet: &Alphabet<'_>, texts: &Texts) -> Vec<Claim> {
+        let gateway = &self.oracle.plan.gateway;
+        let mut known: Vec<(*const Variant, Claim)> = Vec::new();
+        self.connects
+            .iter()
+            .map(|connect| {
+                let variant: *const Variant = connect.variant;
+                if let Some((_, claim)) = known.iter().find(|(known, _)| std::ptr::eq(*known, variant)) {
+                    return *claim;
+                }
+                let by_token = answer::decides_by_token(connect, gateway.auth);
+                let claim = connect.variant.claim(connect.seat.place, gateway, by_token, alphabet, texts);
+                known.push((variant, claim));
+                claim
+            })
+            .collect()
+    }
+}

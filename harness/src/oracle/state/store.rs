@@ -1,0 +1,70 @@
+//! Removals, edits of the store, and reading it.
+
+use super::{Edit, End, Entry, Model, Op, Out, Pending, State};
+
+impl Model<'_> {
+    pub(super) fn remove(&self, state: &State, end: End, next: &mut Vec<(State, Out)>) {
+        let known = state.entry.is_some();
+        match end {
+            End::UnknownId if !known => next.push((*state, Out::Done)),
+            End::Done | End::Open if known => {
+                let pending = state.pending.filter(|_| !self.release.remove_drops_pending);
+                next.push((State { entry: None, pending, ..*state }, Out::Done));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn edit(&self, state: &State, edit: Edit, next: &mut Vec<(State, Out)>) {
+        let after = if self.release.store_read_at_load {
+            State { edited: Some(edit), ..*state }
+        } else {
+            edited(*state, edit)
+        };
+        next.push((after, Out::Done));
+    }
+
+    pub(super) fn load(&self, state: &State, op: &Op, lossy: bool, next: &mut Vec<(State, Out)>) {
+        let mut state = *state;
+        if let Some(edit) = state.edited.take() {
+            // Whatever the gateway wrote since, for this device or another one, took the edit back.
+            self.reload(&edited(state, edit), op, lossy, next);
+        }
+        self.reload(&state, op, lossy, next);
+    }
+
+    fn reload(&self, state: &State, op: &Op, lossy: bool, next: &mut Vec<(State, Out)>) {
+        let mut state = *state;
+        if lossy && let Some(pending) = state.pending.as_mut() {
+            pending.refreshed.0 = pending.durable;
+        }
+        let Some(Entry { platform: None, family: None, repairable, .. }) = state.entry else {
+            next.push((state, Out::Done));
+            return;
+        };
+        let mut push = |pending: Option<Pending>, repairable: bool| {
+            let entry = state.entry.map(|entry| Entry { repairable, ..entry });
+            next.push((State { entry, pending, ..state }, Out::Done));
+        };
+        let (waiting, may_be_none) = self.waiting(&state, op);
+        if waiting.is_some() {
+            push(waiting, true);
+        }
+        if may_be_none {
+            push(None, false);
+            if repairable {
+                // The profile does not say whether a second load, without a waiting request, takes back what the
+                // first one found.
+                push(None, true);
+            }
+        }
+    }
+}
+
+fn edited(state: State, edit: Edit) -> State {
+    let entry = match edit {
+        Edit::Drop => None,
+        Edit::Scopes(scopes) => state.entry.map(|entry| Entry { scopes, approved: Some(scopes), ..entry }),
+    };
+    State { entry, ..state }
+}
