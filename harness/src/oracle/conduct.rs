@@ -4,7 +4,7 @@
 //! General rules on what the history shows, whatever the state of a device is. They are lenient where the evidence is: a
 //! session whose rights cannot be told from what it asked breaks none of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use protocol::scope::{ADMIN, PAIRING, ROLE_NODE, ROLE_OPERATOR, WRITE};
 
@@ -12,22 +12,23 @@ use super::explain::seconds;
 use super::facts::effective_role;
 use super::release::{Authority, Release};
 use super::verdict::{Breach, MismatchKind};
-use crate::history::{Caller, EndedBy, Fault, History, Operation, OperationEnd, OperationKind};
-use crate::observation::{CloseSeen, Observation, Outcome};
-use crate::plan::{ClientId, ConnectSpec, Deviation, FaultKind, Nanos, Plan, StopSignal};
+use crate::history::{Caller, History, Operation, OperationEnd, OperationKind};
+use crate::observation::{Observation, Outcome};
+use crate::plan::{ClientId, ConnectSpec, Deviation, Nanos, Plan};
 
-/// Every breach of a history.
-pub(super) fn breaches(plan: &Plan, history: &History) -> Vec<Breach> {
-    let sessions = Sessions::new(plan, history);
-    let mut found = leaks(history, &sessions);
-    found.extend(late_upgrades(history));
-    found.extend(wrong_answers(plan, history, &sessions));
+/// The breaches that the records of a shard's clients show; `stops`: from when a stopping gateway had told so until its
+/// process was gone.
+pub(super) fn of_clients(plan: &Plan, shard: &History, stops: &[(Nanos, Nanos)]) -> Vec<Breach> {
+    let mut found = leaks(plan, shard);
+    found.extend(late_upgrades(&shard.attempts, stops));
     found
 }
 
-/// The sessions of a history, by who opened them.
-struct Sessions<'a> {
-    opened: HashMap<(ClientId, u32), &'a ConnectSpec>,
+/// Sessions by who opened them, and what was refused under each request id.
+#[derive(Default)]
+pub(super) struct Sessions<'p> {
+    opened: HashMap<(ClientId, u32), &'p ConnectSpec>,
+    asked: HashMap<(ClientId, String), Vec<(Nanos, &'p ConnectSpec)>>,
 }
 
 /// What a session may do, as far as its connect tells.
@@ -36,25 +37,48 @@ struct Rights<'a> {
     scopes: &'a [String],
 }
 
-impl<'a> Sessions<'a> {
-    fn new(plan: &'a Plan, history: &History) -> Self {
-        let opened = history
-            .attempts
-            .iter()
-            .filter(|attempt| matches!(attempt.outcome, Outcome::Session(_)))
-            .filter_map(|attempt| Some(((attempt.client, attempt.attempt), spec(plan, attempt)?)))
-            .collect();
-        Self { opened }
+impl<'p> Sessions<'p> {
+    /// Takes in what these attempts opened and asked.
+    pub(super) fn add(&mut self, plan: &'p Plan, attempts: &[Observation]) {
+        for attempt in attempts {
+            match &attempt.outcome {
+                Outcome::Session(_) => self.open(plan, attempt),
+                Outcome::Refused(refusal) => {
+                    let id = refusal.request_id.as_ref().zip(attempt.stamps.answered);
+                    if let (Some((id, answered)), Some(spec)) = (id, spec(plan, attempt)) {
+                        self.asked.entry((attempt.client, id.clone())).or_default().push((answered, spec));
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
-    /// `None` if the session is not one of the history's, or its scopes depend on more than what it asked.
-    fn rights(&self, client: ClientId, attempt: u32) -> Option<Rights<'a>> {
+    fn open(&mut self, plan: &'p Plan, attempt: &Observation) {
+        if let Some(spec) = spec(plan, attempt) {
+            self.opened.insert((attempt.client, attempt.attempt), spec);
+        }
+    }
+
+    /// `None` if the session is not one of these, or its scopes depend on more than what it asked.
+    fn rights(&self, client: ClientId, attempt: u32) -> Option<Rights<'p>> {
         let spec = self.opened.get(&(client, attempt))?;
         let role = effective_role(spec);
         if spec.deviation == Deviation::NoDevice && role == ROLE_OPERATOR {
             return None;
         }
         Some(Rights { role, scopes: spec.scopes.as_deref().unwrap_or_default() })
+    }
+
+    /// What a client had asked under a request id by then.
+    fn asked<'s>(
+        &'s self,
+        client: Option<ClientId>,
+        id: &str,
+        by: Nanos,
+    ) -> impl Iterator<Item = &'p ConnectSpec> + use<'s, 'p> {
+        let asks = client.and_then(|client| self.asked.get(&(client, id.to_owned())));
+        asks.into_iter().flatten().filter(move |(answered, _)| *answered <= by).map(|(_, spec)| *spec)
     }
 }
 
@@ -84,9 +108,23 @@ impl Rights<'_> {
 }
 
 /// Pairing events on sessions that may not see to pairing.
-fn leaks(history: &History, sessions: &Sessions<'_>) -> Vec<Breach> {
+fn leaks(plan: &Plan, shard: &History) -> Vec<Breach> {
+    // Few sessions of any run hear of pairing at all.
+    let heard: HashSet<(ClientId, u32)> =
+        shard.overheard.iter().map(|heard| (heard.client, heard.attempt)).collect();
+    if heard.is_empty() {
+        return Vec::new();
+    }
+    let mut sessions = Sessions::default();
+    for attempt in &shard.attempts {
+        if matches!(attempt.outcome, Outcome::Session(_))
+            && heard.contains(&(attempt.client, attempt.attempt))
+        {
+            sessions.open(plan, attempt);
+        }
+    }
     let leaked = |rights: &Rights<'_>| !rights.manages(true);
-    history
+    shard
         .overheard
         .iter()
         .filter_map(|heard| {
@@ -111,14 +149,11 @@ fn leaks(history: &History, sessions: &Sessions<'_>) -> Vec<Breach> {
 
 /// Connections that were let through to WebSocket by a gateway that had begun to stop: they began after it had told a
 /// session that it goes, and the process was still the same when they were upgraded.
-fn late_upgrades(history: &History) -> Vec<Breach> {
-    let stops: Vec<(Nanos, Nanos)> =
-        history.faults.iter().filter_map(|fault| stopping(fault, history)).collect();
+fn late_upgrades(attempts: &[Observation], stops: &[(Nanos, Nanos)]) -> Vec<Breach> {
     if stops.is_empty() {
         return Vec::new();
     }
-    history
-        .attempts
+    attempts
         .iter()
         .filter_map(|attempt| {
             let (started, upgraded) = attempt.stamps.started.zip(attempt.stamps.upgraded)?;
@@ -140,39 +175,18 @@ fn late_upgrades(history: &History) -> Vec<Breach> {
         .collect()
 }
 
-/// When a stopping gateway was first seen to close a session with 1012, and when its process was gone.
-fn stopping(fault: &Fault, history: &History) -> Option<(Nanos, Nanos)> {
-    if !matches!(fault.kind, FaultKind::Restart { signal: StopSignal::Sigterm, .. }) {
-        return None;
-    }
-    let exited = fault.restart?.exited?;
-    let told = history
-        .session_ends
-        .iter()
-        .filter(|end| {
-            matches!(
-                end.by,
-                EndedBy::Gateway(CloseSeen::Frame { code: protocol::close::code::SERVICE_RESTART, .. })
-            )
-        })
-        .map(|end| end.at)
-        .filter(|at| (fault.began..exited).contains(at))
-        .min()?;
-    Some((told, exited))
-}
-
-/// Operations that were carried out for somebody who may not ask for them, and refusals of somebody who may.
-fn wrong_answers(plan: &Plan, history: &History, sessions: &Sessions<'_>) -> Vec<Breach> {
+/// Operations that were carried out for somebody who may not ask for them, and refusals of somebody who may. `sessions`
+/// are those of all shards.
+pub(super) fn of_operations(plan: &Plan, operations: &[Operation], sessions: &Sessions<'_>) -> Vec<Breach> {
     let authority = Release::of(plan.gateway.profile).authority;
-    history
-        .operations
+    operations
         .iter()
         .filter(|operation| !matches!(operation.kind, OperationKind::Edit(_)))
         .filter_map(|operation| {
             let (client, attempt, observed, why) = match (&operation.caller, &operation.end) {
                 (Some(Caller { client, attempt }), OperationEnd::Done { at, .. }) => {
                     let rights = sessions.rights(*client, *attempt)?;
-                    let lack = lack(plan, history, authority, operation, &rights)?;
+                    let lack = lack(sessions, authority, operation, &rights)?;
                     let name = name(&operation.kind);
                     let why = format!("{name} was acknowledged at {} to {lack}", seconds(*at));
                     (*client, *attempt, "done", why)
@@ -210,8 +224,7 @@ fn denies(message: &str) -> bool {
 
 /// What a caller lacks for an operation, in words; `None` if nothing.
 fn lack(
-    plan: &Plan,
-    history: &History,
+    sessions: &Sessions<'_>,
     authority: Authority,
     operation: &Operation,
     rights: &Rights<'_>,
@@ -223,12 +236,7 @@ fn lack(
     if !authority.approver_holds_asked {
         return None;
     }
-    let asks = history.attempts.iter().filter(|attempt| {
-        Some(attempt.client) == operation.client
-            && attempt.stamps.answered.is_some_and(|answered| answered <= operation.invoked)
-            && matches!(&attempt.outcome, Outcome::Refused(refusal) if refusal.request_id.as_ref() == Some(request_id))
-    });
-    for spec in asks.filter_map(|ask| spec(plan, ask)) {
+    for spec in sessions.asked(operation.client, request_id, operation.invoked) {
         if effective_role(spec) == ROLE_NODE && !rights.holds(ADMIN) {
             return Some(format!("a session without {ADMIN}, for a node"));
         }

@@ -4,7 +4,7 @@
 //! what it does and thereby breaks one is conformant *and* violates. Where the evidence is open (an operation without
 //! answer, a stored entry that says nothing) nothing is found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use protocol::scope::{ADMIN, READ, ROLE_NODE, ROLE_OPERATOR, WRITE};
 
@@ -45,7 +45,7 @@ pub(super) fn broken(
         life.sessions();
         life.requests();
         life.refusals();
-        life.own_approvals(history);
+        life.own_approvals();
     }
     outlived(plan, history, &mut found);
     found.retain(|finding: &InvariantFinding| finding.invariant.asked_of().contains(&plan.gateway.profile));
@@ -360,7 +360,7 @@ impl<'h> Life<'_, '_, 'h> {
     }
 
     /// A device that approved, through a session of its own, what that session did not hold.
-    fn own_approvals(&mut self, history: &History) {
+    fn own_approvals(&mut self) {
         let device = self.device;
         for operation in device.operations() {
             let from = operation.invoked;
@@ -372,11 +372,10 @@ impl<'h> Life<'_, '_, 'h> {
             if client != self.device.client || !matches!(operation.end, OperationEnd::Done { .. }) {
                 continue;
             }
-            let own = history
-                .attempts
-                .iter()
-                .find(|opened| opened.client == client && opened.attempt == attempt)
-                .and_then(|opened| self.spec(opened))
+            let own = device
+                .attempts()
+                .find(|(_, opened)| opened.attempt == attempt)
+                .and_then(|(_, opened)| self.spec(opened))
                 .map(|spec| spec.scopes.clone().unwrap_or_default())
                 .unwrap_or_default();
             let held: Vec<&str> = own.iter().map(String::as_str).collect();
@@ -415,9 +414,23 @@ fn is_held(held: &[&str], scope: &str) -> bool {
 
 /// Sessions that outlived their device's removal or the revocation of its token.
 fn outlived(plan: &Plan, history: &History, found: &mut Vec<InvariantFinding>) {
+    // Of most clients nobody takes anything back.
+    let concerned: HashSet<u32> = history
+        .operations
+        .iter()
+        .filter(|operation| matches!(operation.kind, OperationKind::Remove | OperationKind::Revoke { .. }))
+        .filter_map(|operation| operation.client)
+        .collect();
+    if concerned.is_empty() {
+        return;
+    }
     let mut ends: HashMap<u32, Vec<(Nanos, Nanos, u32)>> = HashMap::new();
-    let opened: HashMap<(u32, u32), &Observation> =
-        history.attempts.iter().map(|attempt| ((attempt.client, attempt.attempt), attempt)).collect();
+    let opened: HashMap<(u32, u32), &Observation> = history
+        .attempts
+        .iter()
+        .filter(|attempt| concerned.contains(&attempt.client))
+        .map(|attempt| ((attempt.client, attempt.attempt), attempt))
+        .collect();
     for end in &history.session_ends {
         if let Some(attempt) = opened.get(&(end.client, end.attempt)) {
             ends.entry(end.client).or_default().push((answered(attempt), end.at, end.attempt));

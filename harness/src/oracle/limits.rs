@@ -8,8 +8,8 @@ use super::MILLISECOND;
 use super::credential::{CredentialRefusal, Secret};
 use super::facts::{Facts, SentOrigin};
 use super::release::{RateLimit, Release, WrongToken};
-use crate::observation::{Fingerprint, fingerprint};
-use crate::plan::Nanos;
+use crate::observation::{Fingerprint, Observation, fingerprint};
+use crate::plan::{ClientId, Nanos};
 
 /// How sure it is that an address is locked out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,11 +63,13 @@ pub(super) const fn counts(refusal: CredentialRefusal) -> bool {
     )
 }
 
+/// An attempt, by its client and number.
+pub(super) type Of = (ClientId, u32);
+
 /// One attempt of an address.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Try {
-    /// Position in the history.
-    pub(super) position: usize,
+    pub(super) of: Of,
     pub(super) who: Who,
     pub(super) scope: Scope,
     /// When the gateway judged, at the earliest and the latest.
@@ -102,19 +104,19 @@ pub(super) fn who(facts: &Facts, address: IpAddr) -> Who {
 /// How far the counters of gateway and harness may differ.
 const TOLERANCE: Nanos = 200 * MILLISECOND;
 
-/// Lock-outs, by position in the history.
+/// Lock-outs that there are or may be.
 pub(super) fn locks(
     mut tries: Vec<Try>,
     limit: RateLimit,
     scale: f64,
     restarts: &[Nanos],
-) -> HashMap<usize, Lock> {
+) -> HashMap<Of, Lock> {
     // The cast saturates: a senseless scale makes senseless verdicts, never a panic.
     let scaled = |ms: u64| (ms as f64 * 1e6 * scale.clamp(0.0, 1.0)) as Nanos;
     let exact = |ms: u64| ms.saturating_mul(MILLISECOND);
     let mut books: HashMap<(Who, Scope), Book> = HashMap::new();
     let mut locks = HashMap::new();
-    tries.sort_unstable_by_key(|one| (one.from, one.position));
+    tries.sort_unstable_by_key(|one| (one.from, one.of));
     for one in tries {
         if limit.exempt_loopback && matches!(one.who, Who::Address(address) if address.is_loopback()) {
             continue;
@@ -128,7 +130,7 @@ pub(super) fn locks(
         let shortest = (scaled(limit.window_ms), scaled(limit.lockout_ms));
         let lock = book.lock(&one, limit, shortest, restarts);
         if lock != Lock::Open {
-            locks.insert(one.position, lock);
+            locks.insert(one.of, lock);
         }
         match one.fate {
             Fate::Failed => book.failures.push_back((one.from, one.until)),
@@ -179,33 +181,212 @@ impl Book {
     }
 }
 
+/// What the attempts of one address did to each other.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours {
+    pub(super) locks: HashMap<Of, Lock>,
+    pub(super) sockets: Sockets,
+}
+
 /// How many sockets of each address were open at most, without connect, while another one of its was.
 #[derive(Debug, Default)]
-pub(super) struct Sockets {
-    starts: HashMap<IpAddr, Vec<Nanos>>,
-    ends: HashMap<IpAddr, Vec<Nanos>>,
+pub(super) struct Sockets(HashMap<IpAddr, Spans>);
+
+/// Starts and ends of the sockets of one address, each sorted.
+#[derive(Debug, Default)]
+struct Spans {
+    starts: Vec<Nanos>,
+    ends: Vec<Nanos>,
 }
 
 impl Sockets {
     pub(super) fn new(spans: impl Iterator<Item = (IpAddr, Nanos, Nanos)>) -> Self {
         let mut sockets = Self::default();
         for (address, from, until) in spans {
-            sockets.starts.entry(address).or_default().push(from);
-            sockets.ends.entry(address).or_default().push(until);
+            let spans = sockets.0.entry(address).or_default();
+            spans.starts.push(from);
+            spans.ends.push(until);
         }
-        for times in sockets.starts.values_mut().chain(sockets.ends.values_mut()) {
-            times.sort_unstable();
+        for spans in sockets.0.values_mut() {
+            spans.starts.sort_unstable();
+            spans.ends.sort_unstable();
         }
         sockets
     }
 
     /// The most there can have been between the two times, this one included.
     pub(super) fn at_most(&self, address: IpAddr, from: Nanos, until: Nanos) -> usize {
-        let count = |times: &HashMap<IpAddr, Vec<Nanos>>, until: Nanos| {
-            times.get(&address).map_or(0, |times| times.partition_point(|time| *time <= until))
-        };
-        count(&self.starts, until).saturating_sub(count(&self.ends, from.saturating_sub(1)))
+        self.0.get(&address).map_or(0, |spans| {
+            let begun = spans.starts.partition_point(|start| *start <= until);
+            begun.saturating_sub(spans.ends.partition_point(|end| *end < from))
+        })
     }
+}
+
+/// Every attempt of every address, as far as another one's answer may hang on it.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    touches: Vec<Touch>,
+    /// Addresses, each with the counter that failures are held against, if one is.
+    places: Vec<(IpAddr, Option<u32>)>,
+    books: Vec<(Who, Scope)>,
+    numbers_of_places: HashMap<(IpAddr, Option<u32>), u32>,
+    numbers_of_books: HashMap<(Who, Scope), u32>,
+}
+
+/// One attempt of one address, in 32 bytes: there is one for every attempt of a run.
+#[derive(Debug, Clone, Copy)]
+struct Touch {
+    begun: Nanos,
+    client: ClientId,
+    attempt: u32,
+    place: u32,
+    /// From `begun` until the connect was sent, and until the attempt ended, in nanoseconds.
+    sent: Short,
+    end: Short,
+}
+
+/// Up to 2^44 ns, which are almost five hours, with a mark of four bits: six bytes.
+#[derive(Debug, Clone, Copy)]
+struct Short([u8; 6]);
+
+impl Short {
+    const BITS: u32 = 44;
+
+    fn new(time: Nanos, mark: u8) -> Self {
+        let value = time.min((1 << Self::BITS) - 1) | (u64::from(mark) << Self::BITS);
+        let [a, b, c, d, e, f, ..] = value.to_le_bytes();
+        Self([a, b, c, d, e, f])
+    }
+
+    fn value(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    fn time(self) -> Nanos {
+        self.value() & ((1 << Self::BITS) - 1)
+    }
+
+    fn mark(self) -> u64 {
+        self.value() >> Self::BITS
+    }
+}
+
+/// Mark of [`Touch::end`]: `begun` is the start of a socket.
+const STARTED: u8 = 1;
+/// Marks of [`Touch::sent`]: no connect was sent, or the fate of one that was.
+const NOT_SENT: u8 = 0;
+const FATES: [(u8, Fate); 3] = [(1, Fate::Failed), (2, Fate::Good), (3, Fate::Neutral)];
+
+impl Addresses {
+    /// Number of an address with a counter. `None` if there are too many.
+    pub(super) fn place(&mut self, address: IpAddr, book: Option<(Who, Scope)>) -> Option<u32> {
+        let book = match book {
+            None => None,
+            Some(book) => Some(number(&mut self.numbers_of_books, &mut self.books, book)?),
+        };
+        number(&mut self.numbers_of_places, &mut self.places, (address, book))
+    }
+
+    /// Notes an attempt from a place.
+    pub(super) fn add(&mut self, observation: &Observation, place: u32, fate: Fate) {
+        let stamps = observation.stamps;
+        let Some(begun) = stamps.started.or(stamps.sent) else { return };
+        let since = |at: Option<Nanos>| at.unwrap_or(begun).saturating_sub(begun);
+        let fate = FATES.iter().find(|(_, of)| *of == fate).map_or(NOT_SENT, |(mark, _)| *mark);
+        self.touches.push(Touch {
+            begun,
+            client: observation.client,
+            attempt: observation.attempt,
+            place,
+            sent: Short::new(since(stamps.sent), if stamps.sent.is_some() { fate } else { NOT_SENT }),
+            end: Short::new(
+                since(stamps.answered.or_else(|| stamps.last())),
+                if stamps.started.is_some() { STARTED } else { 0 },
+            ),
+        });
+    }
+
+    /// What they did to each other. `scale`: that of the run's durations; `restarts`: when processes were gone, sorted.
+    pub(super) fn neighbours(
+        &mut self,
+        sockets_max: Option<u32>,
+        limit: Option<RateLimit>,
+        scale: f64,
+        restarts: &[Nanos],
+    ) -> Neighbours {
+        let mut neighbours = Neighbours::default();
+        if let Some(most) = sockets_max {
+            neighbours.sockets = self.sockets(most);
+        }
+        if let Some(limit) = limit {
+            let places = &self.places;
+            let book = |touch: &Touch| places.get(touch.place as usize).and_then(|place| place.1);
+            self.touches.sort_unstable_by_key(book);
+            for of_book in self.touches.chunk_by(|one, other| book(one) == book(other)) {
+                let counter = of_book.first().and_then(book).and_then(|book| self.books.get(book as usize));
+                let Some((who, scope)) = counter.copied() else { continue };
+                let tries = of_book.iter().filter_map(|touch| touch.tried(who, scope));
+                let failures = tries.clone().filter(|one| one.fate == Fate::Failed);
+                // Most counters never see a failure.
+                if failures.take(limit.failures.max(1) as usize).count() == limit.failures.max(1) as usize {
+                    neighbours.locks.extend(locks(tries.collect(), limit, scale, restarts));
+                }
+            }
+        }
+        neighbours
+    }
+
+    /// Sockets of the addresses that had enough of them to matter.
+    fn sockets(&self, most: u32) -> Sockets {
+        let mut counts: HashMap<IpAddr, u32> = HashMap::new();
+        let address = |touch: &Touch| self.places.get(touch.place as usize).map(|place| place.0);
+        for address in self.touches.iter().filter_map(address) {
+            *counts.entry(address).or_default() += 1;
+        }
+        counts.retain(|_, count| *count > most);
+        if counts.is_empty() {
+            return Sockets::default();
+        }
+        Sockets::new(self.touches.iter().filter_map(|touch| {
+            let address = address(touch).filter(|address| counts.contains_key(address))?;
+            let (from, until) = touch.socket()?;
+            Some((address, from, until))
+        }))
+    }
+}
+
+impl Touch {
+    fn socket(&self) -> Option<(Nanos, Nanos)> {
+        (self.end.mark() == u64::from(STARTED)).then(|| (self.begun, self.until()))
+    }
+
+    fn until(&self) -> Nanos {
+        self.begun.saturating_add(self.end.time())
+    }
+
+    fn tried(&self, who: Who, scope: Scope) -> Option<Try> {
+        let mark = self.sent.mark();
+        let fate = FATES.iter().find(|(of, _)| u64::from(*of) == mark).map(|(_, fate)| *fate)?;
+        let from = self.begun.saturating_add(self.sent.time());
+        Some(Try { of: (self.client, self.attempt), who, scope, from, until: self.until(), fate })
+    }
+}
+
+/// The number of `thing`, which is its position in `all`; a new one if it has none.
+fn number<T: Copy + Eq + std::hash::Hash>(
+    numbers: &mut HashMap<T, u32>,
+    all: &mut Vec<T>,
+    thing: T,
+) -> Option<u32> {
+    if let Some(known) = numbers.get(&thing) {
+        return Some(*known);
+    }
+    let next = u32::try_from(all.len()).ok()?;
+    numbers.insert(thing, next);
+    all.push(thing);
+    Some(next)
 }
 
 #[cfg(test)]
@@ -215,9 +396,9 @@ mod tests {
     const LIMIT: RateLimit =
         RateLimit { failures: 3, window_ms: 60_000, lockout_ms: 4_000, exempt_loopback: true };
 
-    fn one(position: usize, at: u64, fate: Fate) -> Try {
+    fn one(number: u32, at: u64, fate: Fate) -> Try {
         Try {
-            position,
+            of: (0, number),
             who: Who::Address(IpAddr::from([203, 0, 113, 7])),
             scope: Scope::Shared,
             from: at * MILLISECOND,
@@ -229,7 +410,7 @@ mod tests {
     #[test]
     fn the_fourth_failure_is_locked_out_until_the_time_is_over() {
         // Transcript 2026.2.19/f01-rate-limit-configured.
-        let failed = |position| one(position, 100 * position as u64, Fate::Failed);
+        let failed = |number| one(number, 100 * u64::from(number), Fate::Failed);
         let tries = vec![
             failed(1),
             failed(2),
@@ -239,21 +420,21 @@ mod tests {
             one(6, 5_000, Fate::Neutral),
         ];
         let locks = locks(tries, LIMIT, 1.0, &[]);
-        assert_eq!(locks.get(&3), None);
-        assert_eq!(locks.get(&4), Some(&Lock::Locked));
-        assert_eq!(locks.get(&5), Some(&Lock::Either));
-        assert_eq!(locks.get(&6), None);
+        assert_eq!(locks.get(&(0, 3)), None);
+        assert_eq!(locks.get(&(0, 4)), Some(&Lock::Locked));
+        assert_eq!(locks.get(&(0, 5)), Some(&Lock::Either));
+        assert_eq!(locks.get(&(0, 6)), None);
     }
 
     #[test]
     fn a_success_a_restart_and_loopback_forgive() {
-        let failed = |position| one(position, 100 * position as u64, Fate::Failed);
+        let failed = |number| one(number, 100 * u64::from(number), Fate::Failed);
         let reset =
             vec![failed(1), failed(2), one(3, 300, Fate::Good), failed(4), one(5, 500, Fate::Neutral)];
         assert!(locks(reset, LIMIT, 1.0, &[]).is_empty());
         let tries = vec![failed(1), failed(2), failed(3), one(4, 400, Fate::Neutral)];
         let restarted = locks(tries.clone(), LIMIT, 1.0, &[350 * MILLISECOND]);
-        assert_eq!(restarted.get(&4), Some(&Lock::Either));
+        assert_eq!(restarted.get(&(0, 4)), Some(&Lock::Either));
         let local = tries
             .into_iter()
             .map(|one| Try { who: Who::Address(IpAddr::from([127, 0, 0, 1])), ..one })

@@ -24,6 +24,7 @@
 //! | `state` | entry, pending request and tokens of one device, and what each operation does to them (section 8) |
 //! | `alphabet` | roles and scopes of one device as small sets, and which cover which |
 //! | `search` | the search over orders |
+//! | [`Survey`] | what the judgement of one shard has to know of all the others |
 //! | `limits` | what the attempts of one address do to each other |
 //! | `timeline` | from the history to the operations of one device |
 //! | `device` | verdicts on one device's attempts |
@@ -52,6 +53,7 @@ pub mod release;
 mod rules;
 mod search;
 mod state;
+mod survey;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -63,11 +65,11 @@ pub use classify::class_of;
 pub use credential::{Secret, Sent};
 pub use facts::Facts;
 pub use release::Release;
+pub use survey::{Survey, Surveyed};
 pub use table::{Ask, Due, Expected, expected_static};
 pub use verdict::{Breach, Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use crate::history::{EndedBy, History, OperationEnd, OperationKind};
 use crate::observation::{CloseSeen, DropReason, Observation, Outcome};
@@ -75,7 +77,6 @@ use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan, PlannedClient, route};
 use device::DeviceJudge;
 use explain::seconds;
-use limits::{Fate, Lock, Sockets, Try};
 use locality::{Seat, TrustedProxies, Wire};
 use release::RateLimit;
 use rules::AskRules;
@@ -124,13 +125,6 @@ impl<'p> CohortRules<'p> {
     fn ask(&self, number: u16) -> Option<&AskRules<'p>> {
         self.asks.get(usize::from(number))
     }
-}
-
-/// What the attempts of one address did to each other.
-#[derive(Default)]
-struct Neighbours {
-    locks: HashMap<usize, Lock>,
-    sockets: Sockets,
 }
 
 /// The gateway's durations, scaled, in nanoseconds.
@@ -193,34 +187,53 @@ impl<'p> Oracle<'p> {
         }
     }
 
-    /// Verdicts on `history`; see [`judge`].
+    /// Verdicts on `history`, which is whole; see [`judge`].
     #[must_use]
     pub fn judge(&self, history: &History) -> Judgement {
-        let windows = Windows::new(&history.faults, self.clocks);
-        let mut verdicts: Vec<Option<Verdict>> = vec![None; history.attempts.len()];
-        let timelines = Timelines::new(history, self.plan.clients.len());
-        if self.plan.oracle == OracleMode::Profile {
-            let neighbours = self.neighbours(history, &windows);
-            let mut judge = DeviceJudge::new(self, history, &windows, &neighbours);
+        let mut survey = self.survey();
+        if self.needs_survey(history) {
+            survey.add(history);
+        }
+        let mut surveyed = survey.finish(history);
+        let mut judgement = self.judge_shard(history, &surveyed);
+        judgement.breaches.append(&mut surveyed.take_breaches());
+        judgement
+    }
+
+    /// Verdicts on one shard of a history: *all* attempts, ends of sessions and overheard events of some clients, and
+    /// of the rest at least the operations on these clients, what operators noticed of them, and every fault. Any clients
+    /// will do: those with a number of the same remainder, or, while a run goes on, those that have new records.
+    ///
+    /// `surveyed` must come from all shards ([`Oracle::survey`]). [`Surveyed::breaches`] are of no shard and belong to
+    /// the run's judgement beside those of its shards. Positions in the judgement are positions in `shard`.
+    #[must_use]
+    pub fn judge_shard(&self, shard: &History, surveyed: &Surveyed) -> Judgement {
+        let windows = Windows::new(&shard.faults, self.clocks);
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; shard.attempts.len()];
+        let timelines = Timelines::new(shard, self.plan.clients.len());
+        let by_profile = self.plan.oracle == OracleMode::Profile;
+        if by_profile {
+            let mut judge = DeviceJudge::new(self, shard, &windows, &surveyed.neighbours);
             for device in timelines.devices() {
                 judge.judge(&device, &mut verdicts);
             }
         }
-        let attempts = history
+        let attempts = shard
             .attempts
             .iter()
             .zip(verdicts)
             .map(|(observation, verdict)| self.with_expectation(observation, verdict, &windows))
             .collect();
-        let breaches = match self.plan.oracle {
-            OracleMode::Profile => conduct::breaches(self.plan, history),
-            OracleMode::Expectations => Vec::new(),
-        };
-        let invariants = match self.plan.oracle {
-            OracleMode::Profile => invariants::broken(self.plan, history, &timelines, &windows),
-            OracleMode::Expectations => Vec::new(),
-        };
-        Judgement { attempts, session_ends: self.session_ends(history, &windows), breaches, invariants }
+        if !by_profile {
+            // Nothing is asked of sessions then, nor of anything else.
+            return Judgement { attempts, ..Judgement::default() };
+        }
+        Judgement {
+            attempts,
+            session_ends: self.session_ends(shard, &timelines, &windows),
+            breaches: conduct::of_clients(self.plan, shard, &surveyed.stops),
+            invariants: invariants::broken(self.plan, shard, &timelines, &windows),
+        }
     }
 
     /// Joins the profile's verdict (`None`: not asked for, or no such client) with the scenario's expectation.
@@ -275,73 +288,21 @@ impl<'p> Oracle<'p> {
         locality::seat(&wire, &self.proxies, self.release.locality, self.plan.gateway.allow_real_ip_fallback)
     }
 
-    /// What the attempts of each address did to each other, where the release looks at that.
-    fn neighbours(&self, history: &History, windows: &Windows) -> Neighbours {
-        let seated = || {
-            history.attempts.iter().enumerate().filter_map(|(position, observation)| {
-                let ask = self.rules_of(observation)?.ask(observation.ask)?;
-                let address = self.seat(ask, self.client_of(observation)?).address?;
-                Some((position, observation, ask, address))
-            })
-        };
-        let mut neighbours = Neighbours::default();
-        if self.release.sockets_max.is_some() {
-            neighbours.sockets = Sockets::new(seated().filter_map(|(_, observation, _, address)| {
-                let stamps = observation.stamps;
-                Some((address, stamps.started?, stamps.answered.or_else(|| stamps.last())?))
-            }));
-        }
-        if let Some(limit) = self.rate_limit {
-            let tries = seated().filter_map(|(position, observation, ask, address)| {
-                self.tried(position, observation, ask, address)
-            });
-            neighbours.locks = limits::locks(tries.collect(), limit, self.plan.time_scale, windows.exits());
-        }
-        neighbours
-    }
-
-    fn tried(
+    /// Sessions that the gateway ended although no restart was under way.
+    fn session_ends(
         &self,
-        position: usize,
-        observation: &Observation,
-        ask: &AskRules<'_>,
-        address: IpAddr,
-    ) -> Option<Try> {
-        let variant = ask.variant(observation.presented_token.is_some());
-        let scope = limits::scope(&variant.facts, self.release)?;
-        let from = observation.stamps.sent?;
-        let until = observation.stamps.answered.or_else(|| observation.stamps.last()).unwrap_or(from);
-        let fate = match &observation.outcome {
-            Outcome::Session(_) => Fate::Good,
-            Outcome::Refused(refusal) => {
-                let class = classify::refusal_class(refusal);
-                if class == variant.bad_token.class && variant.counts {
-                    Fate::Failed
-                } else if classify::is_pairing(class) {
-                    Fate::Good
-                } else {
-                    Fate::Neutral
-                }
-            }
-            _ => Fate::Neutral,
-        };
-        Some(Try { position, who: limits::who(&variant.facts, address), scope, from, until, fate })
-    }
-
-    /// Sessions that the gateway ended although no restart was under way. In expectations mode nothing is asked of
-    /// sessions.
-    fn session_ends(&self, history: &History, windows: &Windows) -> Vec<SessionEndFinding> {
-        if self.plan.oracle == OracleMode::Expectations {
-            return Vec::new();
-        }
-        history
+        shard: &History,
+        timelines: &Timelines<'_>,
+        windows: &Windows,
+    ) -> Vec<SessionEndFinding> {
+        shard
             .session_ends
             .iter()
             .enumerate()
             .filter_map(|(position, end)| match &end.by {
                 EndedBy::Client => None,
                 EndedBy::Gateway(_) if windows.restarting(end.at, end.at) => None,
-                EndedBy::Gateway(close) if self.is_retired(history, end.client, end.at, close) => None,
+                EndedBy::Gateway(close) if self.is_retired(timelines, end.client, end.at, close) => None,
                 EndedBy::Gateway(close) => Some(SessionEndFinding {
                     session_end: position,
                     why: format!(
@@ -357,24 +318,22 @@ impl<'p> Oracle<'p> {
     }
 
     /// Whether the release ends a session because of what an operator did to its device.
-    fn is_retired(&self, history: &History, client: u32, at: Nanos, close: &CloseSeen) -> bool {
+    fn is_retired(&self, timelines: &Timelines<'_>, client: u32, at: Nanos, close: &CloseSeen) -> bool {
         /// How long a gateway may take to end a session after it answered the operator.
         const TIME: Nanos = 5_000 * MILLISECOND;
         let CloseSeen::Frame { code: protocol::close::code::DEVICE_REMOVED, .. } = close else {
             return false;
         };
         self.release.retires_sessions
-            && history.operations.iter().filter(|operation| operation.client == Some(client)).any(
-                |operation| {
-                    let changes =
-                        !matches!(operation.kind, OperationKind::Reject { .. } | OperationKind::Edit(_));
-                    let until = match operation.end {
-                        OperationEnd::Done { at, .. } => at.saturating_add(TIME),
-                        OperationEnd::Unknown => Nanos::MAX,
-                        OperationEnd::Refused { .. } => return false,
-                    };
-                    changes && operation.invoked <= at && at <= until
-                },
-            )
+            && timelines.operations_on(client).any(|operation| {
+                let changes =
+                    !matches!(operation.kind, OperationKind::Reject { .. } | OperationKind::Edit(_));
+                let until = match operation.end {
+                    OperationEnd::Done { at, .. } => at.saturating_add(TIME),
+                    OperationEnd::Unknown => Nanos::MAX,
+                    OperationEnd::Refused { .. } => return false,
+                };
+                changes && operation.invoked <= at && at <= until
+            })
     }
 }

@@ -53,6 +53,12 @@ impl<'h> Timelines<'h> {
         }
     }
 
+    /// The operations on one device, in time.
+    pub(super) fn operations_on(&self, client: ClientId) -> impl Iterator<Item = &'h Operation> {
+        let mut operations = self.operations.as_slice();
+        take_client(&mut operations, client).iter().filter_map(|record| self.history.operations.get(record.2))
+    }
+
     /// Every device that made an attempt.
     pub(super) fn devices(&self) -> impl Iterator<Item = Device<'_, 'h>> {
         let (mut operations, mut notices) = (self.operations.as_slice(), self.notices.as_slice());

@@ -24,8 +24,10 @@ mod sightings;
 mod stored;
 mod unanswered;
 
+use super::Oracle;
 use super::alphabet::{Alphabet, Covering};
 use super::explain::Story;
+use super::limits::Neighbours;
 use super::locality::Seat;
 use super::rules::{Texts, Variant};
 use super::search::{Finding, Question, Search};
@@ -34,7 +36,6 @@ use super::table::Due;
 use super::timeline::Device;
 use super::verdict::Verdict;
 use super::windows::Windows;
-use super::{Neighbours, Oracle};
 use crate::history::History;
 use crate::observation::{Observation, Outcome};
 use crate::plan::Nanos;
@@ -128,7 +129,7 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 }
             };
             let variant = ask.variant(observation.presented_token.is_some());
-            if let Some(verdict) = self.judge_by_neighbours(position, observation, variant, seat) {
+            if let Some(verdict) = self.judge_by_neighbours(observation, variant, seat) {
                 put(position, verdict);
                 continue;
             }

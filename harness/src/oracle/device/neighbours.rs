@@ -17,7 +17,6 @@ impl DeviceJudge<'_, '_, '_> {
     /// The verdict on an attempt that others of its address decide about; `None`: it is judged by itself.
     pub(super) fn judge_by_neighbours(
         &self,
-        position: usize,
         observation: &Observation,
         variant: &Variant,
         seat: Seat,
@@ -53,7 +52,12 @@ impl DeviceJudge<'_, '_, '_> {
             Due::Refuse(refusal) => refusal.class == variant.bad_token.class,
             Due::Upgrade(_) | Due::Close(_) => false,
         };
-        let lock = self.neighbours.locks.get(&position).copied().unwrap_or_default();
+        let lock = self
+            .neighbours
+            .locks
+            .get(&(observation.client, observation.attempt))
+            .copied()
+            .unwrap_or_default();
         let due = variant.locked_out;
         match &observation.outcome {
             Outcome::Refused(refusal) if class == due.class && lock != Lock::Open && credential_decides => {

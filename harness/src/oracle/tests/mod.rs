@@ -7,5 +7,6 @@ mod histories;
 mod invariants;
 mod mismatches;
 mod recorded;
+mod shards;
 mod silence;
 mod static_rows;

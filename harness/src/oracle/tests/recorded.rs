@@ -176,7 +176,8 @@ impl Recording {
                         *tally.skipped.entry("after a race").or_default() += 1;
                         continue;
                     }
-                    let lock = locks.get(&position).copied().unwrap_or_default();
+                    let of = (0, u32::try_from(position).unwrap());
+                    let lock = locks.get(&of).copied().unwrap_or_default();
                     let found = self.judge_connect(line, variant, *seat, outcome, &gateway, lock, devices);
                     tally.judged += 1;
                     match found {
@@ -211,7 +212,7 @@ impl Recording {
         lines: &[Value],
         asked: &[Option<(Variant, locality::Seat, Outcome)>],
         gateway: &GatewayPlan,
-    ) -> HashMap<usize, Lock> {
+    ) -> HashMap<limits::Of, Lock> {
         let config = if gateway.config["gateway"]["auth"].is_null() { &Value::Null } else { &gateway.config };
         let Some(limit) = self.release.rate_limit_in(config) else { return HashMap::new() };
         let tries = lines.iter().zip(asked).enumerate().filter_map(|(position, (line, asked))| {
@@ -226,7 +227,8 @@ impl Recording {
             };
             let at = self.at(line);
             let who = limits::who(&variant.facts, seat.address?);
-            Some(Try { position, who, scope, from: at, until: at, fate })
+            let of = (0, u32::try_from(position).unwrap());
+            Some(Try { of, who, scope, from: at, until: at, fate })
         });
         limits::locks(tries.collect(), limit, 1.0, &[])
     }
