@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 23] = [
+const PURE: [&str; 25] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -23,7 +23,9 @@ const PURE: [&str; 23] = [
     "harness/src/conform/words.rs",
     "harness/src/differential",
     "harness/src/history/borrowed.rs",
+    "harness/src/history/format.rs",
     "harness/src/history/mod.rs",
+    "harness/src/history/stamps.rs",
     "harness/src/observation.rs",
     "harness/src/oracle",
     "harness/src/plan",

@@ -1,5 +1,6 @@
 //! What was seen of one attempt to connect.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::vocabulary::{ClientId, Nanos};
@@ -7,8 +8,8 @@ use crate::vocabulary::{ClientId, Nanos};
 /// A 64-bit digest of a secret or an id: equal digests mean equal values, the value itself is not kept.
 ///
 /// Device tokens are secrets; the oracle needs only to know whether two are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint(pub u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fingerprint(#[serde(with = "postcard::fixint::le")] pub u64);
 
 /// Digest of a secret for the history; see [`Fingerprint`].
 #[must_use]
@@ -22,7 +23,7 @@ pub fn fingerprint(secret: &str) -> Fingerprint {
 }
 
 /// One attempt of one client, complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// Who.
     pub client: ClientId,
@@ -71,7 +72,7 @@ impl Stamps {
 }
 
 /// How an attempt ended. One word each; the words are those of `result.json`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// hello-ok.
     Session(Grant),
@@ -139,7 +140,7 @@ impl Outcome {
 }
 
 /// What hello-ok granted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// `protocol`
     pub protocol: u32,
@@ -148,7 +149,7 @@ pub struct Grant {
 }
 
 /// `hello.auth`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantAuth {
     /// Role of the token.
     pub role: String,
@@ -159,7 +160,7 @@ pub struct GrantAuth {
 }
 
 /// A refusal as seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// `error.code`
     pub code: String,
@@ -180,7 +181,7 @@ pub struct Refusal {
 }
 
 /// A close as seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CloseSeen {
     /// A close frame.
     Frame {
@@ -194,7 +195,7 @@ pub enum CloseSeen {
 }
 
 /// A connection that ended without an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
     /// How.
     pub close: CloseSeen,
@@ -203,7 +204,7 @@ pub struct Closed {
 }
 
 /// What an attempt waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
     /// TCP connection.
     Dial,
@@ -232,7 +233,7 @@ impl Phase {
 }
 
 /// Why an attempt was never started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DropReason {
     /// As many attempts in progress as the plan allows.
     InFlightLimit,

@@ -34,7 +34,7 @@ fn the_smoke_scenario_passes_and_leaves_nothing_behind() {
     assert!(result["approval_to_session"]["count"].as_u64() > Some(10), "{}", finished.said());
     assert_eq!(result["restarts"].as_array().map(Vec::len), Some(2), "one SIGTERM, one SIGKILL");
 
-    for file in ["result.json", "latency.hlog", "summary.txt", "gateway.log"] {
+    for file in ["result.json", "latency.hlog", "summary.txt", "gateway.log", "history.bin"] {
         assert!(folder.path().join("run").join(file).is_file(), "{file}");
     }
     let written = std::fs::read_to_string(folder.path().join("run/result.json")).expect("result.json");
@@ -42,6 +42,9 @@ fn the_smoke_scenario_passes_and_leaves_nothing_behind() {
     assert_eq!(written, result, "stdout and file say the same");
     no_secret_below(&folder.path().join("run"), 42);
 }
+
+/// Device tokens are 32 bytes in base64url; ids of requests, the longest other words of the gateway, have 36 characters.
+const TOKEN_CHARACTERS_MIN: usize = 43;
 
 /// The shared secret of a run follows from its seed, so the test can look for it.
 fn no_secret_below(folder: &Path, seed: u64) {
@@ -51,6 +54,17 @@ fn no_secret_below(folder: &Path, seed: u64) {
         let content = String::from_utf8_lossy(&content);
         assert!(!content.contains(&secret), "{} holds the shared secret", entry.path().display());
     }
+    // Device tokens are drawn by the gateway: the test knows only that nothing else is so long and in one piece.
+    let history = std::fs::read(folder.join("history.bin")).expect("the history");
+    let is_other = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/'));
+    let long: Vec<_> = history.split(is_other).filter(|word| word.len() >= TOKEN_CHARACTERS_MIN).collect();
+    assert_eq!(
+        long.len(),
+        1,
+        "{:?}",
+        long.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>()
+    );
+    assert!(long[0].iter().all(u8::is_ascii_hexdigit), "the SHA-256 of the scenario");
 }
 
 #[test]

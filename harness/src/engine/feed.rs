@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
-use super::lane::Lane;
+use super::lane::{Lane, Looks};
+use crate::history::writer::{self, Intake, Outlet};
 use crate::history::{OutcomeRef, Record};
 use crate::observation::{Outcome, Stamps};
 use crate::plan::Nanos;
 
-/// Where records go. Cloned freely; never blocks. The channel is not bounded: every record is kept in the history anyway,
-/// so a bound would only move the memory.
+/// Where records go. Cloned freely. Who has many takes a [`Lane`]; the few of others are handed over one by one.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    records: mpsc::UnboundedSender<Record>,
+    intake: Intake,
+    shared_lane: Arc<Mutex<Lane>>,
+    lanes: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
+    looks: Arc<Looks>,
     progress: Arc<Progress>,
     open: Arc<OpenRecords>,
 }
@@ -40,30 +43,75 @@ impl Drop for Underway {
     }
 }
 
-impl Feed {
-    /// A feed and the end at which its records come out.
+/// Somebody wants to look at the history so far.
+#[derive(Debug)]
+pub struct Look {
+    number: u64,
+    lanes: Vec<Arc<AtomicU64>>,
+    complete_until: Nanos,
+}
+
+impl Look {
+    /// Whether everything that was pushed before the look was asked for has been handed over.
     #[must_use]
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Record>) {
-        let (records, receiver) = mpsc::unbounded_channel();
-        (Self { records, progress: Arc::default(), open: Arc::default() }, receiver)
+    pub fn is_told(&self) -> bool {
+        self.lanes.iter().all(|told| told.load(Ordering::Acquire) >= self.number)
     }
 
-    /// Counts a record and hands it over. A run that has stopped listening loses it on purpose.
+    /// Until when the records that were pushed before tell everything.
+    #[must_use]
+    pub const fn complete_until(&self) -> Nanos {
+        self.complete_until
+    }
+}
+
+impl Feed {
+    /// A feed, and the end at which its records come out.
+    #[must_use]
+    pub fn new() -> (Self, Outlet) {
+        let (intake, outlet) = writer::channel();
+        let (progress, looks) = (Arc::default(), Arc::default());
+        let shared_lane = Lane::new(intake.clone(), Arc::clone(&progress), Arc::clone(&looks));
+        let feed = Self {
+            intake,
+            shared_lane: Arc::new(Mutex::new(shared_lane)),
+            lanes: Arc::default(),
+            looks,
+            progress,
+            open: Arc::default(),
+        };
+        (feed, outlet)
+    }
+
+    /// Counts a record and hands it over at once. A run that has stopped listening loses it on purpose.
     pub fn push(&self, record: Record) {
-        if let Record::Attempt(attempt) = &record {
-            self.progress.count(&attempt.stamps, Counted::of(&attempt.outcome));
-        }
-        self.hand_over(record);
-    }
-
-    pub(super) fn hand_over(&self, record: Record) {
-        let _ = self.records.send(record);
+        let lane = self.shared_lane.lock().unwrap_or_else(PoisonError::into_inner);
+        lane.push(&record);
+        lane.flush();
     }
 
     /// A way in for one thread that has many records.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        Lane::new(self.clone())
+        let lane = Lane::new(self.intake.clone(), Arc::clone(&self.progress), Arc::clone(&self.looks));
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane.told());
+        lane
+    }
+
+    /// Asks all lanes to hand over what they have; they do when they are flushed next. `now` is the run's time.
+    #[must_use]
+    pub fn look(&self, now: Nanos) -> Look {
+        // In this order: what ended before the answer was pushed before the lanes were asked.
+        let complete_until = self.complete_until().min(now);
+        let number = self.looks.ask();
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Look { number, lanes, complete_until }
+    }
+
+    /// Resolves when everything that was handed over is in the file, with an error when that cannot be said now.
+    #[must_use]
+    pub fn settled(&self) -> oneshot::Receiver<()> {
+        self.intake.settled()
     }
 
     /// Notes that something began at `at` whose record comes later. To be called before the gateway can notice it.
@@ -165,7 +213,7 @@ mod tests {
 
     #[test]
     fn records_tell_everything_until_the_oldest_thing_under_way() {
-        let (feed, _records) = Feed::new();
+        let (feed, _outlet) = Feed::new();
         assert_eq!(feed.complete_until(), Nanos::MAX);
         let (late, early) = (feed.begin(7), feed.begin(3));
         let twin = feed.begin(3);

@@ -1,35 +1,219 @@
 //! The way into the history for one thread that has many records.
 
-use std::cell::Cell;
-use std::marker::PhantomData;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::feed::{Counted, Feed};
+use super::feed::{Counted, Progress};
+use crate::history::format;
+use crate::history::writer::{Batch, Intake};
 use crate::history::{AttemptRef, Record};
 
 /// Takes the records of one thread, which may be another than the one that asked for it. Everything that was pushed is
-/// handed over at the latest when it is flushed or dropped.
+/// handed over when there is enough of it, and at the latest when it is flushed or dropped.
+///
+/// Records of one lane stay in their order. It waits while the disk is behind, and that is counted
+/// ([`crate::history::Backpressure`]).
 #[derive(Debug)]
 pub struct Lane {
-    feed: Feed,
-    one_thread: PhantomData<Cell<()>>,
+    intake: Intake,
+    progress: Arc<Progress>,
+    batch: RefCell<Batch>,
+    looks: Arc<Looks>,
+    told: Arc<AtomicU64>,
+}
+
+/// How often somebody wanted to look at the history so far.
+#[derive(Debug, Default)]
+pub(super) struct Looks(AtomicU64);
+
+impl Looks {
+    pub(super) fn ask(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::AcqRel) + 1
+    }
 }
 
 impl Lane {
-    pub(super) const fn new(feed: Feed) -> Self {
-        Self { feed, one_thread: PhantomData }
+    pub(super) fn new(intake: Intake, progress: Arc<Progress>, looks: Arc<Looks>) -> Self {
+        let batch = RefCell::new(intake.batch());
+        Self { intake, progress, batch, looks, told: Arc::default() }
+    }
+
+    /// Of the looks, the last one before which this lane handed over everything.
+    pub(super) fn told(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.told)
     }
 
     /// Counts a record and takes it.
     pub fn push(&self, record: &Record) {
-        self.feed.push(record.clone());
+        if let Record::Attempt(attempt) = record {
+            self.progress.count(&attempt.stamps, Counted::of(&attempt.outcome));
+        }
+        self.take(|bytes| format::append(bytes, record));
     }
 
     /// Counts an attempt and takes it, without a copy of its texts.
     pub fn attempt(&self, attempt: &AttemptRef<'_>) {
-        self.feed.progress().count(&attempt.stamps, Counted::of_borrowed(&attempt.outcome));
-        self.feed.hand_over(Record::Attempt(attempt.to_observation()));
+        self.progress.count(&attempt.stamps, Counted::of_borrowed(&attempt.outcome));
+        self.take(|bytes| format::append_attempt(bytes, attempt));
     }
 
     /// Hands over what was taken. To be called when there is nothing else to do, and at least every 100 ms.
-    pub fn flush(&self) {}
+    pub fn flush(&self) {
+        let looks = self.looks.0.load(Ordering::Acquire);
+        if !self.batch.borrow().is_empty() {
+            self.hand_over();
+        }
+        self.told.store(looks, Ordering::Release);
+    }
+
+    fn take(&self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>) {
+        let mut batch = self.batch.borrow_mut();
+        if !batch.add(append) {
+            self.intake.lose(1);
+        }
+        let is_full = batch.is_full();
+        drop(batch);
+        if is_full {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&self) {
+        let full = self.batch.replace(Batch::default());
+        self.intake.hand_over(full);
+        self.batch.replace(self.intake.batch());
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.flush();
+        // Nothing can come from here any more, whatever is asked later.
+        self.told.store(u64::MAX, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::engine::Feed;
+    use crate::history::writer::{BUFFER_BYTES, Sink};
+    use crate::history::{Header, OutcomeRef, Reader, SessionEnd, Writer};
+    use crate::observation::{DropReason, Stamps};
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Sink for Memory {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn finish(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn begin() -> (Feed, Writer, Memory) {
+        let (feed, outlet) = Feed::new();
+        let memory = Memory::default();
+        let header = Header {
+            scenario: String::new(),
+            scenario_sha256: String::new(),
+            seed: 0,
+            clients: 0,
+            started_at: 0,
+            pairstorm: String::new(),
+        };
+        let writer = outlet.start(memory.clone(), &header).unwrap();
+        (feed, writer, memory)
+    }
+
+    fn records(memory: &Memory) -> Vec<Record> {
+        let bytes = memory.0.lock().unwrap().clone();
+        Reader::new(bytes.as_slice(), std::path::Path::new("memory")).unwrap().collect()
+    }
+
+    fn attempt(client: u32, number: u32) -> AttemptRef<'static> {
+        AttemptRef {
+            client,
+            attempt: number,
+            ask: 0,
+            intended: u64::from(number),
+            stamps: Stamps::default(),
+            presented_token: None,
+            outcome: OutcomeRef::Dropped(DropReason::Ports),
+        }
+    }
+
+    fn end(client: u32) -> Record {
+        let by = crate::history::EndedBy::Client;
+        Record::SessionEnd(SessionEnd { client, attempt: 0, at: 0, by })
+    }
+
+    #[test]
+    fn records_of_many_threads_keep_the_order_of_each() {
+        const EACH: u32 = 20_000;
+        let (feed, writer, memory) = begin();
+        let lanes: Vec<_> = (0..4)
+            .map(|client| {
+                let lane = feed.lane();
+                std::thread::Builder::new()
+                    .spawn(move || (0..EACH).for_each(|number| lane.attempt(&attempt(client, number))))
+                    .unwrap()
+            })
+            .collect();
+        for lane in lanes {
+            lane.join().unwrap();
+        }
+        let written = writer.finish(0);
+        assert_eq!((written.records, written.lost), (u64::from(4 * EACH), 0));
+        assert!(memory.0.lock().unwrap().len() > 4 * BUFFER_BYTES, "each filled a buffer");
+        let mut next = [0; 4];
+        for record in records(&memory) {
+            let Record::Attempt(attempt) = record else { panic!("an attempt") };
+            assert_eq!(attempt.attempt, next[attempt.client as usize]);
+            next[attempt.client as usize] += 1;
+        }
+        assert_eq!(next, [EACH; 4]);
+        assert_eq!(feed.progress().attempted.load(Ordering::Relaxed), u64::from(4 * EACH));
+    }
+
+    #[test]
+    fn records_are_handed_over_when_they_are_flushed_or_the_lane_goes() {
+        let (feed, writer, memory) = begin();
+        let (flushed, dropped, kept) = (feed.lane(), feed.lane(), feed.lane());
+        flushed.push(&end(0));
+        dropped.push(&end(1));
+        kept.push(&end(2));
+        flushed.flush();
+        drop(dropped);
+        feed.push(end(3));
+        feed.settled().blocking_recv().unwrap();
+        assert_eq!(records(&memory), [end(0), end(1), end(3)]);
+        drop(kept);
+        assert_eq!(writer.finish(0).records, 4);
+    }
+
+    #[test]
+    fn a_look_is_told_when_every_lane_was_flushed_after_it() {
+        let (feed, _writer, _memory) = begin();
+        let (one, other) = (feed.lane(), feed.lane());
+        one.flush();
+        let underway = feed.begin(40);
+        let look = feed.look(50);
+        assert_eq!(look.complete_until(), 40, "something under way may explain what ended later");
+        drop(underway);
+        assert!(!look.is_told());
+        one.flush();
+        assert!(!look.is_told());
+        drop(other);
+        assert!(look.is_told());
+        assert_eq!(feed.look(60).complete_until(), 60);
+    }
 }

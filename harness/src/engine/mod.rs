@@ -25,7 +25,7 @@ pub mod script;
 mod shared;
 
 pub use assignment::{Assignment, ReactorOutput};
-pub use feed::{Feed, Progress, StopPhase, Underway};
+pub use feed::{Feed, Look, Progress, StopPhase, Underway};
 pub use held::Held;
 pub use lane::Lane;
 pub use puppets::Puppets;

@@ -2,6 +2,8 @@
 //!
 //! What a reactor writes for each handshake. Whoever keeps an attempt has an [`Observation`], which owns them.
 
+use serde::Serialize;
+
 use crate::observation::{
     CloseSeen, Closed, DropReason, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal,
     Stamps,
@@ -9,7 +11,7 @@ use crate::observation::{
 use crate::vocabulary::{ClientId, Nanos};
 
 /// [`Observation`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct AttemptRef<'a> {
     /// [`Observation::client`]
     pub client: ClientId,
@@ -28,7 +30,7 @@ pub struct AttemptRef<'a> {
 }
 
 /// [`Outcome`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum OutcomeRef<'a> {
     /// [`Outcome::Session`]
     Session(GrantRef<'a>),
@@ -65,7 +67,7 @@ pub enum OutcomeRef<'a> {
 }
 
 /// [`Grant`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct GrantRef<'a> {
     /// [`Grant::protocol`]
     pub protocol: u32,
@@ -74,7 +76,7 @@ pub struct GrantRef<'a> {
 }
 
 /// [`GrantAuth`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct GrantAuthRef<'a> {
     /// [`GrantAuth::role`]
     pub role: &'a str,
@@ -85,7 +87,7 @@ pub struct GrantAuthRef<'a> {
 }
 
 /// [`Refusal`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RefusalRef<'a> {
     /// [`Refusal::code`]
     pub code: &'a str,
@@ -106,7 +108,7 @@ pub struct RefusalRef<'a> {
 }
 
 /// [`CloseSeen`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum CloseRef<'a> {
     /// [`CloseSeen::Frame`]
     Frame {
@@ -120,7 +122,7 @@ pub enum CloseRef<'a> {
 }
 
 /// [`Closed`], borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ClosedRef<'a> {
     /// [`Closed::close`]
     pub close: CloseRef<'a>,

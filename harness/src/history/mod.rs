@@ -2,16 +2,32 @@
 //!
 //! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
 
+//!
+//! On disk it is `history.bin` (`docs/reference/history.md`): [`writer`] writes it while the load goes on, [`reader`] and
+//! [`log`] read it, [`format`] knows its bytes. In memory there is a [`History`] of as many clients as one asks for.
+
 mod borrowed;
+pub mod format;
+pub mod log;
+pub mod reader;
+mod stamps;
+#[cfg(test)]
+mod tests;
+pub mod writer;
 
 pub use borrowed::{AttemptRef, CloseRef, ClosedRef, GrantAuthRef, GrantRef, OutcomeRef, RefusalRef};
+pub use format::{End, Header};
+pub use log::Log;
+pub use reader::{Break, OpenError, Reader};
+use serde::{Deserialize, Serialize};
+pub use writer::{Backpressure, Intake, Outlet, Writer, Written};
 
 use crate::observation::{CloseSeen, Fingerprint, Observation};
 pub use crate::vocabulary::StoreEdit;
 use crate::vocabulary::{ClientId, Nanos};
 
 /// All that happened, in no particular order; each record carries its own times.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// Attempts of all clients.
     pub attempts: Vec<Observation>,
@@ -30,7 +46,7 @@ pub struct History {
 }
 
 /// The end of a session that an attempt had opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEnd {
     /// Whose.
     pub client: ClientId,
@@ -43,7 +59,7 @@ pub struct SessionEnd {
 }
 
 /// Who ended a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndedBy {
     /// The client, as scripted.
     Client,
@@ -52,7 +68,7 @@ pub enum EndedBy {
 }
 
 /// An operator learnt of a pending request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// Position of the operator in the plan.
     pub operator: u16,
@@ -65,7 +81,7 @@ pub struct Notice {
 }
 
 /// Something an operator did to one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// Position of the operator in the plan, or [`STEPS`].
     pub operator: u16,
@@ -82,7 +98,7 @@ pub struct Operation {
 }
 
 /// A client's session through which something was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Whose.
     pub client: ClientId,
@@ -91,7 +107,7 @@ pub struct Caller {
 }
 
 /// An event about pairing, on the session of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overheard {
     /// Whose session.
     pub client: ClientId,
@@ -104,7 +120,7 @@ pub struct Overheard {
 }
 
 /// An event that only sessions that see to pairing may receive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HeardEvent {
     /// `device.pair.requested`
     Requested,
@@ -130,7 +146,7 @@ impl HeardEvent {
 }
 
 /// What an operator did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationKind {
     /// `device.pair.approve`
     Approve {
@@ -164,7 +180,7 @@ pub enum OperationKind {
 pub const STEPS: u16 = u16::MAX;
 
 /// How an operation ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationEnd {
     /// Acknowledged.
     Done {
@@ -186,8 +202,19 @@ pub enum OperationEnd {
     Unknown,
 }
 
+impl OperationEnd {
+    /// When the answer arrived, if one did.
+    #[must_use]
+    pub const fn at(&self) -> Option<Nanos> {
+        match self {
+            Self::Done { at, .. } | Self::Refused { at, .. } => Some(*at),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// Something the nemesis did to the gateway.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Name in the scenario.
     pub name: String,
@@ -202,7 +229,7 @@ pub struct Fault {
 }
 
 /// When the stages of a restart were seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartStamps {
     /// First dial that the port did not accept.
     pub port_closed: Option<Nanos>,
@@ -216,7 +243,7 @@ pub struct RestartStamps {
 
 /// One record of the history, as it is handed from the place that saw it to the place that keeps it.
 #[expect(clippy::large_enum_variant, reason = "nearly every record is an attempt")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// An attempt ended.
     Attempt(Observation),

@@ -1,8 +1,10 @@
-//! The folder of a run: `result.json`, `summary.txt`, `latency.hlog`, and, if there is something to say,
+//! The folder of a run: `history.bin`, `result.json`, `summary.txt`, `latency.hlog`, and, if there is something to say,
 //! `violations.jsonl` and `gateway.log`.
 //!
-//! Each file is written under another name and then renamed, so that a reader never sees half a file.
+//! The history grows while the load goes on. Each other file is written under another name and then renamed, so that a
+//! reader never sees half a file.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use super::json;
 use crate::history::History;
 use crate::record::{HlogError, IntervalSamples, RunFacts, RunResult, Violations, write_hlog};
 
+/// Name of the history.
+pub const HISTORY: &str = "history.bin";
 /// Name of the result.
 pub const RESULT: &str = "result.json";
 /// Name of the summary for people.
@@ -69,11 +73,35 @@ pub struct RunFiles<'a> {
 /// # Errors
 /// [`FilesError`] if it may not, or cannot be looked at.
 pub fn check_folder(folder: &Path) -> Result<(), FilesError> {
+    check(folder, None)
+}
+
+/// Creates the folder if need be, and in it the file of the history, which is read while it is written.
+///
+/// # Errors
+/// [`FilesError`] if the folder is not new or empty, or the system refuses.
+pub fn begin_history(folder: &Path) -> Result<File, FilesError> {
+    check(folder, None)?;
+    fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
+    let path = folder.join(HISTORY);
+    let file = File::options().read(true).append(true).create_new(true).open(&path);
+    file.map_err(|source| FilesError::Io { path, source })
+}
+
+/// Whether there is nothing in the folder but what may be.
+fn check(folder: &Path, allowed: Option<&str>) -> Result<(), FilesError> {
     match fs::read_dir(folder) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(FilesError::NotEmpty { folder: folder.to_owned() }),
-        },
+        Ok(mut entries) => {
+            let is_other = |entry: &io::Result<fs::DirEntry>| {
+                entry
+                    .as_ref()
+                    .map_or(true, |entry| Some(entry.file_name().as_os_str()) != allowed.map(OsStr::new))
+            };
+            if entries.any(|entry| is_other(&entry)) {
+                return Err(FilesError::NotEmpty { folder: folder.to_owned() });
+            }
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             Err(FilesError::NotAFolder { path: folder.to_owned() })
@@ -85,9 +113,9 @@ pub fn check_folder(folder: &Path) -> Result<(), FilesError> {
 /// Creates the folder and writes the files of a run, `result.json` last: where it is, everything is.
 ///
 /// # Errors
-/// [`FilesError`] if the folder is not new or empty, or the system refuses; what was written until then stays.
+/// [`FilesError`] if the folder holds more than the history, or the system refuses; what was written until then stays.
 pub fn write(folder: &Path, files: &RunFiles<'_>) -> Result<(), FilesError> {
-    check_folder(folder)?;
+    check(folder, Some(HISTORY))?;
     fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
     let redactor = files.violations.redactor();
     let samples = IntervalSamples::gather(files.history);

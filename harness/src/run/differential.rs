@@ -93,6 +93,9 @@ pub enum DifferentialError {
     /// A drawn book is no scenario: a defect of the generator.
     #[error("a drawn story is no scenario, which is a defect of pairstorm:\n{0}")]
     NoScenario(String),
+    /// The history of a telling could not be kept for as long as it was needed.
+    #[error("no place for a history: {0}")]
+    Folder(std::io::Error),
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -238,6 +241,8 @@ async fn tell(
     observer: &mut dyn Observer,
 ) -> Result<Told, DifferentialError> {
     let plan = Arc::new(plan.clone());
+    // Its history is judged at once and not kept.
+    let folder = tempfile::tempdir().map_err(DifferentialError::Folder)?;
     let run_options = RunOptions {
         plan: Plan::clone(&plan),
         scenario_file: String::new(),
@@ -245,7 +250,7 @@ async fn tell(
         target: target.clone(),
         reactors: Some(1),
         fail_fast: false,
-        out: options.out.clone(),
+        out: folder.path().to_owned(),
         version: options.version.clone(),
     };
     let mut up = Up::bring(&plan, target, observer).await?;
@@ -265,8 +270,9 @@ async fn tell(
         }
         return Err(DifferentialError::Failed { which, why });
     }
-    let judgement = Oracle::new(&plan, &up.identities).judge(&loaded.history);
-    Ok(Told { history: loaded.history, judgement })
+    let history = loaded.log.whole().map_err(DifferentialError::Folder)?;
+    let judgement = Oracle::new(&plan, &up.identities).judge(&history);
+    Ok(Told { history, judgement })
 }
 
 /// Cuts a tale down to the smallest version found that still shows a difference; `None` if it cannot be shown again.

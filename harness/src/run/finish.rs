@@ -3,6 +3,7 @@
 use super::gateway::Up;
 use super::load::Loaded;
 use super::{RunOptions, RunOutcome, RunTarget, resources};
+use crate::history::History;
 use crate::observation::{Observation, TranscriptLine};
 use crate::oracle::{Judgement, Oracle, Verdict};
 use crate::plan::{AuthMode, ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
@@ -20,13 +21,20 @@ pub fn finish(
     mut remarks: Vec<String>,
     gateway_log: Option<Vec<u8>>,
 ) -> RunOutcome {
-    let mut judgement = Oracle::new(plan, &target.identities).judge(&loaded.history);
+    let history = match loaded.log.whole() {
+        Ok(history) => history,
+        Err(error) => {
+            remarks.push(format!("the history cannot be read: {error}"));
+            History::default()
+        }
+    };
+    let mut judgement = Oracle::new(plan, &target.identities).judge(&history);
     if let RunTarget::Foreign(foreign) = &options.target
         && !foreign.declared
         && plan.oracle == OracleMode::Profile
     {
         let left_out =
-            without_declared_configuration(plan, &loaded, &mut judgement, foreign.secret.is_some());
+            without_declared_configuration(plan, &history, &mut judgement, foreign.secret.is_some());
         if left_out > 0 {
             remarks.push(format!(
                 "{left_out} attempts were not judged: they depend on the gateway's configuration, which the scenario \
@@ -45,20 +53,20 @@ pub fn finish(
                 .to_owned(),
         );
     }
-    let facts = facts(plan, options, target, &loaded);
+    let facts = facts(plan, options, target, &loaded, &history);
     remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
-    let result = record::assemble(plan, &loaded.history, &judgement, &facts);
+    let result = record::assemble(plan, &history, &judgement, &facts);
     let exit = ExitCode::of_run(result.verdict, result.interrupted);
     let summary = report::text::summary_in(&result, false, Some(&options.out));
     let secrets: Vec<String> = loaded.secrets.iter().filter(|secret| !secret.is_empty()).cloned().collect();
     let transcript = |client: ClientId, attempt: u32| -> Option<Vec<TranscriptLine>> {
         loaded.transcripts.get(&(client, attempt)).cloned()
     };
-    let violations = record::violations::violations(plan, &loaded.history, &judgement, &transcript, &secrets);
+    let violations = record::violations::violations(plan, &history, &judgement, &transcript, &secrets);
     let written = report::files::write(
         &options.out,
         &RunFiles {
-            history: &loaded.history,
+            history: &history,
             result: &result,
             facts: &facts,
             summary: &summary,
@@ -77,7 +85,7 @@ pub fn finish(
     RunOutcome { result, summary, folder, exit, remarks }
 }
 
-fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> RunFacts {
+fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded, history: &History) -> RunFacts {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     RunFacts {
         started_at: jiff::Timestamp::try_from(loaded.clock.anchor()).unwrap_or_default(),
@@ -97,18 +105,18 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         attempts_booked: Some(loaded.attempts_booked),
         interrupted: loaded.end.interrupted,
         max_time_hit: loaded.end.max_time_hit,
-        failed: loaded.end.failed.as_ref().map(ToString::to_string).or_else(|| no_gateway(options, loaded)),
+        failed: loaded.end.failed.as_ref().map(ToString::to_string).or_else(|| no_gateway(options, history)),
         fail_fast_hit: loaded.end.fail_fast_hit,
-        run_duration_ns: loaded.history.ended,
+        run_duration_ns: loaded.ended,
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
 }
 
 /// Why a foreign target is no gateway, when not one attempt was challenged.
-fn no_gateway(options: &RunOptions, loaded: &Loaded) -> Option<String> {
+fn no_gateway(options: &RunOptions, history: &History) -> Option<String> {
     let RunTarget::Foreign(foreign) = &options.target else { return None };
     let started: Vec<&Observation> =
-        loaded.history.attempts.iter().filter(|attempt| attempt.stamps.started.is_some()).collect();
+        history.attempts.iter().filter(|attempt| attempt.stamps.started.is_some()).collect();
     if started.iter().any(|attempt| attempt.stamps.challenged.is_some()) {
         return None;
     }
@@ -127,12 +135,12 @@ fn no_gateway(options: &RunOptions, loaded: &Loaded) -> Option<String> {
 /// Gives the number of attempts concerned.
 fn without_declared_configuration(
     plan: &Plan,
-    loaded: &Loaded,
+    history: &History,
     judgement: &mut Judgement,
     knows_secret: bool,
 ) -> usize {
     let mut left_out = 0;
-    for (attempt, verdict) in loaded.history.attempts.iter().zip(&mut judgement.attempts) {
+    for (attempt, verdict) in history.attempts.iter().zip(&mut judgement.attempts) {
         let spec = plan
             .clients
             .get(attempt.client as usize)

@@ -1,29 +1,31 @@
-//! The load: operators, reactors and nemesis at work, and their records collected into the history.
+//! The load: operators, reactors and nemesis at work, and their records on their way to the disk.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 
+use super::early::{self, EarlyJudge};
 use super::gateway::Up;
 use super::resources::{self, GatewayUsage};
 use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
-use crate::engine::{Assignment, Feed, Reactor, ReactorOutput, StopPhase};
+use crate::engine::{Assignment, Feed, Progress, Reactor, ReactorOutput, StopPhase};
 use crate::gateway::{GatewayProcess, TargetError};
-use crate::history::History;
+use crate::history::{Header, Log, Written};
 use crate::nemesis;
-use crate::observation::{Observation, TranscriptLine};
+use crate::observation::TranscriptLine;
 use crate::operator::Desk;
 use crate::operator::desk::{self, DeskContext};
-use crate::oracle::{Oracle, Verdict};
+use crate::oracle::Oracle;
 use crate::plan::identity::Identities;
 use crate::plan::{ClientId, Nanos, OracleMode, Plan};
+use crate::report::files::{self, FilesError};
 use crate::story::{self, OwnGateway};
 
 /// How long attempts in progress may go on after an interrupt before they are cut.
@@ -32,14 +34,16 @@ const GRACE: Duration = Duration::from_secs(2);
 const DISPLAY_EVERY: Duration = Duration::from_millis(200);
 /// When a foreign target that has challenged nobody is given up, and after how many attempts at least.
 const NOBODY_AFTER: Duration = Duration::from_secs(3);
-const NOBODY_ATTEMPTS: usize = 5;
-/// How often a run with `--fail-fast` judges what it has so far.
-const JUDGE_EVERY: Duration = Duration::from_millis(500);
+const NOBODY_ATTEMPTS: u64 = 5;
 
 /// What a load leaves behind.
 pub struct Loaded {
-    /// Everything that happened.
-    pub history: History,
+    /// Everything that happened, on disk.
+    pub log: Log,
+    /// What writing it came to.
+    pub written: Written,
+    /// When the load ended.
+    pub ended: Nanos,
     /// The run's clock.
     pub clock: Clock,
     /// What passed in the kept attempts.
@@ -74,7 +78,8 @@ pub struct LoadEnd {
 /// Runs the load to its end.
 ///
 /// # Errors
-/// [`RunError::Desk`] when an operator cannot start, [`RunError::Reactor`] when a reactor cannot.
+/// [`RunError::Desk`] when an operator cannot start, [`RunError::Reactor`] when a reactor cannot, [`RunError::Files`] and
+/// [`RunError::History`] when the history cannot be begun or read again.
 pub async fn load(
     plan: &Arc<Plan>,
     target: &mut Up,
@@ -82,12 +87,17 @@ pub async fn load(
     observer: &mut dyn Observer,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Loaded, RunError> {
-    let (feed, mut records) = Feed::new();
+    let (feed, outlet) = Feed::new();
     let progress = Arc::clone(feed.progress());
     let mut desks = open_desks(plan, target, &feed, observer).await?;
 
     let own_before = resources::own();
     let clock = Clock::start();
+    let path = options.out.join(files::HISTORY);
+    let file = Arc::new(files::begin_history(&options.out)?);
+    let writer = outlet
+        .start(Arc::clone(&file), &header(plan, options, &clock))
+        .map_err(|source| FilesError::Io { path: path.clone(), source })?;
     let (stop, stopped) = watch::channel(StopPhase::Running);
     // Senders of `alive` live in the reactors' threads: when none is left, all have ended, however they did.
     let (alive, mut all_ended) = mpsc::channel::<()>(1);
@@ -149,17 +159,17 @@ pub async fn load(
 
     let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
-    let mut history = History::default();
     let mut usage = GatewayUsage::default();
-    let oracle = Oracle::new(plan, &target.identities);
+    let mut early = options
+        .fail_fast
+        .then(|| EarlyJudge::new(Oracle::new(plan, &target.identities), Arc::clone(&file), path.clone()));
     let control = async {
         let mut interrupt = std::pin::pin!(interrupt);
         let mut duration_ends = plan.duration.map(|duration| clock.instant(crate::clock::nanos(duration)));
         let max_time_at = clock.instant(crate::clock::nanos(plan.max_time));
         let mut cut_at = None;
         let mut display = tokio::time::interval(DISPLAY_EVERY);
-        let mut judging = tokio::time::interval(JUDGE_EVERY);
-        let mut judged = 0;
+        let mut judging = tokio::time::interval(early::LOOK_EVERY);
         let mut looks_for_somebody = is_foreign;
         let at = |at: Option<tokio::time::Instant>| async move {
             match at {
@@ -169,8 +179,6 @@ pub async fn load(
         };
         loop {
             tokio::select! {
-                // Records come last: however many there are, they must not keep a signal or the time limit waiting. What is
-                // left of them when the load ends is taken after the loop.
                 biased;
                 _ = all_ended.recv() => break,
                 Some(error) = failure.recv() => {
@@ -197,27 +205,20 @@ pub async fn load(
                 _ = display.tick() => {
                     observer.progress(&progress, plan.clients.len());
                     usage.sample(gateway_pid.load(Ordering::Relaxed));
-                    if looks_for_somebody && nobody_there(&history, clock.now()) {
+                    if looks_for_somebody && nobody_there(&progress, clock.now()) {
                         looks_for_somebody = false;
                         stop.send_replace(StopPhase::Leaving);
                     }
                 }
-                _ = judging.tick(), if options.fail_fast && !end.fail_fast_hit => {
-                    if history.attempts.len() > judged {
-                        // In this order: what was handed over before the look is in the history after it.
-                        let complete_until = feed.complete_until();
-                        while let Ok(record) = records.try_recv() {
-                            history.push(record);
-                        }
-                        judged = history.attempts.len();
-                        history.ended = clock.now();
-                        if has_mismatch(&oracle, &history, complete_until) {
-                            end.fail_fast_hit = true;
-                            stop.send_replace(StopPhase::Leaving);
-                        }
+                _ = judging.tick(), if early.is_some() => {
+                    if let Some(judge) = &mut early
+                        && judge.look(&feed, &clock)
+                    {
+                        early = None;
+                        end.fail_fast_hit = true;
+                        stop.send_replace(StopPhase::Leaving);
                     }
                 }
-                Some(record) = records.recv() => history.push(record),
             }
         }
         helpers_stop.send_replace(true);
@@ -228,10 +229,7 @@ pub async fn load(
         end.failed = failure.try_recv().ok();
     }
     usage.sample(gateway_pid.load(Ordering::Relaxed));
-    while let Ok(record) = records.try_recv() {
-        history.push(record);
-    }
-    history.ended = clock.now();
+    let ended = clock.now();
 
     for reactor in reactors {
         let part = reactor.join()?;
@@ -240,8 +238,13 @@ pub async fn load(
     }
     output.secrets.insert(target.secret.clone());
     observer.progress(&progress, plan.clients.len());
+    // Reactors have ended, and with them their lanes: nothing is on its way any more.
+    let written = writer.finish(ended);
+    let log = Log::of(file, &path)?;
     Ok(Loaded {
-        history,
+        log,
+        written,
+        ended,
         clock,
         transcripts: output.transcripts,
         secrets: output.secrets,
@@ -322,26 +325,6 @@ async fn tend(
     }
 }
 
-/// Whether the history has a mismatch already. What ended after `complete_until` cannot be judged yet: the operation or
-/// fault that explains it may have no record.
-fn has_mismatch(oracle: &Oracle<'_>, history: &History, complete_until: Nanos) -> bool {
-    let judgement = oracle.judge(history);
-    let ended_early = |attempt: &Observation| attempt.stamps.last().is_some_and(|last| last < complete_until);
-    let session_lost = judgement
-        .session_ends
-        .iter()
-        .filter_map(|finding| history.session_ends.get(finding.session_end))
-        .any(|end| end.at < complete_until);
-    let breached = judgement.breaches.iter().any(|breach| breach.at < complete_until);
-    session_lost
-        || breached
-        || history
-            .attempts
-            .iter()
-            .zip(&judgement.attempts)
-            .any(|(attempt, verdict)| matches!(verdict, Verdict::Mismatch(_)) && ended_early(attempt))
-}
-
 fn advance(phase: &mut StopPhase, to: StopPhase) -> bool {
     let forward = *phase < to;
     if forward {
@@ -352,10 +335,23 @@ fn advance(phase: &mut StopPhase, to: StopPhase) -> bool {
 
 /// Whether a load has gone on for a while and not one attempt was challenged: then the target is no gateway, and trying
 /// on to the end of the scenario helps nobody.
-fn nobody_there(history: &History, now: Nanos) -> bool {
+fn nobody_there(progress: &Progress, now: Nanos) -> bool {
     now > crate::clock::nanos(NOBODY_AFTER)
-        && history.attempts.len() >= NOBODY_ATTEMPTS
-        && history.attempts.iter().all(|attempt| attempt.stamps.challenged.is_none())
+        && progress.attempted.load(Ordering::Relaxed) >= NOBODY_ATTEMPTS
+        && progress.challenged.load(Ordering::Relaxed) == 0
+}
+
+/// What the history says of the run that it belongs to.
+fn header(plan: &Plan, options: &RunOptions, clock: &Clock) -> Header {
+    let since_epoch = clock.anchor().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Header {
+        scenario: plan.name.clone(),
+        scenario_sha256: options.scenario_sha256.clone(),
+        seed: plan.seed,
+        clients: u32::try_from(plan.clients.len()).unwrap_or(u32::MAX),
+        started_at: crate::clock::nanos(since_epoch),
+        pairstorm: options.version.clone(),
+    }
 }
 
 /// Half the cores, at least one: the gateway needs the other half.

@@ -1,9 +1,10 @@
 //! A run: gateway up, operators at their desks, clients on their way, faults as planned; then the verdicts.
 //!
-//! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load and collects the
-//! history, [`finish`] judges and reports, [`foreign`] treats somebody else's gateway with care.
+//! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load, which writes its history,
+//! [`early`] looks at it meanwhile, [`finish`] judges and reports, [`foreign`] treats somebody else's gateway with care.
 
 pub mod differential;
+pub mod early;
 pub mod finish;
 pub mod foreign;
 pub mod gateway;
@@ -97,6 +98,9 @@ pub enum RunError {
     /// The run's folder is taken, or cannot be looked at.
     #[error(transparent)]
     Files(#[from] crate::report::files::FilesError),
+    /// The history cannot be read again.
+    #[error(transparent)]
+    History(#[from] crate::history::OpenError),
     /// A foreign gateway could not be inspected.
     #[error("the gateway's devices could not be listed before the run: {0}")]
     Inspection(String),

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use protocol::ProfileName;
+use serde::{Deserialize, Serialize};
 
 /// Nanoseconds since the run's start on the monotonic clock.
 pub type Nanos = u64;
@@ -480,7 +481,7 @@ pub struct PlannedFault {
 }
 
 /// What a fault does to the gateway's process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
     /// Signal, wait for the exit, start again with the same port and state directory after `down`.
     Restart {
@@ -496,7 +497,7 @@ pub enum FaultKind {
 }
 
 /// Signal that stops the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopSignal {
     /// Drain and exit.
     Sigterm,
@@ -583,7 +584,7 @@ pub enum Request {
 }
 
 /// What somebody's editor did to the entry of one device in the gateway's store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreEdit {
     /// The approved scopes became these, wherever the release keeps them.
     SetScopes(Vec<String>),
