@@ -101,8 +101,8 @@ pub enum FrameError {
         /// Which frame.
         control: Control,
     },
-    /// Section 5.5.
-    #[error("a {control} frame has more than 125 bytes")]
+    /// Section 5.5. Told from the form of the length alone.
+    #[error("a {control} frame announces more than 125 bytes")]
     ControlTooLong {
         /// Which frame.
         control: Control,

@@ -7,7 +7,8 @@
 //! [`Reader`] at rest has 16 bytes and no heap, an unfragmented message is borrowed from the caller's buffer, and the caller
 //! owns that buffer, so that a hundred thousand idle connections can share one. It is strict: what the RFC says a client must
 //! not accept is an error, since the peer is what is under test. Conformance replays, readiness and the in-repo gateway keep
-//! tungstenite, so that the two codecs judge each other.
+//! tungstenite, so that the two codecs judge each other
+//! (`tests`).
 
 mod close;
 mod frame;
@@ -15,6 +16,9 @@ mod mask;
 mod reader;
 mod upgrade;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use close::Close;
 pub use frame::{Control, FrameError};

@@ -25,7 +25,7 @@ pub enum Next<'b> {
     More {
         /// Leading bytes that are used up; the others must be there again the next time.
         consumed: usize,
-        /// So many bytes, at least, must follow the last of these before anything new comes of them. Of a frame whose head is
+        /// So many bytes, at least, must follow the last of these before an event can come of them. Of a frame whose head is
         /// there it is what is missing, so a buffer of that much more will hold it: never more than the longest message and
         /// a head of 10 bytes.
         needed: usize,
