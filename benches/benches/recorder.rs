@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use harness::oracle::judge;
 use harness::plan::identity::Identities;
 use harness::record::histogram::LatencyHistogram;
-use harness::record::{RunFacts, assemble};
+use harness::record::{RunFacts, Tally};
 
 fn histogram(c: &mut Criterion) {
     let mut group = c.benchmark_group("histogram");
@@ -39,7 +39,11 @@ fn result(c: &mut Criterion) {
         let facts = RunFacts::default();
         group.throughput(Throughput::Elements(history.attempts.len() as u64));
         group.bench_function(format!("{clients}_clients"), |b| {
-            b.iter(|| assemble(&plan, black_box(&history), &judgement, &facts));
+            b.iter(|| {
+                let mut tally = Tally::new(&plan);
+                tally.add(black_box(&history), &judgement);
+                tally.finish(&facts)
+            });
         });
     }
     group.finish();

@@ -128,18 +128,106 @@ pub struct ApprovalToSession {
     pub links: ApprovalLinks,
 }
 
-/// Follows every acknowledged approval of a planned client, in the order of the history's operations.
-#[must_use]
-pub fn chains(history: &History, by_client: &ByClient<'_>) -> Vec<ApprovalChain> {
-    let pending = first_refusals(history);
-    let notices = notices_by_request(history);
-    let follow = |operation: &Operation| {
-        let (OperationKind::Approve { request_id }, OperationEnd::Done { at: acknowledged, .. }) =
-            (&operation.kind, &operation.end)
-        else {
+/// What the operations and notices of a run tell without its attempts. Every shard of a run holds all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Approvals {
+    counts: ApprovalCounts,
+    /// By position in `History::operations`: when the operator who approved noticed the request first.
+    noticed: Vec<Option<Nanos>>,
+    noticed_to_approve: LatencyHistogram,
+    approve_to_ack: LatencyHistogram,
+}
+
+impl Approvals {
+    /// Looks at all operations and notices of a run.
+    #[must_use]
+    pub fn new(history: &History) -> Self {
+        let notices = notices_by_request(history);
+        let mut approvals = Self { counts: count_ends(history), ..Self::default() };
+        for operation in &history.operations {
+            let noticed = match &operation.kind {
+                OperationKind::Approve { request_id } => notices
+                    .get(request_id.as_str())
+                    .and_then(|notices| noticed(notices, operation.operator, operation.invoked)),
+                _ => None,
+            };
+            approvals.noticed.push(noticed);
+            if let Some((_, acknowledged)) = acknowledged_of_planned(operation) {
+                let waited = noticed.map(|noticed| operation.invoked.saturating_sub(noticed));
+                add(&mut approvals.noticed_to_approve, waited);
+                approvals.approve_to_ack.record(acknowledged.saturating_sub(operation.invoked));
+            }
+        }
+        approvals
+    }
+}
+
+/// Recorder of the chains of the clients that made attempts. Recorders of parts of a run merge.
+#[derive(Debug, Clone, Default)]
+pub struct ApprovalRecorder {
+    with_session: u64,
+    session_before_ack: u64,
+    headline: LatencyHistogram,
+    pending_to_noticed: LatencyHistogram,
+    ack_to_attempt: LatencyHistogram,
+    attempt_to_session: LatencyHistogram,
+}
+
+impl ApprovalRecorder {
+    /// Adds the chain of one approval.
+    pub fn chain(&mut self, chain: &ApprovalChain) {
+        self.with_session += u64::from(chain.session.is_some());
+        self.session_before_ack += u64::from(chain.session_before_ack());
+        add(&mut self.headline, chain.approval_to_session());
+        add(&mut self.pending_to_noticed, chain.pending_to_noticed());
+        add(&mut self.ack_to_attempt, chain.ack_to_attempt());
+        add(&mut self.attempt_to_session, chain.attempt_to_session());
+    }
+
+    /// Adds what another recorder saw.
+    pub fn merge(&mut self, other: &Self) {
+        self.with_session += other.with_session;
+        self.session_before_ack += other.session_before_ack;
+        self.headline.merge(&other.headline);
+        self.pending_to_noticed.merge(&other.pending_to_noticed);
+        self.ack_to_attempt.merge(&other.ack_to_attempt);
+        self.attempt_to_session.merge(&other.attempt_to_session);
+    }
+
+    /// Figures over the approvals of a run.
+    #[must_use]
+    pub fn summary(&self, approvals: &Approvals) -> ApprovalToSession {
+        let counts = approvals.counts;
+        ApprovalToSession {
+            headline: self.headline.summary(),
+            counts: ApprovalCounts {
+                without_session: (counts.acknowledged - counts.unplanned).saturating_sub(self.with_session),
+                session_before_ack: self.session_before_ack,
+                ..counts
+            },
+            links: ApprovalLinks {
+                pending_to_noticed: self.pending_to_noticed.summary(),
+                noticed_to_approve: approvals.noticed_to_approve.summary(),
+                approve_to_ack: approvals.approve_to_ack.summary(),
+                ack_to_attempt: self.ack_to_attempt.summary(),
+                attempt_to_session: self.attempt_to_session.summary(),
+            },
+        }
+    }
+}
+
+/// Follows the acknowledged approvals of all clients that made an attempt, in the order of the history's operations.
+pub fn chains<'a>(
+    history: &'a History,
+    by_client: &'a ByClient<'_>,
+    approvals: &'a Approvals,
+) -> impl Iterator<Item = ApprovalChain> + 'a {
+    history.operations.iter().zip(&approvals.noticed).filter_map(|(operation, noticed)| {
+        let (client, acknowledged) = acknowledged_of_planned(operation)?;
+        if !by_client.knows(client) {
             return None;
-        };
-        let (client, invoked, acknowledged) = (operation.client?, operation.invoked, *acknowledged);
+        }
+        let invoked = operation.invoked;
         let session = by_client.first_session_after(client, invoked);
         let resumed = session.and_then(|(attempt, answered)| {
             let started = attempt.stamps.started?;
@@ -151,53 +239,27 @@ pub fn chains(history: &History, by_client: &ByClient<'_>) -> Vec<ApprovalChain>
             }
             by_client
                 .attempts_of(client)
-                .filter_map(|(_, attempt)| attempt.stamps.started)
+                .filter_map(|attempt| attempt.stamps.started)
                 .filter(|started| *started > acknowledged)
                 .min()
         });
         Some(ApprovalChain {
             client,
-            pending: pending.get(&(client, request_id.as_str())).copied(),
-            noticed: notices
-                .get(request_id.as_str())
-                .and_then(|notices| noticed(notices, operation.operator, invoked)),
+            pending: first_refusal(by_client, client, &operation.kind),
+            noticed: *noticed,
             invoked,
             acknowledged,
             resumed,
             session: session.map(|(_, answered)| answered),
         })
-    };
-    history.operations.iter().filter_map(follow).collect()
+    })
 }
 
-/// Figures over the chains of a run.
-#[must_use]
-pub fn approval_to_session(history: &History, chains: &[ApprovalChain]) -> ApprovalToSession {
-    let mut counts = count_ends(history);
-    let mut headline = LatencyHistogram::default();
-    let mut links: [LatencyHistogram; 5] = Default::default();
-    let [pending_to_noticed, noticed_to_approve, approve_to_ack, ack_to_attempt, attempt_to_session] =
-        &mut links;
-    for chain in chains {
-        counts.without_session += u64::from(chain.session.is_none());
-        counts.session_before_ack += u64::from(chain.session_before_ack());
-        add(&mut headline, chain.approval_to_session());
-        add(pending_to_noticed, chain.pending_to_noticed());
-        add(noticed_to_approve, chain.noticed_to_approve());
-        add(approve_to_ack, Some(chain.approve_to_ack()));
-        add(ack_to_attempt, chain.ack_to_attempt());
-        add(attempt_to_session, chain.attempt_to_session());
-    }
-    ApprovalToSession {
-        headline: headline.summary(),
-        counts,
-        links: ApprovalLinks {
-            pending_to_noticed: pending_to_noticed.summary(),
-            noticed_to_approve: noticed_to_approve.summary(),
-            approve_to_ack: approve_to_ack.summary(),
-            ack_to_attempt: ack_to_attempt.summary(),
-            attempt_to_session: attempt_to_session.summary(),
-        },
+/// Client and acknowledgement of an approval that has both.
+fn acknowledged_of_planned(operation: &Operation) -> Option<(ClientId, Nanos)> {
+    match (&operation.kind, &operation.end) {
+        (OperationKind::Approve { .. }, OperationEnd::Done { at, .. }) => Some((operation.client?, *at)),
+        _ => None,
     }
 }
 
@@ -220,18 +282,18 @@ fn count_ends(history: &History) -> ApprovalCounts {
     counts
 }
 
-/// When each client was first refused with each request.
-fn first_refusals(history: &History) -> HashMap<(ClientId, &str), Nanos> {
-    let mut first = HashMap::new();
-    for attempt in &history.attempts {
-        let Outcome::Refused(refusal) = &attempt.outcome else { continue };
-        let (Some(request), Some(answered)) = (refusal.request_id.as_deref(), attempt.stamps.answered) else {
-            continue;
-        };
-        let at = first.entry((attempt.client, request)).or_insert(answered);
-        *at = answered.min(*at);
-    }
-    first
+/// When a client was first refused with the request of an approval.
+fn first_refusal(by_client: &ByClient<'_>, client: ClientId, kind: &OperationKind) -> Option<Nanos> {
+    let OperationKind::Approve { request_id } = kind else { return None };
+    by_client
+        .attempts_of(client)
+        .filter_map(|attempt| match &attempt.outcome {
+            Outcome::Refused(refusal) if refusal.request_id.as_ref() == Some(request_id) => {
+                attempt.stamps.answered
+            }
+            _ => None,
+        })
+        .min()
 }
 
 fn notices_by_request(history: &History) -> HashMap<&str, Vec<&Notice>> {
@@ -261,7 +323,7 @@ mod tests {
     use crate::record::test_support::{MS, Story, refusal_for, session};
 
     fn figures(story: &Story) -> ApprovalToSession {
-        approval_to_session(&story.history, &chains(&story.history, &ByClient::new(&story.history)))
+        story.result().approval_to_session
     }
 
     fn only(summary: LatencySummary) -> u64 {
@@ -389,7 +451,8 @@ mod tests {
                 let outcome = if *opens { session() } else { refusal_for("r1") };
                 story.attempt(0, attempt as u32).started_ns(*start).answered_ns(start + took, outcome);
             }
-            let chain = chains(&story.history, &ByClient::new(&story.history))[0];
+            let by_client = ByClient::new(&story.history);
+            let chain = chains(&story.history, &by_client, &Approvals::new(&story.history)).next().expect("one");
             let expected = starts
                 .iter()
                 .filter(|(start, took, opens)| *opens && start + took > invoked)

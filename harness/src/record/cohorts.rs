@@ -3,14 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::by_client::{ByClient, session_answered};
+use super::by_client::{ClientSet, session_answered};
 use super::histogram::{LatencyHistogram, LatencySummary};
 use super::mismatches::MismatchCounts;
 use super::outcomes::{AttemptCounts, SumError};
 use super::phases::service_and_response;
 use crate::history::History;
+use crate::observation::Observation;
 use crate::oracle::{Judgement, MismatchKind, Verdict};
-use crate::plan::{ClientId, Plan};
+use crate::plan::{ClientId, CohortId, Plan};
 
 /// What one cohort did and got.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,60 +32,105 @@ pub struct CohortResult {
     pub response: LatencySummary,
 }
 
-/// Results of all cohorts, in the order of the scenario.
-#[must_use]
-pub fn cohorts(
-    plan: &Plan,
-    history: &History,
-    judgement: &Judgement,
-    by_client: &ByClient<'_>,
-) -> Vec<CohortResult> {
-    let mut results: Vec<CohortResult> = plan
-        .cohorts
-        .iter()
-        .map(|cohort| CohortResult { name: cohort.name.clone(), ..CohortResult::default() })
-        .collect();
-    let mut responses = vec![LatencyHistogram::default(); results.len()];
-    let cohort_of =
-        |client: ClientId| plan.clients.get(client as usize).map(|client| usize::from(client.cohort));
+/// Recorder of what each cohort did. Recorders of parts of a run merge.
+#[derive(Debug, Clone)]
+pub struct CohortRecorder {
+    /// Cohort of each client: a hundredth of what the plan holds of it, because every attempt asks.
+    cohort_of: Vec<CohortId>,
+    figures: Vec<Figures>,
+    with_session: ClientSet,
+}
 
-    for (position, attempt) in history.attempts.iter().enumerate() {
-        let Some(cohort) = cohort_of(attempt.client) else { continue };
-        let (Some(result), Some(response)) = (results.get_mut(cohort), responses.get_mut(cohort)) else {
-            continue;
-        };
-        result.attempts.count(&attempt.outcome);
-        match judgement.attempts.get(position) {
+#[derive(Debug, Clone, Default)]
+struct Figures {
+    attempts: AttemptCounts,
+    mismatches: MismatchCounts,
+    indeterminate: u64,
+    response: LatencyHistogram,
+}
+
+impl CohortRecorder {
+    /// A recorder of a plan's cohorts.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            cohort_of: plan.clients.iter().map(|client| client.cohort).collect(),
+            figures: vec![Figures::default(); plan.cohorts.len()],
+            with_session: ClientSet::default(),
+        }
+    }
+
+    /// Counts one attempt and the verdict on it. One of a client that the plan does not know belongs to no cohort.
+    pub fn attempt(&mut self, attempt: &Observation, verdict: Option<&Verdict>) {
+        let Some(figures) = self.figures_of(attempt.client) else { return };
+        figures.attempts.count(&attempt.outcome);
+        match verdict {
             Some(Verdict::Match { .. }) => {}
-            Some(Verdict::Mismatch(mismatch)) => result.mismatches.count(mismatch.kind),
-            Some(Verdict::Indeterminate { .. }) | None => result.indeterminate += 1,
+            Some(Verdict::Mismatch(mismatch)) => figures.mismatches.count(mismatch.kind),
+            Some(Verdict::Indeterminate { .. }) | None => figures.indeterminate += 1,
         }
         if let Some((_, waited)) = service_and_response(attempt) {
-            response.record(waited);
+            figures.response.record(waited);
+        }
+        if session_answered(attempt).is_some() {
+            self.with_session.insert(attempt.client);
         }
     }
-    for finding in &judgement.session_ends {
-        let client = history.session_ends.get(finding.session_end).map(|end| end.client);
-        if let Some(result) = client.and_then(cohort_of).and_then(|cohort| results.get_mut(cohort)) {
-            result.mismatches.count(MismatchKind::WrongClose);
+
+    /// Counts what a judgement holds beside the verdicts on attempts.
+    pub fn beside_attempts(&mut self, history: &History, judgement: &Judgement) {
+        let ends = judgement.session_ends.iter().filter_map(|finding| {
+            let end = history.session_ends.get(finding.session_end)?;
+            Some((end.client, MismatchKind::WrongClose))
+        });
+        let breaches = judgement.breaches.iter().map(|breach| (breach.client, breach.kind));
+        for (client, kind) in ends.chain(breaches) {
+            if let Some(figures) = self.figures_of(client) {
+                figures.mismatches.count(kind);
+            }
         }
     }
-    for breach in &judgement.breaches {
-        if let Some(result) = cohort_of(breach.client).and_then(|cohort| results.get_mut(cohort)) {
-            result.mismatches.count(breach.kind);
+
+    /// Adds what another recorder of the same plan counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.figures.iter_mut().zip(&other.figures) {
+            mine.attempts.merge(&theirs.attempts);
+            mine.mismatches.merge(&theirs.mismatches);
+            mine.indeterminate += theirs.indeterminate;
+            mine.response.merge(&theirs.response);
         }
+        self.with_session.merge(&other.with_session);
     }
-    for (position, client) in plan.clients.iter().enumerate() {
-        let Some(result) = results.get_mut(usize::from(client.cohort)) else { continue };
-        result.clients += 1;
-        let Ok(id) = ClientId::try_from(position) else { continue };
-        let held = by_client.attempts_of(id).any(|(_, attempt)| session_answered(attempt).is_some());
-        result.clients_with_session += u64::from(held);
+
+    /// Results of all cohorts, in the order of the scenario.
+    #[must_use]
+    pub fn summary(&self, plan: &Plan) -> Vec<CohortResult> {
+        let mut results: Vec<CohortResult> = plan
+            .cohorts
+            .iter()
+            .zip(&self.figures)
+            .map(|(cohort, figures)| CohortResult {
+                name: cohort.name.clone(),
+                attempts: figures.attempts,
+                mismatches: figures.mismatches,
+                indeterminate: figures.indeterminate,
+                response: figures.response.summary(),
+                ..CohortResult::default()
+            })
+            .collect();
+        for (client, cohort) in (0..).zip(&self.cohort_of) {
+            if let Some(result) = results.get_mut(usize::from(*cohort)) {
+                result.clients += 1;
+                result.clients_with_session += u64::from(self.with_session.contains(client));
+            }
+        }
+        results
     }
-    for (result, response) in results.iter_mut().zip(&responses) {
-        result.response = response.summary();
+
+    fn figures_of(&mut self, client: ClientId) -> Option<&mut Figures> {
+        let cohort = self.cohort_of.get(client as usize)?;
+        self.figures.get_mut(usize::from(*cohort))
     }
-    results
 }
 
 /// Holds the sum over cohorts to the whole.
@@ -118,10 +164,7 @@ mod tests {
         ));
         story.attempt(3, 0).started(10).answered(20, refusal("not-paired")).indeterminate("");
         story.session_lost(2, 0, 90, "");
-        let by_client = ByClient::new(&story.history);
-        let [phones, tabs] = &cohorts(&story.plan, &story.history, &story.judgement, &by_client)[..] else {
-            panic!("two cohorts")
-        };
+        let [phones, tabs] = &story.result().cohorts[..] else { panic!("two cohorts") };
         assert_eq!((phones.name.as_str(), phones.clients, phones.clients_with_session), ("phones", 2, 1));
         assert_eq!((phones.attempts.attempted, phones.attempts.session, phones.attempts.refused), (2, 1, 1));
         assert_eq!((phones.response.count, phones.response.max), (2, Some(10_000)));
@@ -136,10 +179,10 @@ mod tests {
         let mut story = Story::new(&[("phones", 1)]);
         story.attempt(0, 0).answered(20, session());
         story.attempt(9, 0).answered(20, session());
-        let by_client = ByClient::new(&story.history);
-        let results = cohorts(&story.plan, &story.history, &story.judgement, &by_client);
-        let mut all = AttemptCounts::default();
-        story.history.attempts.iter().for_each(|attempt| all.count(&attempt.outcome));
-        assert_eq!(check(&results, &all), Err(SumError::Cohorts { attempted: 2, cohorts: 1 }));
+        let result = story.result();
+        assert_eq!(
+            check(&result.cohorts, &result.attempts),
+            Err(SumError::Cohorts { attempted: 2, cohorts: 1 })
+        );
     }
 }

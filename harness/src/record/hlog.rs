@@ -44,19 +44,20 @@ pub fn write_hlog(
         .with_base_time(base)
         .begin_log_with(to, &mut serializer)?;
     let mut histogram = empty_histogram();
-    for group in samples.groups() {
-        let Some(first) = group.first() else { continue };
+    for (second, series, counts) in samples.groups() {
         histogram.reset();
-        for sample in group {
-            histogram.saturating_record(u64::from(sample.micros));
+        for count in counts {
+            histogram
+                .record_n(count.micros(), u64::from(count.times))
+                .map_err(|error| HlogError::Encode(error.to_string()))?;
         }
-        let start = Duration::from_secs(u64::from(first.second));
-        log.write_histogram(&histogram, start, INTERVAL, Tag::new(first.series.tag())).map_err(|error| {
-            match error {
+        let start = Duration::from_secs(u64::from(second));
+        log.write_histogram(&histogram, start, INTERVAL, Tag::new(series.tag())).map_err(
+            |error| match error {
                 IntervalLogWriterError::IoError(error) => HlogError::Io(error),
                 IntervalLogWriterError::SerializeError(error) => HlogError::Encode(error.to_string()),
-            }
-        })?;
+            },
+        )?;
     }
     Ok(())
 }
@@ -77,10 +78,11 @@ mod tests {
     use crate::record::test_support::{Story, refusal_for, session};
 
     fn written(story: &Story) -> Vec<u8> {
-        let samples = IntervalSamples::gather(&story.history);
+        let tally = story.tally();
+        let samples = tally.samples();
         let mut log = Vec::new();
         let started_at = jiff::Timestamp::from_second(1_800_000_000).expect("a time");
-        write_hlog(&mut log, &samples, started_at).expect("written");
+        write_hlog(&mut log, samples, started_at).expect("written");
         log
     }
 

@@ -1,12 +1,14 @@
 //! What the gateway should not have done, whether or not its release does it: found, expected, and what that means for
 //! the run.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::oracle::Judgement;
+use super::mismatches::client_name;
+use crate::oracle::verdict::InvariantFinding;
 use crate::plan::Plan;
 use crate::vocabulary::invariant::Invariant;
 
@@ -35,39 +37,70 @@ impl InvariantResult {
     }
 }
 
-/// Every invariant that was broken or expected to be, in the order of the reference page.
-#[must_use]
-pub fn invariants(plan: &Plan, judgement: &Judgement) -> Vec<InvariantResult> {
-    let expected = plan.invariants.as_deref();
-    let mut found: BTreeMap<Invariant, InvariantResult> = BTreeMap::new();
-    let row = |invariant: Invariant| InvariantResult {
-        invariant: invariant.as_str().to_owned(),
-        count: 0,
-        expected: expected.map(|expected| expected.contains(&invariant)),
-        example: String::new(),
-        example_attempt: 0,
-        example_why: String::new(),
-    };
-    for invariant in expected.unwrap_or_default() {
-        found.insert(*invariant, row(*invariant));
-    }
-    for finding in &judgement.invariants {
-        let result = found.entry(finding.invariant).or_insert_with(|| row(finding.invariant));
-        if result.count == 0 {
-            result.example = name(plan, finding.client);
-            result.example_attempt = finding.attempt;
-            result.example_why.clone_from(&finding.why);
-        }
-        result.count += 1;
-    }
-    found.into_values().collect()
+/// Recorder of findings. Recorders of parts of a run merge.
+#[derive(Debug, Clone, Default)]
+pub struct InvariantRecorder {
+    found: BTreeMap<Invariant, Found>,
 }
 
-fn name(plan: &Plan, client: u32) -> String {
-    let planned = usize::try_from(client).ok().and_then(|client| plan.clients.get(client));
-    planned
-        .and_then(|planned| Some((plan.cohorts.get(usize::from(planned.cohort))?, planned.index)))
-        .map_or_else(|| format!("client {client}"), |(cohort, index)| format!("{}/{index}", cohort.name))
+#[derive(Debug, Clone)]
+struct Found {
+    count: u64,
+    /// The one of the lowest client and attempt, whatever the order of the parts.
+    example: InvariantFinding,
+}
+
+impl InvariantRecorder {
+    /// Counts one finding.
+    pub fn finding(&mut self, finding: &InvariantFinding) {
+        match self.found.entry(finding.invariant) {
+            Entry::Occupied(mut known) => known.get_mut().add(1, finding),
+            Entry::Vacant(new) => {
+                new.insert(Found { count: 1, example: finding.clone() });
+            }
+        }
+    }
+
+    /// Adds what another recorder counted.
+    pub fn merge(&mut self, other: Self) {
+        for (invariant, found) in other.found {
+            match self.found.entry(invariant) {
+                Entry::Occupied(mut known) => known.get_mut().add(found.count, &found.example),
+                Entry::Vacant(new) => {
+                    new.insert(found);
+                }
+            }
+        }
+    }
+
+    /// Every invariant that was broken or expected to be, in the order of the reference page.
+    #[must_use]
+    pub fn summary(&self, plan: &Plan) -> Vec<InvariantResult> {
+        let expected = plan.invariants.as_deref();
+        let all: BTreeSet<Invariant> =
+            self.found.keys().chain(expected.unwrap_or_default()).copied().collect();
+        let row = |invariant: Invariant| {
+            let found = self.found.get(&invariant);
+            InvariantResult {
+                invariant: invariant.as_str().to_owned(),
+                count: found.map_or(0, |found| found.count),
+                expected: expected.map(|expected| expected.contains(&invariant)),
+                example: found.map(|found| client_name(plan, found.example.client)).unwrap_or_default(),
+                example_attempt: found.map_or(0, |found| found.example.attempt),
+                example_why: found.map(|found| found.example.why.clone()).unwrap_or_default(),
+            }
+        };
+        all.into_iter().map(row).collect()
+    }
+}
+
+impl Found {
+    fn add(&mut self, count: u64, example: &InvariantFinding) {
+        self.count += count;
+        if (example.client, example.attempt) < (self.example.client, self.example.attempt) {
+            self.example = example.clone();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,18 @@
 //! Mismatches: by kind, as a table of expected against observed, and in groups for people.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_name::{ByName, OTHER_CLASS};
 use super::outcomes::outcome_class;
 use crate::history::{EndedBy, History};
+use crate::observation::Observation;
 use crate::oracle::{Judgement, MismatchKind, Verdict};
 use crate::plan::{ClientId, Plan};
 
-/// Distinct classes on one side of the table; what comes after them counts as [`OTHER_CLASS`], because the names of
-/// observed classes come from the peer.
-pub const CLASSES_MAX: usize = 128;
-/// Class of what no longer fits.
-pub const OTHER_CLASS: &str = "(other)";
-/// Longest class name, in characters; longer ones are cut.
-pub const CLASS_CHARS_MAX: usize = 120;
 /// Groups of mismatches that a result holds, the largest first.
 pub const GROUPS_MAX: usize = 50;
 /// Groups told apart while counting; a mismatch of a further group counts in [`OTHER_CLASS`].
@@ -66,6 +62,20 @@ impl MismatchCounts {
             MismatchKind::LateUpgrade => &mut self.late_upgrade,
             MismatchKind::WrongAnswer => &mut self.wrong_answer,
         } += 1;
+    }
+
+    /// Adds the counts of another part of the run.
+    pub const fn merge(&mut self, other: &Self) {
+        self.total += other.total;
+        self.false_accept += other.false_accept;
+        self.false_reject += other.false_reject;
+        self.wrong_reason += other.wrong_reason;
+        self.wrong_close += other.wrong_close;
+        self.wrong_grant += other.wrong_grant;
+        self.no_answer += other.no_answer;
+        self.leaked_event += other.leaked_event;
+        self.late_upgrade += other.late_upgrade;
+        self.wrong_answer += other.wrong_answer;
     }
 
     /// Count of one kind.
@@ -125,70 +135,116 @@ pub struct MismatchTally {
     pub groups: Vec<MismatchGroup>,
 }
 
-/// Counts all verdicts of a run. Attempts without a verdict count as indeterminate.
-#[must_use]
-pub fn tally(plan: &Plan, history: &History, judgement: &Judgement) -> MismatchTally {
-    let mut tally = MismatchTally::default();
-    let mut groups = Groups::default();
-    for (position, attempt) in history.attempts.iter().enumerate() {
-        match judgement.attempts.get(position) {
-            Some(Verdict::Match { expected }) => add(&mut tally.expected_observed, expected, expected),
-            Some(Verdict::Mismatch(mismatch)) => {
-                let expected = joined(&mismatch.expected);
-                tally.counts.count(mismatch.kind);
-                add(&mut tally.expected_observed, &expected, &mismatch.observed);
-                groups.add(
-                    plan,
-                    Finding {
-                        kind: mismatch.kind,
-                        client: attempt.client,
-                        attempt: attempt.attempt,
-                        expected: &expected,
-                        observed: &mismatch.observed,
-                        why: &mismatch.why,
-                    },
-                );
-            }
+/// Recorder of verdicts. Recorders of parts of a run merge.
+#[derive(Debug, Clone, Default)]
+pub struct MismatchRecorder {
+    counts: MismatchCounts,
+    indeterminate: u64,
+    /// By the class that was expected and seen: the diagonal of the table, which nearly every attempt belongs to.
+    matches: ByName<u64>,
+    table: ByName<ByName<u64>>,
+    groups: Groups,
+}
+
+impl MismatchRecorder {
+    /// Counts the verdict on one attempt; none counts as indeterminate.
+    pub fn attempt(&mut self, plan: &Plan, attempt: &Observation, verdict: Option<&Verdict>) {
+        match verdict {
+            Some(Verdict::Match { expected }) => self.matches.change(expected, |count| *count += 1),
+            Some(Verdict::Mismatch(mismatch)) => self.finding(
+                plan,
+                &Finding {
+                    kind: mismatch.kind,
+                    client: attempt.client,
+                    attempt: attempt.attempt,
+                    expected: &joined(&mismatch.expected),
+                    observed: &mismatch.observed,
+                    why: &mismatch.why,
+                },
+            ),
             Some(Verdict::Indeterminate { .. }) | None => {
-                tally.indeterminate += 1;
-                add(&mut tally.expected_observed, INDETERMINATE, &outcome_class(&attempt.outcome));
+                self.indeterminate += 1;
+                self.add(INDETERMINATE, &outcome_class(&attempt.outcome));
             }
         }
     }
-    for finding in &judgement.session_ends {
-        tally.counts.count(MismatchKind::WrongClose);
-        let end = history.session_ends.get(finding.session_end);
-        let observed = session_end_class(end.map(|end| &end.by));
-        add(&mut tally.expected_observed, SESSION_HELD, &observed);
-        groups.add(
-            plan,
-            Finding {
-                kind: MismatchKind::WrongClose,
-                client: end.map_or(ClientId::MAX, |end| end.client),
-                attempt: end.map_or(0, |end| end.attempt),
-                expected: SESSION_HELD,
-                observed: &observed,
-                why: &finding.why,
-            },
-        );
+
+    /// Counts what a judgement holds beside the verdicts on attempts.
+    pub fn beside_attempts(&mut self, plan: &Plan, history: &History, judgement: &Judgement) {
+        for finding in &judgement.session_ends {
+            let end = history.session_ends.get(finding.session_end);
+            self.finding(
+                plan,
+                &Finding {
+                    kind: MismatchKind::WrongClose,
+                    client: end.map_or(ClientId::MAX, |end| end.client),
+                    attempt: end.map_or(0, |end| end.attempt),
+                    expected: SESSION_HELD,
+                    observed: &session_end_class(end.map(|end| &end.by)),
+                    why: &finding.why,
+                },
+            );
+        }
+        for breach in &judgement.breaches {
+            self.finding(
+                plan,
+                &Finding {
+                    kind: breach.kind,
+                    client: breach.client,
+                    attempt: breach.attempt,
+                    expected: &breach.expected,
+                    observed: &breach.observed,
+                    why: &breach.why,
+                },
+            );
+        }
     }
-    for breach in &judgement.breaches {
-        tally.counts.count(breach.kind);
-        add(&mut tally.expected_observed, &breach.expected, &breach.observed);
-        groups.add(
-            plan,
-            Finding {
-                kind: breach.kind,
-                client: breach.client,
-                attempt: breach.attempt,
-                expected: &breach.expected,
-                observed: &breach.observed,
-                why: &breach.why,
-            },
-        );
+
+    /// Adds what another recorder counted.
+    pub fn merge(&mut self, other: Self) {
+        self.counts.merge(&other.counts);
+        self.indeterminate += other.indeterminate;
+        self.matches += other.matches;
+        self.table += other.table;
+        self.groups.merge(other.groups);
     }
-    tally.groups = groups.largest();
-    tally
+
+    /// Attempts that got what was expected, by its class.
+    #[must_use]
+    pub const fn matches(&self) -> &ByName<u64> {
+        &self.matches
+    }
+
+    /// What a result holds of it.
+    #[must_use]
+    pub fn summary(&self) -> MismatchTally {
+        let mut table: ExpectedObserved = self
+            .table
+            .clone()
+            .into_table()
+            .into_iter()
+            .map(|(expected, row)| (expected, row.into_table()))
+            .collect();
+        for (class, count) in self.matches.clone().into_table() {
+            *table.entry(class.clone()).or_default().entry(class).or_default() += count;
+        }
+        MismatchTally {
+            counts: self.counts,
+            indeterminate: self.indeterminate,
+            expected_observed: table,
+            groups: self.groups.largest(),
+        }
+    }
+
+    fn finding(&mut self, plan: &Plan, finding: &Finding<'_>) {
+        self.counts.count(finding.kind);
+        self.add(finding.expected, finding.observed);
+        self.groups.add(plan, finding);
+    }
+
+    fn add(&mut self, expected: &str, observed: &str) {
+        self.table.change(expected, |row| row.change(observed, |count| *count += 1));
+    }
 }
 
 /// Class of a session's end, for example `session ended: 1006`.
@@ -225,19 +281,6 @@ pub fn joined(expected: &[String]) -> String {
     if expected.is_empty() { "(nothing)".to_owned() } else { expected.join(" or ") }
 }
 
-fn add(table: &mut ExpectedObserved, expected: &str, observed: &str) {
-    let expected = bounded(expected, |name| table.contains_key(name), table.len());
-    let row = table.entry(expected).or_default();
-    let observed = bounded(observed, |name| row.contains_key(name), row.len());
-    *row.entry(observed).or_default() += 1;
-}
-
-/// The name, cut; or [`OTHER_CLASS`] if it is new and there are enough.
-pub(super) fn bounded(name: &str, known: impl Fn(&str) -> bool, names: usize) -> String {
-    let cut: String = name.chars().take(CLASS_CHARS_MAX).collect();
-    if known(&cut) || names < CLASSES_MAX { cut } else { OTHER_CLASS.to_owned() }
-}
-
 struct Finding<'a> {
     kind: MismatchKind,
     client: ClientId,
@@ -247,50 +290,126 @@ struct Finding<'a> {
     why: &'a str,
 }
 
-#[derive(Default)]
+/// What the mismatches of one group have in common, the worst kind first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Cause {
+    /// Position in [`MismatchKind::ALL`].
+    rank: usize,
+    cohort: String,
+    expected: String,
+    observed: String,
+    why: String,
+}
+
+#[derive(Debug, Clone)]
+struct Group {
+    count: u64,
+    example: Example,
+}
+
+/// The mismatch of a group that is shown: that of the lowest client and attempt, whatever the order of the parts.
+#[derive(Debug, Clone)]
+struct Example {
+    client: ClientId,
+    attempt: u32,
+    name: String,
+    why: String,
+}
+
+/// Groups by cause. If there are too many, those with the smallest causes are told apart (see [`ByName`] for why).
+#[derive(Debug, Clone, Default)]
 struct Groups {
-    by_cause: BTreeMap<(usize, String, String, String, String), MismatchGroup>,
+    by_cause: BTreeMap<Cause, Group>,
+    /// The rest, by kind and cohort.
+    rest: BTreeMap<Cause, Group>,
 }
 
 impl Groups {
-    fn add(&mut self, plan: &Plan, finding: Finding<'_>) {
-        let rank = MismatchKind::ALL.iter().position(|kind| *kind == finding.kind).unwrap_or_default();
-        let cohort = cohort_name(plan, finding.client);
-        let mut key = (
-            rank,
-            cohort.to_owned(),
-            finding.expected.to_owned(),
-            finding.observed.to_owned(),
-            without_particulars(finding.why),
-        );
-        if self.by_cause.len() >= GROUPS_TOLD_APART_MAX && !self.by_cause.contains_key(&key) {
-            key = (
-                rank,
-                cohort.to_owned(),
-                OTHER_CLASS.to_owned(),
-                OTHER_CLASS.to_owned(),
-                OTHER_CLASS.to_owned(),
-            );
+    fn add(&mut self, plan: &Plan, finding: &Finding<'_>) {
+        let cause = Cause {
+            rank: MismatchKind::ALL.iter().position(|kind| *kind == finding.kind).unwrap_or_default(),
+            cohort: cohort_name(plan, finding.client).to_owned(),
+            expected: finding.expected.to_owned(),
+            observed: finding.observed.to_owned(),
+            why: without_particulars(finding.why),
+        };
+        let seen = (finding.client, finding.attempt, finding.why);
+        if let Some(group) = self.by_cause.get_mut(&cause)
+            && (group.example.client, group.example.attempt, group.example.why.as_str()) <= seen
+        {
+            group.count += 1;
+            return;
         }
-        let group = self.by_cause.entry(key).or_insert_with_key(|key| MismatchGroup {
-            kind: finding.kind.as_str().to_owned(),
-            cohort: key.1.clone(),
-            expected: key.2.clone(),
-            observed: key.3.clone(),
-            why: key.4.clone(),
-            count: 0,
-            example: client_name(plan, finding.client),
-            example_attempt: finding.attempt,
-            example_why: finding.why.to_owned(),
-        });
-        group.count += 1;
+        let example = Example {
+            client: finding.client,
+            attempt: finding.attempt,
+            name: client_name(plan, finding.client),
+            why: finding.why.to_owned(),
+        };
+        self.put(cause, Group { count: 1, example });
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (cause, group) in other.by_cause {
+            self.put(cause, group);
+        }
+        for (cause, group) in other.rest {
+            join(&mut self.rest, cause, group);
+        }
+    }
+
+    fn put(&mut self, cause: Cause, group: Group) {
+        join(&mut self.by_cause, cause, group);
+        if self.by_cause.len() > GROUPS_TOLD_APART_MAX
+            && let Some((last, group)) = self.by_cause.pop_last()
+        {
+            let other = || OTHER_CLASS.to_owned();
+            let cause = Cause { expected: other(), observed: other(), why: other(), ..last };
+            join(&mut self.rest, cause, group);
+        }
     }
 
     /// By kind, worst first, then by size: ten false accepts weigh more than a thousand wrong texts.
-    fn largest(self) -> Vec<MismatchGroup> {
-        let mut groups: Vec<_> = self.by_cause.into_iter().map(|(key, group)| (key.0, group)).collect();
-        groups.sort_by(|(a_rank, a), (b_rank, b)| a_rank.cmp(b_rank).then(b.count.cmp(&a.count)));
-        groups.into_iter().map(|(_, group)| group).take(GROUPS_MAX).collect()
+    fn largest(&self) -> Vec<MismatchGroup> {
+        let mut groups: Vec<(&Cause, &Group)> = self.by_cause.iter().chain(&self.rest).collect();
+        groups.sort_by(|(a, one), (b, other)| {
+            a.rank.cmp(&b.rank).then(other.count.cmp(&one.count)).then_with(|| a.cmp(b))
+        });
+        groups.truncate(GROUPS_MAX);
+        groups
+            .into_iter()
+            .map(|(cause, group)| MismatchGroup {
+                kind: MismatchKind::ALL
+                    .get(cause.rank)
+                    .map(|kind| kind.as_str().to_owned())
+                    .unwrap_or_default(),
+                cohort: cause.cohort.clone(),
+                expected: cause.expected.clone(),
+                observed: cause.observed.clone(),
+                why: cause.why.clone(),
+                count: group.count,
+                example: group.example.name.clone(),
+                example_attempt: group.example.attempt,
+                example_why: group.example.why.clone(),
+            })
+            .collect()
+    }
+}
+
+fn join(groups: &mut BTreeMap<Cause, Group>, cause: Cause, group: Group) {
+    match groups.entry(cause) {
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            known.count += group.count;
+            if (group.example.client, group.example.attempt, &group.example.why)
+                < (known.example.client, known.example.attempt, &known.example.why)
+            {
+                known.example = group.example;
+            }
+        }
+        Entry::Vacant(new) => {
+            new.insert(group);
+        }
     }
 }
 
@@ -345,7 +464,17 @@ fn flush(text: &mut String, word: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::by_name::{CLASS_CHARS_MAX, CLASSES_MAX};
     use crate::record::test_support::{Story, mismatch, refusal, session};
+
+    fn tally(story: &Story) -> MismatchTally {
+        let mut recorder = MismatchRecorder::default();
+        for (attempt, verdict) in story.history.attempts.iter().zip(&story.judgement.attempts) {
+            recorder.attempt(&story.plan, attempt, Some(verdict));
+        }
+        recorder.beside_attempts(&story.plan, &story.history, &story.judgement);
+        recorder.summary()
+    }
 
     #[test]
     fn kinds_are_counted_and_always_add_up() {
@@ -373,7 +502,7 @@ mod tests {
         ));
         story.attempt(2, 0).answered(10, refusal("not-paired")).indeterminate("history has a gap");
         story.session_lost(0, 0, 50, "no fault was under way at 50 ms");
-        let tally = tally(&story.plan, &story.history, &story.judgement);
+        let tally = tally(&story);
         assert_eq!(
             serde_json::to_value(&tally.expected_observed).expect("table"),
             serde_json::json!({
@@ -407,7 +536,7 @@ mod tests {
             "session",
             "never approved",
         ));
-        let groups = tally(&story.plan, &story.history, &story.judgement).groups;
+        let groups = tally(&story).groups;
         assert_eq!(groups.len(), 2);
         assert_eq!((groups[0].kind.as_str(), groups[0].count), ("false_accept", 1));
         assert_eq!((groups[0].example.as_str(), groups[0].example_attempt), ("tabs/0", 2));
@@ -427,7 +556,7 @@ mod tests {
                 "",
             ));
         }
-        let tally = tally(&story.plan, &story.history, &story.judgement);
+        let tally = tally(&story);
         let row = &tally.expected_observed["not-paired"];
         assert!(row.len() <= CLASSES_MAX + 1);
         assert!(row.keys().all(|name| name.chars().count() <= CLASS_CHARS_MAX));

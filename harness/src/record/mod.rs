@@ -4,22 +4,26 @@
 //! | module | gives |
 //! |---|---|
 //! | [`facts`] | what only the run itself knows |
+//! | [`tally`] | all of the following, added up shard by shard |
 //! | [`outcomes`], [`mismatches`], [`refusals`], [`cohorts`] | counts |
 //! | [`histogram`], [`phases`], [`approvals`], [`restarts`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
 //! | [`result`], [`schema`] | the whole, and its JSON Schema |
-//! | [`mod@violations`], [`redact`] | mismatches with their device's history, without secrets |
+//! | [`listing`], [`device_history`], [`violations`], [`redact`] | mismatches with their device's history, without secrets |
 
 pub mod approvals;
 pub mod by_client;
+pub mod by_name;
 pub mod cohorts;
+pub mod device_history;
 pub mod exit_code;
 pub mod facts;
 pub mod histogram;
 pub mod hlog;
 pub mod intervals;
 pub mod invariants;
+pub mod listing;
 pub mod mismatches;
 pub mod outcomes;
 pub mod phases;
@@ -28,6 +32,7 @@ pub mod refusals;
 pub mod restarts;
 pub mod result;
 pub mod schema;
+pub mod tally;
 #[cfg(test)]
 pub(crate) mod test_support;
 pub mod thresholds;
@@ -38,7 +43,9 @@ pub use exit_code::{ExitCode, RunVerdict};
 pub use facts::RunFacts;
 pub use hlog::{HlogError, write_hlog};
 pub use intervals::IntervalSamples;
+pub use listing::Listing;
 pub use redact::Redactor;
-pub use result::{RunResult, assemble};
+pub use result::RunResult;
 pub use schema::result_schema;
-pub use violations::{Transcripts, Violation, Violations, violations};
+pub use tally::Tally;
+pub use violations::{Transcripts, Violation, Violations};

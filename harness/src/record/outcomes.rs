@@ -1,5 +1,7 @@
 //! How attempts ended, counted, and the proof that nothing fell between two words.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -157,19 +159,19 @@ impl AttemptCounts {
 /// Class of an outcome as the oracle names them, for outcomes that it did not name: `session`, the pairing reason, else
 /// `details.code`, else `error.code`, the close code, the HTTP status, or the outcome's word.
 #[must_use]
-pub fn outcome_class(outcome: &Outcome) -> String {
+pub fn outcome_class(outcome: &Outcome) -> Cow<'_, str> {
     match outcome {
         Outcome::Refused(refusal) => {
             let pairing = refusal.detail_code.as_deref() == Some("PAIRING_REQUIRED");
-            match (&refusal.reason, &refusal.detail_code) {
-                (Some(reason), _) if pairing => reason.clone(),
-                (_, Some(detail_code)) => detail_code.clone(),
-                _ => refusal.code.clone(),
-            }
+            Cow::Borrowed(match (&refusal.reason, &refusal.detail_code) {
+                (Some(reason), _) if pairing => reason,
+                (_, Some(detail_code)) => detail_code,
+                _ => &refusal.code,
+            })
         }
-        Outcome::UpgradeRefused { status, .. } => format!("HTTP {status}"),
-        Outcome::Closed(closed) => close_code(&closed.close).to_string(),
-        other => other.word().to_owned(),
+        Outcome::UpgradeRefused { status, .. } => Cow::Owned(format!("HTTP {status}")),
+        Outcome::Closed(closed) => Cow::Owned(close_code(&closed.close).to_string()),
+        other => Cow::Borrowed(other.word()),
     }
 }
 
@@ -215,7 +217,8 @@ mod tests {
     fn classes_are_the_most_telling_name() {
         assert_eq!(outcome_class(&session()), "session");
         assert_eq!(outcome_class(&refusal("not-paired")), "not-paired");
-        let words: Vec<String> = outcomes().iter().map(outcome_class).collect();
+        let outcomes = outcomes();
+        let words: Vec<_> = outcomes.iter().map(outcome_class).collect();
         assert_eq!(
             words,
             [

@@ -10,6 +10,8 @@ use crate::observation::{Observation, Outcome};
 use crate::plan::Nanos;
 
 /// Recorder of phase latencies: one value of each phase that an attempt completed. Recorders of parts of a run merge.
+///
+/// What is the sum of two series is not recorded, but added up when it is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct PhaseRecorder {
     dial: LatencyHistogram,
@@ -17,11 +19,10 @@ pub struct PhaseRecorder {
     challenge: LatencyHistogram,
     verdict: LatencyHistogram,
     close: LatencyHistogram,
-    total: LatencyHistogram,
-    service: LatencyHistogram,
+    /// Of refusals; a session's is its service time.
+    total_refused: LatencyHistogram,
     service_session: LatencyHistogram,
     service_refused: LatencyHistogram,
-    response: LatencyHistogram,
     response_session: LatencyHistogram,
     response_refused: LatencyHistogram,
     unanswered: LatencyHistogram,
@@ -116,17 +117,14 @@ impl PhaseRecorder {
             }
             return;
         };
-        self.service.record(service);
-        self.response.record(response);
         match attempt.outcome {
             Outcome::Session(_) => {
-                self.total.record(service);
                 self.service_session.record(service);
                 self.response_session.record(response);
             }
             _ => {
                 span(&mut self.close, stamps.answered, stamps.ended);
-                self.total.record(stamps.last().unwrap_or(started).saturating_sub(started));
+                self.total_refused.record(stamps.last().unwrap_or(started).saturating_sub(started));
                 self.service_refused.record(service);
                 self.response_refused.record(response);
             }
@@ -149,11 +147,11 @@ impl PhaseRecorder {
             challenge: self.challenge.summary(),
             verdict: self.verdict.summary(),
             close: self.close.summary(),
-            total: self.total.summary(),
-            service: self.service.summary(),
+            total: both(&self.service_session, &self.total_refused),
+            service: both(&self.service_session, &self.service_refused),
             service_session: self.service_session.summary(),
             service_refused: self.service_refused.summary(),
-            response: self.response.summary(),
+            response: both(&self.response_session, &self.response_refused),
             response_session: self.response_session.summary(),
             response_refused: self.response_refused.summary(),
             unanswered: self.unanswered.summary(),
@@ -166,18 +164,16 @@ impl PhaseRecorder {
         self.lag.summary()
     }
 
-    const fn series(&self) -> [&LatencyHistogram; 14] {
+    const fn series(&self) -> [&LatencyHistogram; 12] {
         [
             &self.dial,
             &self.upgrade,
             &self.challenge,
             &self.verdict,
             &self.close,
-            &self.total,
-            &self.service,
+            &self.total_refused,
             &self.service_session,
             &self.service_refused,
-            &self.response,
             &self.response_session,
             &self.response_refused,
             &self.unanswered,
@@ -185,18 +181,16 @@ impl PhaseRecorder {
         ]
     }
 
-    const fn series_mut(&mut self) -> [&mut LatencyHistogram; 14] {
+    const fn series_mut(&mut self) -> [&mut LatencyHistogram; 12] {
         [
             &mut self.dial,
             &mut self.upgrade,
             &mut self.challenge,
             &mut self.verdict,
             &mut self.close,
-            &mut self.total,
-            &mut self.service,
+            &mut self.total_refused,
             &mut self.service_session,
             &mut self.service_refused,
-            &mut self.response,
             &mut self.response_session,
             &mut self.response_refused,
             &mut self.unanswered,
@@ -225,6 +219,12 @@ pub fn end_of_attempt(attempt: &Observation, attempt_timeout: Duration) -> Optio
     let Outcome::TimedOut { .. } = attempt.outcome else { return Some(last) };
     let timeout = u64::try_from(attempt_timeout.as_nanos()).unwrap_or(u64::MAX);
     Some(last.max(attempt.stamps.started?.saturating_add(timeout)))
+}
+
+fn both(one: &LatencyHistogram, other: &LatencyHistogram) -> LatencySummary {
+    let mut sum = one.clone();
+    sum.merge(other);
+    sum.summary()
 }
 
 fn span(series: &mut LatencyHistogram, from: Option<Nanos>, to: Option<Nanos>) {

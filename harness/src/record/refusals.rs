@@ -6,10 +6,9 @@ use protocol::{DetailCode, PairingReason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mismatches::bounded;
-use crate::history::History;
-use crate::observation::Outcome;
-use crate::oracle::{Judgement, Verdict};
+use super::by_name::ByName;
+use crate::observation::{Observation, Outcome};
+use crate::oracle::Verdict;
 
 /// `details.code` of the four pairing reasons.
 const PAIRING_REQUIRED: &str = "PAIRING_REQUIRED";
@@ -35,57 +34,86 @@ pub struct Refusals {
     pub without_detail_code: BTreeMap<String, u64>,
 }
 
-/// Counts the refusals of a run.
-#[must_use]
-pub fn refusals(history: &History, judgement: &Judgement) -> Refusals {
-    let mut refusals = Refusals {
-        by_reason: PairingReason::ALL
-            .into_iter()
-            .map(|reason| (reason.as_str().to_owned(), ExpectedAndObserved::default()))
-            .collect(),
-        ..Refusals::default()
-    };
-    for (position, attempt) in history.attempts.iter().enumerate() {
-        let expected = match judgement.attempts.get(position) {
-            Some(Verdict::Match { expected }) => Some(expected.as_str()),
-            Some(Verdict::Mismatch(mismatch)) => mismatch.expected.first().map(String::as_str),
-            Some(Verdict::Indeterminate { .. }) | None => None,
-        };
-        if let Some(class) = expected {
-            if PairingReason::ALL.into_iter().any(|reason| reason.as_str() == class) {
-                entry(&mut refusals.by_reason, class).expected += 1;
-                entry(&mut refusals.by_detail_code, PAIRING_REQUIRED).expected += 1;
-            } else if DetailCode::KNOWN.contains(&class) {
-                entry(&mut refusals.by_detail_code, class).expected += 1;
-            }
-        }
-        // What was not judged has nothing to be compared with.
-        if expected.is_none() {
-            continue;
-        }
-        let Outcome::Refused(refusal) = &attempt.outcome else { continue };
-        match refusal.detail_code.as_deref() {
-            Some(code) => {
-                entry(&mut refusals.by_detail_code, code).observed += 1;
-                if code == PAIRING_REQUIRED {
-                    let reason = refusal.reason.as_deref().unwrap_or("(none)");
-                    entry(&mut refusals.by_reason, reason).observed += 1;
-                }
-            }
-            None => *entry(&mut refusals.without_detail_code, &refusal.code) += 1,
-        }
-    }
-    refusals
+/// Recorder of refusals. Recorders of parts of a run merge.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalRecorder {
+    /// First allowed class of attempts that got something else.
+    due: ByName<u64>,
+    reasons: ByName<u64>,
+    detail_codes: ByName<u64>,
+    without_detail_code: ByName<u64>,
 }
 
-fn entry<'a, T: Default>(table: &'a mut BTreeMap<String, T>, name: &str) -> &'a mut T {
-    let name = bounded(name, |name| table.contains_key(name), table.len());
-    table.entry(name).or_default()
+impl RefusalRecorder {
+    /// Counts one attempt.
+    pub fn attempt(&mut self, attempt: &Observation, verdict: Option<&Verdict>) {
+        match verdict {
+            // What was due is counted as a match, once for both tables.
+            Some(Verdict::Match { .. }) => {}
+            Some(Verdict::Mismatch(mismatch)) => {
+                if let Some(class) = mismatch.expected.first() {
+                    self.due.change(class, |count| *count += 1);
+                } else {
+                    return;
+                }
+            }
+            // What was not judged has nothing to be compared with.
+            Some(Verdict::Indeterminate { .. }) | None => return,
+        }
+        let Outcome::Refused(refusal) = &attempt.outcome else { return };
+        match refusal.detail_code.as_deref() {
+            Some(code) => {
+                self.detail_codes.change(code, |count| *count += 1);
+                if code == PAIRING_REQUIRED {
+                    let reason = refusal.reason.as_deref().unwrap_or("(none)");
+                    self.reasons.change(reason, |count| *count += 1);
+                }
+            }
+            None => self.without_detail_code.change(&refusal.code, |count| *count += 1),
+        }
+    }
+
+    /// Adds what another recorder counted.
+    pub fn merge(&mut self, other: Self) {
+        self.due += other.due;
+        self.reasons += other.reasons;
+        self.detail_codes += other.detail_codes;
+        self.without_detail_code += other.without_detail_code;
+    }
+
+    /// The refusals of a run of which so many attempts of each class got what was due.
+    #[must_use]
+    pub fn summary(&self, matches: &ByName<u64>) -> Refusals {
+        let mut refusals = Refusals {
+            by_reason: PairingReason::ALL
+                .into_iter()
+                .map(|reason| (reason.as_str().to_owned(), ExpectedAndObserved::default()))
+                .collect(),
+            without_detail_code: self.without_detail_code.clone().into_table(),
+            ..Refusals::default()
+        };
+        for (reason, observed) in self.reasons.clone().into_table() {
+            refusals.by_reason.entry(reason).or_default().observed += observed;
+        }
+        for (code, observed) in self.detail_codes.clone().into_table() {
+            refusals.by_detail_code.entry(code).or_default().observed += observed;
+        }
+        let mut expected = self.due.clone();
+        expected += matches.clone();
+        for (class, expected) in expected.into_table() {
+            if PairingReason::ALL.into_iter().any(|reason| reason.as_str() == class) {
+                refusals.by_reason.entry(class).or_default().expected += expected;
+                refusals.by_detail_code.entry(PAIRING_REQUIRED.to_owned()).or_default().expected += expected;
+            } else if DetailCode::KNOWN.contains(&class.as_str()) {
+                refusals.by_detail_code.entry(class).or_default().expected += expected;
+            }
+        }
+        refusals
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::oracle::MismatchKind;
     use crate::record::test_support::{Story, mismatch, refusal, refusal_with, session};
 
@@ -109,7 +137,7 @@ mod tests {
             .indeterminate("no profile");
         story.attempt(3, 1).answered(5, session()).expected("session");
         assert_eq!(
-            serde_json::to_value(refusals(&story.history, &story.judgement)).expect("refusals"),
+            serde_json::to_value(story.result().refusals).expect("refusals"),
             serde_json::json!({
                 "by_reason": {
                     "not-paired": {"expected": 2, "observed": 1},

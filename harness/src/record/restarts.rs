@@ -1,7 +1,5 @@
 //! Restarts as timelines, and the windows of all faults.
 
-use std::collections::{BTreeMap, HashMap};
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -103,28 +101,173 @@ pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
         .collect()
 }
 
-/// Timelines of all restarts, in the order of their signals.
-#[must_use]
-pub fn restarts(history: &History, by_client: &ByClient<'_>) -> Vec<Restart> {
-    let mut faults: Vec<(&Fault, StopSignal)> = history
-        .faults
-        .iter()
-        .filter_map(|fault| match fault.kind {
-            FaultKind::Restart { signal, .. } => Some((fault, signal)),
-            FaultKind::Reload | FaultKind::Pause(_) => None,
-        })
-        .collect();
-    faults.sort_by_key(|(fault, _)| fault.began);
-    let ends = session_ends(history);
-    let mut earlier = None;
-    let mut timelines = Vec::with_capacity(faults.len());
-    for (fault, signal) in faults {
-        let mut restart = timeline(history, by_client, &ends, fault, signal);
-        restart.approvals_in_flight = approvals_in_flight(history, earlier, fault.began);
-        earlier = Some(fault.began);
-        timelines.push(restart);
+/// What the faults and operations of a run tell of its restarts without its attempts. Every shard of a run holds all of
+/// them.
+#[derive(Debug, Clone, Default)]
+pub struct Restarts {
+    /// In the order of their signals.
+    timelines: Vec<Timeline>,
+}
+
+#[derive(Debug, Clone)]
+struct Timeline {
+    began: Nanos,
+    /// From when on a session can only be the new process's.
+    new_from: Option<Nanos>,
+    /// Everything but what clients did.
+    restart: Restart,
+}
+
+impl Restarts {
+    /// Looks at all faults and operations of a run.
+    #[must_use]
+    pub fn new(history: &History) -> Self {
+        let mut faults: Vec<(&Fault, StopSignal)> = history
+            .faults
+            .iter()
+            .filter_map(|fault| match fault.kind {
+                FaultKind::Restart { signal, .. } => Some((fault, signal)),
+                FaultKind::Reload | FaultKind::Pause(_) => None,
+            })
+            .collect();
+        faults.sort_by_key(|(fault, _)| fault.began);
+        let mut earlier = None;
+        let mut timelines = Vec::with_capacity(faults.len());
+        for (fault, signal) in faults {
+            let began = fault.began;
+            let stamps = fault.restart.unwrap_or_default();
+            let since = |stamp: Option<Nanos>| stamp.map(|at| micros(at.saturating_sub(began)));
+            timelines.push(Timeline {
+                began,
+                new_from: stamps.spawned.or(stamps.port_open),
+                restart: Restart {
+                    name: fault.name.clone(),
+                    signal: signal_name(signal).to_owned(),
+                    at: micros(began),
+                    port_closed: since(stamps.port_closed),
+                    exited: since(stamps.exited),
+                    spawned: since(stamps.spawned),
+                    port_open: since(stamps.port_open),
+                    approvals_in_flight: approvals_in_flight(history, earlier, began),
+                    ..Restart::default()
+                },
+            });
+            earlier = Some(began);
+        }
+        Self { timelines }
     }
-    timelines
+}
+
+/// Recorder of what clients did at each restart. Recorders of parts of a run merge, because a client is in one part only.
+#[derive(Debug, Clone, Default)]
+pub struct RestartRecorder {
+    /// By position in [`Restarts`].
+    seen: Vec<Seen>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    first_session: Option<Nanos>,
+    population: u64,
+    left: u64,
+    sessions_lost: u64,
+    /// When each recovered client was back, microseconds from the signal: 8 bytes a client that held a session.
+    back: Vec<u64>,
+    /// Attempts of all recovered clients.
+    attempts: u64,
+}
+
+/// A session of a client.
+struct Session {
+    client: ClientId,
+    attempt: u32,
+    opened: Nanos,
+    /// Its first end, and whether it was the client's.
+    ended: Option<(Nanos, bool)>,
+}
+
+impl RestartRecorder {
+    /// Adds the clients of one part of a run.
+    pub fn add(&mut self, history: &History, by_client: &ByClient<'_>, restarts: &Restarts) {
+        if restarts.timelines.is_empty() {
+            return;
+        }
+        self.seen.resize_with(restarts.timelines.len(), Seen::default);
+        let sessions = sessions(history, by_client);
+        for (seen, timeline) in self.seen.iter_mut().zip(&restarts.timelines) {
+            seen.add(&sessions, by_client, timeline);
+        }
+    }
+
+    /// Adds what another recorder of the same run saw.
+    pub fn merge(&mut self, other: Self) {
+        if self.seen.len() < other.seen.len() {
+            self.seen.resize_with(other.seen.len(), Seen::default);
+        }
+        for (mine, theirs) in self.seen.iter_mut().zip(other.seen) {
+            mine.first_session = [mine.first_session, theirs.first_session].into_iter().flatten().min();
+            mine.population += theirs.population;
+            mine.left += theirs.left;
+            mine.sessions_lost += theirs.sessions_lost;
+            mine.back.extend(theirs.back);
+            mine.attempts += theirs.attempts;
+        }
+    }
+
+    /// Timelines of all restarts, in the order of their signals.
+    #[must_use]
+    pub fn summary(&self, restarts: &Restarts) -> Vec<Restart> {
+        let nobody = Seen::default();
+        let seen = self.seen.iter().chain(std::iter::repeat(&nobody));
+        restarts.timelines.iter().zip(seen).map(|(timeline, seen)| seen.restart(timeline)).collect()
+    }
+}
+
+impl Seen {
+    fn add(&mut self, sessions: &[Session], by_client: &ByClient<'_>, timeline: &Timeline) {
+        let began = timeline.began;
+        if let Some(new_from) = timeline.new_from {
+            let first = sessions.iter().map(|session| session.opened).filter(|opened| *opened >= new_from);
+            self.first_session = first.chain(self.first_session).min();
+        }
+        for sessions in sessions.chunk_by(|a, b| a.client == b.client) {
+            let held = |session: &&Session| {
+                session.opened <= began && session.ended.is_none_or(|(ended, _)| ended >= began)
+            };
+            let Some(held) = sessions.iter().rfind(held) else { continue };
+            self.population += 1;
+            match held.ended {
+                Some((_, true)) => {
+                    self.left += 1;
+                    continue;
+                }
+                Some((_, false)) => self.sessions_lost += 1,
+                None => {}
+            }
+            let later = |session: &&Session| session.attempt > held.attempt && session.opened > began;
+            let Some(recovered) = sessions.iter().find(later) else { continue };
+            self.back.push(micros(recovered.opened.saturating_sub(began)));
+            let attempts = by_client
+                .attempts_of(held.client)
+                .filter(|a| a.attempt > held.attempt && a.attempt <= recovered.attempt)
+                .filter(|a| !matches!(a.outcome, Outcome::Dropped(_)));
+            self.attempts += attempts.count() as u64;
+        }
+    }
+
+    fn restart(&self, timeline: &Timeline) -> Restart {
+        let recovered = self.back.len() as u64;
+        Restart {
+            first_session: self.first_session.map(|at| micros(at.saturating_sub(timeline.began))),
+            population: self.population,
+            left: self.left,
+            sessions_lost: self.sessions_lost,
+            back: shares_back(self.back.clone(), self.population - self.left),
+            recovered,
+            attempts_per_recovered_client: (recovered > 0).then(|| self.attempts as f64 / recovered as f64),
+            ..timeline.restart.clone()
+        }
+    }
 }
 
 /// Name of a signal as users type it.
@@ -136,98 +279,35 @@ pub const fn signal_name(signal: StopSignal) -> &'static str {
     }
 }
 
-type SessionEnds<'a> = HashMap<(ClientId, u32), &'a SessionEnd>;
-
-fn session_ends(history: &History) -> SessionEnds<'_> {
-    let mut ends: SessionEnds<'_> = HashMap::new();
-    for end in &history.session_ends {
-        let kept = ends.entry((end.client, end.attempt)).or_insert(end);
-        if end.at < kept.at {
-            *kept = end;
+/// Sessions by client and attempt, each with its first end.
+fn sessions(history: &History, by_client: &ByClient<'_>) -> Vec<Session> {
+    let mut ends: Vec<&SessionEnd> = history.session_ends.iter().collect();
+    ends.sort_by_key(|end| (end.client, end.attempt, end.at));
+    let mut ends = ends.into_iter().peekable();
+    let mut sessions: Vec<Session> = Vec::new();
+    for attempt in by_client.attempts() {
+        let Some(opened) = session_answered(attempt) else { continue };
+        let key = (attempt.client, attempt.attempt);
+        while ends.peek().is_some_and(|end| (end.client, end.attempt) < key) {
+            ends.next();
         }
+        let ended = ends
+            .peek()
+            .filter(|end| (end.client, end.attempt) == key)
+            .map(|end| (end.at, matches!(end.by, EndedBy::Client)));
+        sessions.push(Session { client: attempt.client, attempt: attempt.attempt, opened, ended });
     }
-    ends
+    sessions
 }
 
-fn timeline(
-    history: &History,
-    by_client: &ByClient<'_>,
-    ends: &SessionEnds<'_>,
-    fault: &Fault,
-    signal: StopSignal,
-) -> Restart {
-    let began = fault.began;
-    let stamps = fault.restart.unwrap_or_default();
-    let since = |stamp: Option<Nanos>| stamp.map(|at| micros(at.saturating_sub(began)));
-    let held = held_at(history, ends, began);
-    let mut restart = Restart {
-        name: fault.name.clone(),
-        signal: signal_name(signal).to_owned(),
-        at: micros(began),
-        port_closed: since(stamps.port_closed),
-        exited: since(stamps.exited),
-        spawned: since(stamps.spawned),
-        port_open: since(stamps.port_open),
-        first_session: since(first_session(history, stamps.spawned.or(stamps.port_open))),
-        population: held.len() as u64,
-        ..Restart::default()
-    };
-    let mut back = Vec::with_capacity(held.len());
-    let mut attempts = 0_u64;
-    for (client, held_attempt) in held {
-        match ends.get(&(client, held_attempt)).map(|end| &end.by) {
-            Some(EndedBy::Client) => {
-                restart.left += 1;
-                continue;
-            }
-            Some(EndedBy::Gateway(_)) => restart.sessions_lost += 1,
-            None => {}
-        }
-        let later =
-            || by_client.attempts_of(client).map(|(_, attempt)| attempt).filter(|a| a.attempt > held_attempt);
-        let next = later().find_map(|a| Some((a.attempt, session_answered(a).filter(|at| *at > began)?)));
-        let Some((recovering, answered)) = next else { continue };
-        back.push(answered.saturating_sub(began));
-        attempts += later()
-            .take_while(|a| a.attempt <= recovering)
-            .filter(|a| !matches!(a.outcome, Outcome::Dropped(_)))
-            .count() as u64;
-    }
-    restart.recovered = back.len() as u64;
-    if !back.is_empty() {
-        restart.attempts_per_recovered_client = Some(attempts as f64 / back.len() as f64);
-    }
-    restart.back = shares_back(back, restart.population - restart.left);
-    restart
-}
-
-/// Clients that held a session at `at`, with the attempt that had opened it.
-fn held_at(history: &History, ends: &SessionEnds<'_>, at: Nanos) -> BTreeMap<ClientId, u32> {
-    let mut held = BTreeMap::new();
-    for attempt in &history.attempts {
-        let opened = session_answered(attempt).is_some_and(|answered| answered <= at);
-        let ended = ends.get(&(attempt.client, attempt.attempt)).is_some_and(|end| end.at < at);
-        if opened && !ended {
-            let last = held.entry(attempt.client).or_insert(attempt.attempt);
-            *last = attempt.attempt.max(*last);
-        }
-    }
-    held
-}
-
-/// First hello-ok after the new process was started: nothing before it can be the new process's.
-fn first_session(history: &History, spawned: Option<Nanos>) -> Option<Nanos> {
-    let spawned = spawned?;
-    history.attempts.iter().filter_map(session_answered).filter(|answered| *answered >= spawned).min()
-}
-
-fn shares_back(mut back: Vec<Nanos>, awaited: u64) -> Back {
+/// `back` in microseconds.
+fn shares_back(mut back: Vec<u64>, awaited: u64) -> Back {
     back.sort_unstable();
     let at_share = |percent: u64| {
         // The share is reached when at least that many, rounded up, are back.
         let needed = (awaited * percent).div_ceil(100);
         let position = usize::try_from(needed.checked_sub(1)?).ok()?;
-        back.get(position).copied().map(micros)
+        back.get(position).copied()
     };
     Back { p50: at_share(50), p90: at_share(90), p99: at_share(99), all: at_share(100) }
 }
@@ -260,7 +340,7 @@ mod tests {
     use crate::record::test_support::{MS, Story, session};
 
     fn timelines(story: &Story) -> Vec<Restart> {
-        restarts(&story.history, &ByClient::new(&story.history))
+        story.result().restarts
     }
 
     /// Ten clients hold a session; the gateway is killed at 1 s and the new one is there at 1.2 s.

@@ -8,25 +8,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::approvals::{ApprovalToSession, approval_to_session, chains};
-use super::by_client::ByClient;
-use super::cohorts::{self, CohortResult, cohorts};
-use super::exit_code::{ExitCode, RunVerdict};
-use super::facts::RunFacts;
-use super::histogram::{LatencySummary, micros};
-use super::intervals::{Interval, intervals};
-use super::invariants::{InvariantResult, invariants};
-use super::mismatches::{ExpectedObserved, MismatchCounts, MismatchGroup, tally};
-use super::outcomes::{AttemptCounts, SumError};
-use super::phases::{PhaseRecorder, Phases};
+use super::approvals::ApprovalToSession;
+use super::cohorts::CohortResult;
+use super::exit_code::RunVerdict;
+use super::histogram::LatencySummary;
+use super::intervals::Interval;
+use super::invariants::InvariantResult;
+use super::mismatches::{ExpectedObserved, MismatchCounts, MismatchGroup};
+use super::outcomes::AttemptCounts;
+use super::phases::Phases;
 use super::redact::Redactor;
-use super::refusals::{Refusals, refusals};
-use super::restarts::{FaultWindow, Restart, fault_windows, restarts};
-use super::thresholds::{ThresholdResult, evaluate};
-use super::validity::{Validity, validity};
-use crate::history::History;
-use crate::oracle::Judgement;
-use crate::plan::{OracleMode, Plan};
+use super::refusals::Refusals;
+use super::restarts::{FaultWindow, Restart};
+use super::thresholds::ThresholdResult;
+use super::validity::Validity;
 
 /// Version of the result's schema. A change that readers must know of raises it.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -157,69 +152,9 @@ pub struct Environment {
     pub gateway_rss_max_bytes: Option<u64>,
 }
 
-/// Turns the history and the verdicts of a run into its result. Pure: same arguments, same result.
-#[must_use]
-pub fn assemble(plan: &Plan, history: &History, judgement: &Judgement, facts: &RunFacts) -> RunResult {
-    let by_client = ByClient::new(history);
-    let chains = chains(history, &by_client);
-    let mut attempts = AttemptCounts::default();
-    let mut phases = PhaseRecorder::default();
-    for attempt in &history.attempts {
-        attempts.count(&attempt.outcome);
-        phases.record(attempt, plan.attempt_timeout);
-    }
-    let tally = tally(plan, history, judgement);
-    let mut result = RunResult {
-        schema_version: SCHEMA_VERSION,
-        verdict: RunVerdict::Pass,
-        interrupted: facts.interrupted,
-        exit_code: ExitCode::Pass.code(),
-        failure: facts.failed.clone(),
-        ended_by: ended_by(facts),
-        seed: plan.seed,
-        scenario: ScenarioRef {
-            name: plan.name.clone(),
-            file: facts.scenario_file.clone(),
-            sha256: facts.scenario_sha256.clone(),
-        },
-        target: facts.target.clone(),
-        profile: facts.profile.clone(),
-        started_at: facts.started_at.to_string(),
-        duration_us: micros(facts.run_duration_ns),
-        attempts,
-        mismatches: tally.counts,
-        indeterminate: tally.indeterminate,
-        expected_observed: tally.expected_observed,
-        mismatch_groups: tally.groups,
-        invariants: invariants(plan, judgement),
-        refusals: refusals(history, judgement),
-        cohorts: cohorts(plan, history, judgement, &by_client),
-        phases: phases.summary(),
-        approval_to_session: approval_to_session(history, &chains),
-        lag: phases.lag(),
-        restarts: restarts(history, &by_client),
-        faults: fault_windows(history),
-        thresholds: Vec::new(),
-        validity: Validity::default(),
-        environment: environment(plan, facts),
-        intervals: intervals(history, plan.attempt_timeout),
-    };
-    let sums = sums(history, judgement, facts, &result, &by_client);
-    result.validity = validity(&result, history, &plan.validity, facts.max_time_hit, &sums);
-    if result.ended_by == EndedBy::Scenario {
-        result.validity.add_missing_faults(plan, history);
-    }
-    result.thresholds = evaluate(&plan.thresholds, &result);
-    result.validity.add_thresholds(&result.thresholds);
-    result.verdict = result.judge();
-    result.exit_code = ExitCode::of_run(result.verdict, result.interrupted).code();
-    result.redact(&facts.redactor);
-    result
-}
-
 impl RunResult {
     /// Takes known secrets out of everything that a peer may have had a hand in.
-    fn redact(&mut self, redactor: &Redactor) {
+    pub(super) fn redact(&mut self, redactor: &Redactor) {
         let texts = self
             .failure
             .iter_mut()
@@ -282,69 +217,6 @@ fn clean_names<T: Default>(
         add(clean.entry(redactor.known(&name)).or_default(), value);
     }
     clean
-}
-
-/// What does not add up.
-fn sums(
-    history: &History,
-    judgement: &Judgement,
-    facts: &RunFacts,
-    result: &RunResult,
-    by_client: &ByClient<'_>,
-) -> Vec<SumError> {
-    let recorded = history.attempts.len() as u64;
-    let verdicts = judgement.attempts.len() as u64;
-    let repeated = by_client.repeated();
-    let booked = facts.attempts_booked.filter(|booked| *booked != recorded);
-    [
-        result.attempts.check().err(),
-        booked.map(|booked| SumError::Booked { booked, recorded }),
-        (verdicts != recorded).then_some(SumError::Verdicts { attempts: recorded, verdicts }),
-        cohorts::check(&result.cohorts, &result.attempts).err(),
-        (repeated > 0).then_some(SumError::Repeated { repeated }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-const fn ended_by(facts: &RunFacts) -> EndedBy {
-    if facts.failed.is_some() {
-        EndedBy::Failure
-    } else if facts.interrupted {
-        EndedBy::Interrupt
-    } else if facts.max_time_hit {
-        EndedBy::MaxTime
-    } else if facts.fail_fast_hit {
-        EndedBy::FailFast
-    } else {
-        EndedBy::Scenario
-    }
-}
-
-fn environment(plan: &Plan, facts: &RunFacts) -> Environment {
-    let micros_of = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    Environment {
-        pairstorm: facts.pairstorm_version.clone(),
-        os: std::env::consts::OS.to_owned(),
-        arch: std::env::consts::ARCH.to_owned(),
-        oracle: match plan.oracle {
-            OracleMode::Profile => "profile",
-            OracleMode::Expectations => "expectations",
-        }
-        .to_owned(),
-        own_gateway: facts.own_gateway,
-        defect: plan.gateway.defect.clone(),
-        time_scale: plan.time_scale,
-        clients: plan.clients.len() as u64,
-        reactors: facts.reactors,
-        cores: facts.cores,
-        cores_shared: facts.cores_shared,
-        own_cpu_us: micros_of(facts.own_cpu),
-        own_rss_max_bytes: facts.own_rss_max_bytes,
-        gateway_cpu_us: facts.gateway_cpu.map(micros_of),
-        gateway_rss_max_bytes: facts.gateway_rss_max,
-    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::micros;
 use super::outcomes::SumError;
+use super::restarts::FaultWindow;
 use super::result::RunResult;
 use super::thresholds::MissingMetric;
-use crate::history::History;
-use crate::observation::{DropReason, Outcome};
+use crate::observation::DropReason;
 use crate::plan::{Plan, ValidityBudget};
 
 /// The generator's own error, against the scenario's budget.
@@ -72,18 +72,18 @@ pub enum InvalidKind {
     ThresholdWithoutSamples,
 }
 
-/// Judges everything but the thresholds, which need the dropped share themselves.
+/// Judges everything but the thresholds, which need the dropped share themselves. `dropped` counts dropped attempts by
+/// [`DropReason::as_str`].
 #[must_use]
 pub fn validity(
     result: &RunResult,
-    history: &History,
+    dropped: BTreeMap<String, u64>,
     budget: &ValidityBudget,
     max_time_hit: bool,
     sums: &[SumError],
 ) -> Validity {
     let attempted = result.attempts.attempted;
     let share = |count: u64| (attempted > 0).then(|| count as f64 / attempted as f64);
-    let dropped = dropped_by_reason(history);
     let not_started: u64 = dropped
         .iter()
         .filter(|(reason, _)| *reason != DropReason::RunEnded.as_str())
@@ -157,9 +157,9 @@ impl Validity {
     }
 
     /// Adds the planned faults that never happened in a run that came to its own end: what it was to show, it did not.
-    pub fn add_missing_faults(&mut self, plan: &Plan, history: &History) {
+    pub fn add_missing_faults(&mut self, plan: &Plan, happened: &[FaultWindow]) {
         for fault in &plan.faults {
-            if !history.faults.iter().any(|happened| happened.name == fault.name) {
+            if !happened.iter().any(|happened| happened.name == fault.name) {
                 let text = format!(
                     "fault `{}`, planned at {}, did not happen: every client had ended before",
                     fault.name,
@@ -174,16 +174,6 @@ impl Validity {
         self.valid = false;
         self.reasons.push(InvalidReason { kind, text });
     }
-}
-
-fn dropped_by_reason(history: &History) -> BTreeMap<String, u64> {
-    let mut dropped = BTreeMap::new();
-    for attempt in &history.attempts {
-        if let Outcome::Dropped(reason) = attempt.outcome {
-            *dropped.entry(reason.as_str().to_owned()).or_default() += 1;
-        }
-    }
-    dropped
 }
 
 fn notes(result: &RunResult) -> Vec<String> {

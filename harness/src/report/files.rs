@@ -10,7 +10,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::json;
-use crate::history::History;
 use crate::record::{HlogError, IntervalSamples, RunFacts, RunResult, Violations, write_hlog};
 
 /// Name of the history.
@@ -54,8 +53,8 @@ pub enum FilesError {
 /// What goes into the folder of a run.
 #[derive(Debug)]
 pub struct RunFiles<'a> {
-    /// The history, for the interval log.
-    pub history: &'a History,
+    /// The samples of the interval log.
+    pub samples: &'a IntervalSamples,
     /// The result.
     pub result: &'a RunResult,
     /// Facts of the run, for the interval log's wall-clock time.
@@ -118,9 +117,8 @@ pub fn write(folder: &Path, files: &RunFiles<'_>) -> Result<(), FilesError> {
     check(folder, Some(HISTORY))?;
     fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
     let redactor = files.violations.redactor();
-    let samples = IntervalSamples::gather(files.history);
     whole_file(folder, LATENCY, |file| {
-        write_hlog(file, &samples, files.facts.started_at).map_err(|error| match error {
+        write_hlog(file, files.samples, files.facts.started_at).map_err(|error| match error {
             HlogError::Io(error) => error,
             HlogError::Encode(text) => io::Error::other(text),
         })
@@ -165,7 +163,6 @@ fn whole_file(
 mod tests {
     use super::*;
     use crate::record::test_support::{Story, busy_story, session};
-    use crate::record::violations;
     use crate::report::text;
 
     const SECRET: &str = "gateway-secret-4711";
@@ -173,11 +170,12 @@ mod tests {
     fn write_story(folder: &Path, story: &Story, log: Option<&[u8]>) -> Result<RunResult, FilesError> {
         let result = story.result();
         let secrets = [SECRET.to_owned()];
-        let violations = violations(&story.plan, &story.history, &story.judgement, &|_, _| None, &secrets);
+        let tally = story.tally();
+        let violations = Violations::new(tally.listing(), &|_, _| None, &secrets);
         write(
             folder,
             &RunFiles {
-                history: &story.history,
+                samples: tally.samples(),
                 result: &result,
                 facts: &story.facts,
                 summary: &text::summary(&result, false),

@@ -9,6 +9,7 @@ use crate::oracle::{Judgement, Oracle, Verdict};
 use crate::plan::{AuthMode, ClientId, ConnectSpec, Credential, NetworkPath, OracleMode, Plan};
 use crate::record::exit_code::ExitCode;
 use crate::record::facts::RunFacts;
+use crate::record::{Tally, Violations};
 use crate::report::files::RunFiles;
 use crate::{record, report};
 
@@ -55,18 +56,20 @@ pub fn finish(
     }
     let facts = facts(plan, options, target, &loaded, &history);
     remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
-    let result = record::assemble(plan, &history, &judgement, &facts);
+    let mut tally = Tally::new(plan);
+    tally.add(&history, &judgement);
+    let result = tally.finish(&facts);
     let exit = ExitCode::of_run(result.verdict, result.interrupted);
     let summary = report::text::summary_in(&result, false, Some(&options.out));
     let secrets: Vec<String> = loaded.secrets.iter().filter(|secret| !secret.is_empty()).cloned().collect();
     let transcript = |client: ClientId, attempt: u32| -> Option<Vec<TranscriptLine>> {
         loaded.transcripts.get(&(client, attempt)).cloned()
     };
-    let violations = record::violations::violations(plan, &history, &judgement, &transcript, &secrets);
+    let violations = Violations::new(tally.listing(), &transcript, &secrets);
     let written = report::files::write(
         &options.out,
         &RunFiles {
-            history: &history,
+            samples: tally.samples(),
             result: &result,
             facts: &facts,
             summary: &summary,
