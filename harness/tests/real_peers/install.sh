@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the servers that `--features real-peers` is held against into PAIRSTORM_CACHE: `ws` from npm, `websockets` from PyPI
-# into an environment of its own. Needs npm, node (18 or newer) and python3 (3.10 or newer, with venv). What is there stays.
+# Installs the servers that `--test real_peers` needs into PAIRSTORM_CACHE: `ws` from npm, `websockets` from PyPI into an
+# environment of its own. Needs npm, node (18 or newer) and python3 (3.10 or newer, with venv). What is there stays.
 set -euo pipefail
 
 WS_VERSION=8.23.0

@@ -3,7 +3,7 @@
 //!
 //!     export PAIRSTORM_CACHE=DIR
 //!     bash harness/tests/real_peers/install.sh
-//!     cargo test -p pairstorm-harness --features real-peers --test real_peers
+//!     cargo test -p pairstorm-harness --test real_peers
 //!
 //! Asked for without them, every test fails.
 

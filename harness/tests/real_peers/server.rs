@@ -28,8 +28,8 @@ fn installed(what: &str) -> PathBuf {
     let cache = std::env::var_os("PAIRSTORM_CACHE");
     let cache =
         cache.expect("PAIRSTORM_CACHE names no folder that harness/tests/real_peers/install.sh has filled");
-    // Tests run in the folder of their crate; the path is as whoever started them meant it.
-    let folder = std::path::absolute(Path::new(&cache).join("websocket-peers")).unwrap();
+    let folder = Path::new(&cache).join("websocket-peers");
+    assert!(folder.is_absolute(), "PAIRSTORM_CACHE is relative, and tests run in the folder of their crate");
     let path = folder.join(what);
     assert!(path.exists(), "{} is missing: bash harness/tests/real_peers/install.sh", path.display());
     folder
