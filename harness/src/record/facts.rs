@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::redact::Redactor;
+use crate::history::Written;
 use crate::plan::Nanos;
 
 /// Facts of one run, filled in by the module that ran it. Holds no secrets: the target is a URL without credentials.
@@ -39,6 +40,8 @@ pub struct RunFacts {
     /// Attempts that the engine counted by itself, dropped ones included; `None` = it does not count. A history with
     /// another number of attempts has lost evidence, and the run is invalid.
     pub attempts_booked: Option<u64>,
+    /// What writing the history came to. What of it was lost makes the run invalid.
+    pub written: Written,
     /// A signal ended the run early.
     pub interrupted: bool,
     /// The run's wall-clock limit ended it.

@@ -67,6 +67,12 @@ pub enum SumError {
         /// Sum over cohorts.
         cohorts: u64,
     },
+    /// Records of the history did not reach the disk.
+    #[error("{lost} records of the history were lost")]
+    Lost {
+        /// How many.
+        lost: u64,
+    },
     /// An attempt stands in the history twice.
     #[error("{repeated} attempts stand in the history more than once")]
     Repeated {

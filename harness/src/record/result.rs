@@ -146,6 +146,12 @@ pub struct Environment {
     pub own_cpu_us: u64,
     /// Largest resident set of the generator, bytes.
     pub own_rss_max_bytes: u64,
+    /// How often the generator waited for the disk to take the history.
+    #[serde(default)]
+    pub history_waits: u64,
+    /// How long it waited, µs, added up over its threads: time in which nothing was driven.
+    #[serde(default)]
+    pub history_waited_us: u64,
     /// CPU time of the gateway, µs; `null` = unknown.
     pub gateway_cpu_us: Option<u64>,
     /// Largest resident set of the gateway, bytes; `null` = unknown.

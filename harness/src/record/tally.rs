@@ -230,6 +230,7 @@ impl<'p> Tally<'p> {
             booked.map(|booked| SumError::Booked { booked, recorded }),
             (verdicts != recorded).then_some(SumError::Verdicts { attempts: recorded, verdicts }),
             cohorts::check(&result.cohorts, &result.attempts).err(),
+            (facts.written.lost > 0).then_some(SumError::Lost { lost: facts.written.lost }),
             (repeated > 0).then_some(SumError::Repeated { repeated }),
         ]
         .into_iter()
@@ -272,6 +273,8 @@ fn environment(plan: &Plan, facts: &RunFacts) -> Environment {
         cores_shared: facts.cores_shared,
         own_cpu_us: micros_of(facts.own_cpu),
         own_rss_max_bytes: facts.own_rss_max_bytes,
+        history_waits: facts.written.backpressure.waits,
+        history_waited_us: micros_of(facts.written.backpressure.waited),
         gateway_cpu_us: facts.gateway_cpu.map(micros_of),
         gateway_rss_max_bytes: facts.gateway_rss_max,
     }

@@ -414,6 +414,13 @@ fn generator(page: &mut Page, result: &RunResult) {
         costs.push_str(&format!("; gateway CPU {}, {}", duration(cpu), bytes(rss)));
     }
     page.line(&costs);
+    if environment.history_waits > 0 {
+        page.line(&format!(
+            "  waited {} for the disk, {} in all",
+            plural(environment.history_waits, "time"),
+            duration(environment.history_waited_us)
+        ));
+    }
     if validity.saturated > 0 {
         page.line(&format!(
             "  note: {} above one hour count as one hour",

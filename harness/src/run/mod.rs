@@ -1,13 +1,15 @@
 //! A run: gateway up, operators at their desks, clients on their way, faults as planned; then the verdicts.
 //!
 //! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load, which writes its history,
-//! [`early`] looks at it meanwhile, [`finish`] judges and reports, [`foreign`] treats somebody else's gateway with care.
+//! [`early`] looks at it meanwhile, [`judge`] judges it shard by shard, [`finish`] reports, [`foreign`] treats somebody
+//! else's gateway with care.
 
 pub mod differential;
 pub mod early;
 pub mod finish;
 pub mod foreign;
 pub mod gateway;
+pub mod judge;
 pub mod load;
 pub mod resources;
 
