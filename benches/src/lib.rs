@@ -4,11 +4,17 @@
 //! | module | holds |
 //! |---|---|
 //! | [`reference_server`] | a gateway's side of the handshake that decides nothing and is never the bottleneck |
+//! | [`floor`] | the client that every other is compared with: fixed bytes, no JSON, no signature |
+//! | [`report`] | what a client process says when it is done |
+//! | [`usage`] | clock, CPU time, memory |
 //! | [`cores`] | where a process runs and how many descriptors it has |
 //! | [`wire`] | the few WebSocket frames that server and floor client exchange |
 //! | [`recorded`] | recorded messages of real gateways |
 
 pub mod cores;
+pub mod floor;
 pub mod recorded;
 pub mod reference_server;
+pub mod report;
+pub mod usage;
 pub mod wire;

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
 
+use benches::floor;
 use benches::reference_server::{Counts, HelloSize, ReferenceServer, Settings, Stopper};
 use futures_util::{SinkExt as _, StreamExt as _};
 use harness::client::DeviceKey;
@@ -156,6 +157,43 @@ async fn who_asks_for_reject_is_refused() {
     assert!(socket.next().await.is_none(), "the server closes");
     let counts = server.stop();
     assert_eq!((counts.rejected, counts.hellos, counts.closed), (1, 0, 1), "{counts:?}");
+}
+
+#[test]
+fn the_floor_client_knows_every_byte() {
+    for size in [HelloSize::OneK, HelloSize::Full] {
+        let server = Running::start(size, false);
+        for (reject, handshakes, in_flight) in [(false, 50, 7), (true, 50, 1), (false, 3, 10)] {
+            let settings = floor::Settings {
+                target: server.address,
+                hello: size,
+                reject,
+                handshakes,
+                in_flight,
+                source: None,
+            };
+            let counts = floor::run(&settings).unwrap();
+            assert_eq!((counts.good, counts.bad), (handshakes, 0));
+        }
+        let counts = server.stop();
+        assert_eq!((counts.hellos, counts.rejected, counts.closed), (53, 50, 103), "{counts:?}");
+    }
+}
+
+#[test]
+fn the_floor_client_counts_what_does_not_add_up() {
+    let server = Running::start(HelloSize::Full, false);
+    let settings = floor::Settings {
+        target: server.address,
+        // More comes than it believes.
+        hello: HelloSize::OneK,
+        reject: false,
+        handshakes: 5,
+        in_flight: 2,
+        source: None,
+    };
+    assert_eq!(floor::run(&settings).unwrap(), floor::Counts { good: 0, bad: 5 });
+    server.stop();
 }
 
 #[tokio::test]
