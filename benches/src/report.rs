@@ -34,3 +34,20 @@ impl ClientReport {
         (self.good + self.bad) as f64
     }
 }
+
+/// Sessions held, and handshakes made beside them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldReport {
+    /// Sessions that were to be held.
+    pub sessions: u64,
+    /// Sessions held when the handshakes beside them were over.
+    pub held_at_end: u64,
+    /// Resident bytes before there was a plan.
+    pub resident_empty: u64,
+    /// … with the plan.
+    pub resident_planned: u64,
+    /// … with all sessions held.
+    pub resident_holding: u64,
+    /// The handshakes beside them.
+    pub beside: ClientReport,
+}
