@@ -21,3 +21,4 @@ mod main_job;
 mod process;
 mod profiles;
 mod steps;
+mod validity;

@@ -139,6 +139,7 @@ arrivals.herd = {}
 reconnect.attempts_max = 1
 [validity]
 lag_p99_max = "10s"
+scheduler_delay_share_max = 1.0
 indeterminate_share_max = 0.5
 "#;
     let file = write(folder.path(), "crowd.toml", text);

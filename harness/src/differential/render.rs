@@ -30,7 +30,7 @@ fn write(text: &mut String, book: &Book, name: &str, about: &str) -> std::fmt::R
         text,
         "\n[validity]                               # this is about who is let in, not about how fast"
     )?;
-    writeln!(text, "lag_p99_max = \"10s\"")?;
+    writeln!(text, "lag_p99_max = \"10s\"\nscheduler_delay_share_max = 1.0")?;
     for tale in &book.tales {
         write_tale(text, tale)?;
     }

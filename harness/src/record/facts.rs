@@ -6,6 +6,54 @@ use super::redact::Redactor;
 use crate::history::Written;
 use crate::plan::Nanos;
 
+/// What the generator's reactors did with their time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ReactorLoad {
+    /// Share of the load's time in which the busiest reactor ran.
+    pub cpu_share: f64,
+    /// Share of the load's time in which the reactor that waited most could have run, but had no core.
+    pub wait_share: f64,
+    /// How long a reactor waited for a core on average, each time it had something to do.
+    pub wait_mean: Duration,
+}
+
+/// Descriptors of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptors {
+    /// The most that were open.
+    pub high: u64,
+    /// What it may open; `None` = as many as it likes.
+    pub limit: Option<u64>,
+}
+
+/// TCP sockets of this machine, those of other processes included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sockets {
+    /// Open.
+    pub open: u64,
+    /// In TIME_WAIT, on whichever side.
+    pub time_wait: u64,
+}
+
+impl Sockets {
+    /// The larger of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { open: self.open.max(other.open), time_wait: self.time_wait.max(other.time_wait) }
+    }
+}
+
+/// What the generator itself took and met; `None` = the system did not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct GeneratorFacts {
+    /// What its reactors did with their time.
+    pub reactors: Option<ReactorLoad>,
+    /// The most descriptors it had open.
+    pub descriptors: Option<Descriptors>,
+    /// The most sockets that the machine had.
+    pub sockets: Option<Sockets>,
+}
+
 /// Facts of one run, filled in by the module that ran it. Holds no secrets: the target is a URL without credentials.
 #[derive(Debug, Clone, Default)]
 pub struct RunFacts {
@@ -29,6 +77,8 @@ pub struct RunFacts {
     pub cores: u32,
     /// Gateway and generator ran on the same cores, so that each slows the other.
     pub cores_shared: bool,
+    /// What the reactors and the system said of the load.
+    pub generator: GeneratorFacts,
     /// User and system time of this process during the run.
     pub own_cpu: Duration,
     /// Largest resident set of this process, bytes.

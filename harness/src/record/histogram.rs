@@ -84,6 +84,14 @@ impl LatencyHistogram {
         self.saturated
     }
 
+    /// Number of values of this many microseconds or more, to three digits of the value.
+    #[must_use]
+    pub fn count_from(&self, value: u64) -> u64 {
+        let value = value.min(MICROS_MAX);
+        // Beyond the largest value there are no buckets to look into.
+        if self.count() == 0 || value > self.max { 0 } else { self.histogram.count_between(value, self.max) }
+    }
+
     /// The figures that results hold.
     #[must_use]
     pub fn summary(&self) -> LatencySummary {

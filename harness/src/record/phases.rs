@@ -164,6 +164,12 @@ impl PhaseRecorder {
         self.lag.summary()
     }
 
+    /// Attempts that were started this long after their intended start, or longer.
+    #[must_use]
+    pub fn late(&self, after: Duration) -> u64 {
+        self.lag.count_from(u64::try_from(after.as_micros()).unwrap_or(u64::MAX))
+    }
+
     const fn series(&self) -> [&LatencyHistogram; 12] {
         [
             &self.dial,

@@ -209,7 +209,8 @@ impl<'p> Tally<'p> {
         };
         let dropped = self.dropped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
         let sums = self.sums(facts, &result);
-        result.validity = validity(&result, dropped, &self.plan.validity, facts.max_time_hit, &sums);
+        let late = self.phases.late(self.plan.validity.late_after);
+        result.validity = validity(&result, dropped, &self.plan.validity, late, facts, &sums);
         if result.ended_by == EndedBy::Scenario {
             result.validity.add_missing_faults(self.plan, &common.faults);
         }

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::facts::RunFacts;
+use super::facts::{Descriptors, GeneratorFacts, ReactorLoad, RunFacts, Sockets};
 use super::result::RunResult;
 use super::tally::Tally;
 use crate::history::{
@@ -572,6 +572,18 @@ pub(crate) fn threshold(
     crate::plan::Threshold { metric: metric.to_owned(), comparison, limit, text: text.to_owned() }
 }
 
+pub(crate) fn generator() -> GeneratorFacts {
+    GeneratorFacts {
+        reactors: Some(ReactorLoad {
+            cpu_share: 0.068,
+            wait_share: 0.004,
+            wait_mean: Duration::from_micros(31),
+        }),
+        descriptors: Some(Descriptors { high: 212, limit: Some(20_000) }),
+        sockets: Some(Sockets { open: 417, time_wait: 35 }),
+    }
+}
+
 fn facts() -> RunFacts {
     RunFacts {
         started_at: "2026-11-23T12:00:00Z".parse().expect("a time"),
@@ -589,6 +601,7 @@ fn facts() -> RunFacts {
         gateway_cpu: Some(Duration::from_millis(1_310)),
         gateway_rss_max: Some(24_000_000),
         run_duration_ns: 12_345 * MS,
+        generator: generator(),
         ..RunFacts::default()
     }
 }
@@ -634,6 +647,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
             lag_p99_max: Duration::from_millis(50),
             dropped_share_max: 0.01,
             indeterminate_share_max: 0.05,
+            ..ValidityBudget::USUAL
         },
     }
 }

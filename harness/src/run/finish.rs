@@ -1,5 +1,7 @@
 //! Judges a load and writes what it was.
 
+use std::time::Duration;
+
 use super::gateway::Up;
 use super::judge::{Answers, Doubts, Judged, SecretKnown, judge};
 use super::load::Loaded;
@@ -8,7 +10,7 @@ use crate::observation::TranscriptLine;
 use crate::plan::{AuthMode, ClientId, OracleMode, Plan};
 use crate::record::Violations;
 use crate::record::exit_code::ExitCode;
-use crate::record::facts::RunFacts;
+use crate::record::facts::{GeneratorFacts, RunFacts};
 use crate::report::files::RunFiles;
 use crate::{record, report};
 
@@ -98,7 +100,11 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded, answer
         profile: plan.gateway.profile.to_string(),
         reactors: u32::try_from(loaded.reactors).unwrap_or(u32::MAX),
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
-        cores_shared: target.address.socket.ip().is_loopback(),
+        cores_shared: loaded
+            .reactor_usage
+            .shares_cores()
+            .unwrap_or_else(|| target.address.socket.ip().is_loopback()),
+        generator: generator(loaded),
         own_cpu: loaded.own_cpu,
         own_rss_max_bytes: resources::own().rss_max_bytes,
         gateway_cpu: loaded.gateway_usage.map(|usage| usage.cpu),
@@ -111,6 +117,15 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded, answer
         fail_fast_hit: loaded.end.fail_fast_hit,
         run_duration_ns: loaded.ended,
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
+    }
+}
+
+fn generator(loaded: &Loaded) -> GeneratorFacts {
+    let usage = &loaded.reactor_usage;
+    GeneratorFacts {
+        reactors: usage.reactors(Duration::from_nanos(loaded.ended)),
+        descriptors: usage.descriptors(),
+        sockets: usage.sockets(),
     }
 }
 

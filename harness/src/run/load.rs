@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::early::{self, EarlyJudge};
 use super::gateway::Up;
-use super::resources::{self, GatewayUsage};
+use super::resources::{self, GatewayUsage, ReactorUsage};
 use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
@@ -30,7 +30,7 @@ use crate::story::{self, OwnGateway};
 
 /// How long attempts in progress may go on after an interrupt before they are cut.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often the display is refreshed, and the gateway's usage sampled.
+/// How often the display is refreshed, and the usage of gateway and reactors sampled.
 const DISPLAY_EVERY: Duration = Duration::from_millis(200);
 /// When a foreign target that has challenged nobody is given up, and after how many attempts at least.
 const NOBODY_AFTER: Duration = Duration::from_secs(3);
@@ -60,6 +60,8 @@ pub struct Loaded {
     pub own_cpu: Duration,
     /// What the gateway used, if it is ours.
     pub gateway_usage: Option<resources::Usage>,
+    /// What the reactors and this process were seen to use.
+    pub reactor_usage: ReactorUsage,
 }
 
 /// How a load came to its end.
@@ -160,6 +162,7 @@ pub async fn load(
     let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
     let mut usage = GatewayUsage::default();
+    let mut reactor_usage = ReactorUsage::default();
     let mut early = options
         .fail_fast
         .then(|| EarlyJudge::new(Oracle::new(plan, &target.identities), Arc::clone(&file), path.clone()));
@@ -205,6 +208,7 @@ pub async fn load(
                 _ = display.tick() => {
                     observer.progress(&progress, plan.clients.len());
                     usage.sample(gateway_pid.load(Ordering::Relaxed));
+                    reactor_usage.sample(gateway_pid.load(Ordering::Relaxed));
                     if looks_for_somebody && nobody_there(&progress, clock.now()) {
                         looks_for_somebody = false;
                         stop.send_replace(StopPhase::Leaving);
@@ -253,6 +257,7 @@ pub async fn load(
         end,
         own_cpu: resources::own().cpu.saturating_sub(own_before.cpu),
         gateway_usage: usage.total(),
+        reactor_usage,
     })
 }
 

@@ -342,20 +342,22 @@ fn bounded<'a>(
 }
 
 fn validity(scenario: &Fields<'_>) -> ValidityBudget {
-    let mut budget = ValidityBudget {
-        lag_p99_max: Duration::from_millis(100),
-        dropped_share_max: 0.0,
-        indeterminate_share_max: 0.02,
-    };
+    let mut budget = ValidityBudget::USUAL;
     if let Some(fields) = scenario.table("validity") {
-        if let Some(lag) = fields.read("lag_p99_max", positive_duration) {
-            budget.lag_p99_max = lag;
+        for (key, limit) in [("lag_p99_max", &mut budget.lag_p99_max), ("late_after", &mut budget.late_after)]
+        {
+            *limit = fields.read(key, positive_duration).unwrap_or(*limit);
         }
-        if let Some(dropped) = fields.read("dropped_share_max", share) {
-            budget.dropped_share_max = dropped;
-        }
-        if let Some(indeterminate) = fields.read("indeterminate_share_max", share) {
-            budget.indeterminate_share_max = indeterminate;
+        for (key, limit) in [
+            ("late_share_max", &mut budget.late_share_max),
+            ("dropped_share_max", &mut budget.dropped_share_max),
+            ("reactor_cpu_share_max", &mut budget.reactor_cpu_share_max),
+            ("scheduler_delay_share_max", &mut budget.scheduler_delay_share_max),
+            ("descriptors_share_max", &mut budget.descriptors_share_max),
+            ("history_wait_share_max", &mut budget.history_wait_share_max),
+            ("indeterminate_share_max", &mut budget.indeterminate_share_max),
+        ] {
+            *limit = fields.read(key, share).unwrap_or(*limit);
         }
         fields.finish();
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::vocabulary::{
     Action, AuthMode, Backoff, Comparison, Credential, Deviation, Executor, Expectation, FaultKind,
     ForwardedFor, GiveUp, LaunchPlan, NetworkPath, Notices, Origin, Persona, Readiness, Request,
-    SignatureVersion, StepConnect, StopSignal, StoreEdit, StoredMetadata,
+    SignatureVersion, StepConnect, StopSignal, StoreEdit, StoredMetadata, ValidityBudget,
 };
 
 fn accept(text: &str) -> Scenario {
@@ -199,6 +199,26 @@ fn short_forms_mean_what_they_say() {
         one_cohort("expect = { attempts = 1 }").cohorts[0].cohort.expect.as_ref().unwrap().attempts,
         Some(1..2)
     );
+}
+
+#[test]
+fn budgets_are_the_usual_ones_but_for_those_that_are_set() {
+    assert_eq!(one_cohort("").validity, ValidityBudget::USUAL);
+    let budget = one_cohort(
+        "[validity]\nlate_after = \"1ms\"\nlate_share_max = \"5%\"\nreactor_cpu_share_max = 1\n\
+         scheduler_delay_share_max = 0.01\ndescriptors_share_max = 0.5\nhistory_wait_share_max = 0",
+    )
+    .validity;
+    let expected = ValidityBudget {
+        late_after: Duration::from_millis(1),
+        late_share_max: 0.05,
+        reactor_cpu_share_max: 1.0,
+        scheduler_delay_share_max: 0.01,
+        descriptors_share_max: 0.5,
+        history_wait_share_max: 0.0,
+        ..ValidityBudget::USUAL
+    };
+    assert_eq!(budget, expected);
 }
 
 #[test]

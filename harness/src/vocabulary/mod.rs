@@ -644,8 +644,36 @@ pub enum Comparison {
 pub struct ValidityBudget {
     /// p99 of how late the generator started attempts.
     pub lag_p99_max: Duration,
+    /// An attempt that is started this long after its intended start, or longer, is late.
+    pub late_after: Duration,
+    /// Share of started attempts that were late; 1 = any.
+    pub late_share_max: f64,
     /// Share of arrivals that could not be started.
     pub dropped_share_max: f64,
+    /// Share of the load's time in which the busiest reactor ran.
+    pub reactor_cpu_share_max: f64,
+    /// Share of the load's time in which a reactor could have run, but had no core.
+    pub scheduler_delay_share_max: f64,
+    /// Share of the descriptors that this process may open.
+    pub descriptors_share_max: f64,
+    /// Share of the reactors' time in which they waited for the disk that the history is written to.
+    pub history_wait_share_max: f64,
     /// Share of verdicts that evidence did not suffice for.
     pub indeterminate_share_max: f64,
+}
+
+impl ValidityBudget {
+    /// The budgets of a scenario that says nothing about them. A machine that does much else at the same time keeps within
+    /// them with a load that it can carry; `scenarios/README.md` says why each is what it is.
+    pub const USUAL: Self = Self {
+        lag_p99_max: Duration::from_millis(100),
+        late_after: Duration::from_millis(10),
+        late_share_max: 1.0,
+        dropped_share_max: 0.0,
+        reactor_cpu_share_max: 0.9,
+        scheduler_delay_share_max: 0.3,
+        descriptors_share_max: 0.98,
+        history_wait_share_max: 0.05,
+        indeterminate_share_max: 0.02,
+    };
 }

@@ -118,6 +118,7 @@ impl Case {
                 lag_p99_max: Duration::from_millis(50),
                 dropped_share_max: 0.0,
                 indeterminate_share_max: 0.0,
+                ..ValidityBudget::USUAL
             },
         };
         Self { plan, history: History { ended: at(1_000_000), ..History::default() } }
