@@ -1,13 +1,13 @@
 //! Proof of the device key: id, clock, nonce, signature (rows 12 to 15).
 //!
-//! Signatures are checked with `verify_strict`. It differs from OpenSSL's rule, which real gateways use, only for public
+//! Signatures are checked by the rule of `verify_strict`. It differs from OpenSSL's rule, which real gateways use, only for public
 //! keys of small order, which no honest key generation yields and with which a signature proves nothing; and for a
 //! signature point of small order, which an honest signer meets with probability 2^-250.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use protocol::connect::{ClientInfo, DeviceProof};
 use protocol::error::DetailCode;
 use protocol::{ErrorDetails, PayloadVersion, SignaturePayload, device_id};
@@ -110,7 +110,7 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
             .payload_versions
             .iter()
             .filter(|version| (**version == PayloadVersion::V1) == nonceless)
-            .any(|version| verifying.verify_strict(payload.text(*version).as_bytes(), &signature).is_ok())
+            .any(|version| is_signed_by(&verifying, payload.text(*version).as_bytes(), &signature))
             .then_some(())
             .or_else(|| is_off(Defect::AcceptBadSignature).then_some(()))
     };
@@ -118,6 +118,51 @@ pub fn verify(profile: &Profile, claim: &Claim<'_>, now_ms: u64) -> Result<Strin
         refuse("device signature invalid", "device-signature", DetailCode::DeviceAuthSignatureInvalid)
     })?;
     Ok(BASE64URL.encode(key))
+}
+
+/// The points of small order as they are written in their one reduced form: `verify_strict` takes none of them for a signature's
+/// point.
+const SMALL_ORDER: [[u8; 32]; 8] = {
+    const ZERO: [u8; 32] = [0; 32];
+    const fn with(mut point: [u8; 32], first: u8, last: u8) -> [u8; 32] {
+        let [low, .., high] = &mut point;
+        (*low, *high) = (first, last);
+        point
+    }
+    const LOW: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ];
+    const HIGH: [u8; 32] = [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ];
+    [
+        with(ZERO, 1, 0),
+        with([0xff; 32], 0xec, 0x7f),
+        ZERO,
+        with(ZERO, 0, 0x80),
+        LOW,
+        with(LOW, 0x26, 0x85),
+        HIGH,
+        with(HIGH, 0xc7, 0xfa),
+    ]
+};
+
+/// What `verify_strict` says, in less time: it unpacks the signature's point to look at its order and to compare it. Where the
+/// point is written in reduced form, looking its bytes up and comparing them comes to the same.
+fn is_signed_by(key: &VerifyingKey, text: &[u8], signature: &Signature) -> bool {
+    let point = signature.r_bytes();
+    if !is_reduced(point) {
+        return key.verify_strict(text, signature).is_ok();
+    }
+    !key.is_weak() && !SMALL_ORDER.contains(point) && key.verify(text, signature).is_ok()
+}
+
+/// Whether the y coordinate of a packed point is below 2^255 - 19.
+fn is_reduced(point: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = point;
+    *low < 0xed || high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
 }
 
 /// A key in any accepted form as base64url; the text itself if it is in none, so that it equals no key.
@@ -309,7 +354,62 @@ mod tests {
         assert_eq!(check(&reversed, NOW), Err("device-signature"));
     }
 
+    #[test]
+    fn the_points_of_small_order_are_those() {
+        let known: std::collections::BTreeSet<_> = SMALL_ORDER.into_iter().collect();
+        assert_eq!(known.len(), 8);
+        for point in known {
+            assert!(is_reduced(&point));
+            assert!(VerifyingKey::from_bytes(&point).unwrap().is_weak(), "{point:02x?}");
+        }
+    }
+
+    /// A signature that holds for any text under a key of small order, with a point of small order: what `verify` alone takes.
+    #[test]
+    fn what_only_the_strict_rule_refuses_is_refused() {
+        let mut taken = 0;
+        for key in SMALL_ORDER {
+            let key = VerifyingKey::from_bytes(&key).unwrap();
+            for point in SMALL_ORDER {
+                for text in 0_u8..16 {
+                    let signature = Signature::from_components(point, [0; 32]);
+                    taken += usize::from(key.verify(&[text], &signature).is_ok());
+                    assert!(!is_signed_by(&key, &[text], &signature));
+                }
+            }
+        }
+        assert!(taken > 0, "the loose rule takes none, so that this shows nothing");
+    }
+
     proptest! {
+        #[test]
+        fn the_quick_rule_is_the_strict_one(
+            seed: [u8; 32], text in proptest::collection::vec(any::<u8>(), 0..40),
+            spoiled in proptest::option::of((0_usize..64, 1_u8..)), point in proptest::option::of(0_usize..8),
+            unreduced: bool,
+        ) {
+            let key = SigningKey::from_bytes(&seed);
+            let mut bytes = key.sign(&text).to_bytes();
+            if let Some((at, by)) = spoiled {
+                bytes[at] ^= by;
+            }
+            if let Some(point) = point {
+                bytes[..32].copy_from_slice(&SMALL_ORDER[point]);
+            }
+            if unreduced {
+                bytes[1..31].fill(0xff);
+                bytes[31] |= 0x7f;
+                bytes[0] |= 0xed;
+            }
+            let signature = Signature::from_bytes(&bytes);
+            let key = key.verifying_key();
+            prop_assert_eq!(
+                is_signed_by(&key, &text, &signature),
+                key.verify_strict(&text, &signature).is_ok()
+            );
+            prop_assert_eq!(is_signed_by(&key, &text, &signature), spoiled.is_none() && point.is_none() && !unreduced);
+        }
+
         #[test]
         fn hostile_proofs_never_panic(key in "\\PC{0,80}", signature in "\\PC{0,120}", signed_at: u64, now: u64) {
             let mut hostile = signed(PayloadVersion::V2);
