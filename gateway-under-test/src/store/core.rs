@@ -225,6 +225,13 @@ impl Core {
             if let Some(entry) = &record.entry {
                 let mut value = entry.value().clone();
                 let mut used = false;
+                if let Some(seen_ms) = touched.seen
+                    && value.last_seen_at_ms.is_none_or(|last| last < seen_ms)
+                {
+                    value.last_seen_at_ms = Some(seen_ms);
+                    value.last_seen_reason = Some("connect".to_owned());
+                    used = true;
+                }
                 for (role, used_ms) in touched.tokens {
                     if let Some(token) = value.tokens.get_mut(&role)
                         && token.last_used_at_ms.is_none_or(|last| last < used_ms)

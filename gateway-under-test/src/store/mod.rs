@@ -232,6 +232,13 @@ impl Store {
             (Some(pairing::Touch::AskedAgain), Err(refusal)) => refusal
                 .request_id()
                 .is_some_and(|request_id| self.touches.asked_again(&attempt.device_id, request_id, now_ms)),
+            (Some(pairing::Touch::Seen { token_used }), _) => {
+                let is_first = self.touches.seen(&attempt.device_id, now_ms);
+                if token_used {
+                    self.touches.token_used(&attempt.device_id, &attempt.role, now_ms);
+                }
+                is_first
+            }
             (Some(pairing::Touch::AskedAgain), Ok(_)) | (None, _) => false,
         };
         if is_first && self.rules.profile.store != StoreKind::JsonLoaded {

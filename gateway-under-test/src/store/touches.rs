@@ -1,4 +1,4 @@
-//! Notes of what is written lazily: last use of tokens and refreshed requests. At most one a device, so that they are
+//! Notes of what is written lazily: last use of tokens, last sight of devices and refreshed requests. At most one a device, so that they are
 //! bounded by the store and not by the traffic.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,6 +11,8 @@ pub struct Touched {
     pub tokens: BTreeMap<String, u64>,
     /// Latest ask of the waiting request: its id, and milliseconds since the Unix epoch.
     pub asked: Option<(String, u64)>,
+    /// When it was last let in, milliseconds since the Unix epoch (9.6).
+    pub seen: Option<u64>,
 }
 
 impl Touched {
@@ -23,6 +25,7 @@ impl Touched {
         if later.asked.is_some() {
             self.asked.clone_from(&later.asked);
         }
+        self.seen = self.seen.max(later.seen);
     }
 }
 
@@ -40,9 +43,26 @@ impl Touches {
     pub(super) fn token_used(&self, device_id: &str, role: &str, now_ms: u64) -> bool {
         self.with(|notes| {
             let is_first = notes.is_empty();
-            let tokens = &mut notes.entry(device_id.into()).or_default().tokens;
-            let last = tokens.entry(role.to_owned()).or_default();
-            *last = now_ms.max(*last);
+            // A device that comes back and back is noted without making anything.
+            if let Some(last) = notes.get_mut(device_id).and_then(|touched| touched.tokens.get_mut(role)) {
+                *last = now_ms.max(*last);
+            } else {
+                notes.entry(device_id.into()).or_default().tokens.insert(role.to_owned(), now_ms);
+            }
+            is_first
+        })
+    }
+
+    /// As [`Touches::token_used`].
+    pub(super) fn seen(&self, device_id: &str, now_ms: u64) -> bool {
+        self.with(|notes| {
+            let is_first = notes.is_empty();
+            match notes.get_mut(device_id) {
+                Some(touched) => touched.seen = touched.seen.max(Some(now_ms)),
+                None => {
+                    notes.insert(device_id.into(), Touched { seen: Some(now_ms), ..Touched::default() });
+                }
+            }
             is_first
         })
     }

@@ -22,7 +22,22 @@ pub(super) struct Draft<'a> {
     /// Possibly too old to count.
     pending: Option<Cow<'a, PendingRequest>>,
     events: Vec<PairingEvent>,
+    /// Where the gateway keeps when it last saw a device (9.6).
+    seen: Option<Seen>,
 }
+
+/// That the gateway has seen a device just now.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    reason: &'static str,
+    /// Whether the token of its role was what it came by.
+    token_used: bool,
+}
+
+/// How a device was seen that was let in.
+const BY_CONNECT: &str = "connect";
+/// How a device was seen whose token was right.
+const BY_TOKEN: &str = "device-token-auth";
 
 impl<'a> Draft<'a> {
     pub(super) fn new(
@@ -38,6 +53,7 @@ impl<'a> Draft<'a> {
             entry: live.entry.map(Cow::Borrowed),
             pending: live.pending.map(Cow::Borrowed),
             events: Vec::new(),
+            seen: None,
         }
     }
 
@@ -56,16 +72,8 @@ impl<'a> Draft<'a> {
         if self.rules.profile.refresh != RefreshRule::LastSeen {
             return;
         }
-        let now_ms = self.now_ms;
-        if let Some(entry) = &mut self.entry
-            && entry.tokens.contains_key(role)
-        {
-            let entry = entry.to_mut();
-            if let Some(token) = entry.tokens.get_mut(role) {
-                token.last_used_at_ms = Some(now_ms);
-            }
-            entry.last_seen_at_ms = Some(now_ms);
-            entry.last_seen_reason = Some("device-token-auth".to_owned());
+        if self.entry.as_ref().is_some_and(|entry| entry.tokens.contains_key(role)) {
+            self.seen = Some(Seen { reason: BY_TOKEN, token_used: true });
         }
     }
 
@@ -141,13 +149,23 @@ impl<'a> Draft<'a> {
     /// Writes what an accepted connect leaves in the entry.
     pub(super) fn refresh(&mut self, attempt: &DeviceAttempt) {
         let Some(entry) = &mut self.entry else { return };
-        let entry = entry.to_mut();
         let client = &attempt.client;
+        let remote_ip = attempt.kept_ip.map(|ip| ip.to_string());
+        if self.rules.profile.refresh == RefreshRule::LastSeen {
+            let token_used = self.seen.is_some_and(|seen| seen.token_used);
+            self.seen = Some(Seen { reason: BY_CONNECT, token_used });
+            // Nearly always it says what it said before, and then nothing is copied.
+            if checks::refreshed_platform(client, entry).is_none()
+                && entry.display_name == client.display_name
+                && entry.remote_ip == remote_ip
+            {
+                return;
+            }
+        }
+        let entry = entry.to_mut();
         match self.rules.profile.refresh {
             RefreshRule::Nothing => {}
             RefreshRule::LastSeen => {
-                entry.last_seen_at_ms = Some(self.now_ms);
-                entry.last_seen_reason = Some("connect".to_owned());
                 if let Some(platform) = checks::refreshed_platform(client, entry) {
                     entry.platform = Some(platform.to_owned());
                 }
@@ -167,7 +185,7 @@ impl<'a> Draft<'a> {
         }
         if self.rules.profile.refresh != RefreshRule::Nothing {
             entry.display_name.clone_from(&client.display_name);
-            entry.remote_ip = attempt.kept_ip.map(|ip| ip.to_string());
+            entry.remote_ip = remote_ip;
         }
     }
 
@@ -222,13 +240,37 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What has become of the device that `live` shows.
-    pub(super) fn into_effects(self, live: &DeviceView<'_>) -> Effects {
+    /// Writes down that the device, which asked for `role`, was seen; lazily if nothing else changes and it was let in.
+    fn note_seen(&mut self, live: &DeviceView<'_>, role: &str) -> Option<Touch> {
+        let seen = self.seen?;
+        let is_entry_kept = matches!(self.entry, Some(Cow::Borrowed(_)));
+        let is_pending_kept = match (&self.pending, live.pending) {
+            (None, None) | (Some(Cow::Borrowed(_)), _) => true,
+            (Some(Cow::Owned(now)), Some(before)) => now == before,
+            (Some(Cow::Owned(_)), None) | (None, Some(_)) => false,
+        };
+        if seen.reason == BY_CONNECT && is_entry_kept && is_pending_kept {
+            return Some(Touch::Seen { token_used: seen.token_used });
+        }
+        let entry = self.entry.as_mut()?.to_mut();
+        entry.last_seen_at_ms = Some(self.now_ms);
+        entry.last_seen_reason = Some(seen.reason.to_owned());
+        if seen.token_used
+            && let Some(token) = entry.tokens.get_mut(role)
+        {
+            token.last_used_at_ms = Some(self.now_ms);
+        }
+        None
+    }
+
+    /// What has become of the device that `live` shows and that asked for `role`.
+    pub(super) fn into_effects(mut self, live: &DeviceView<'_>, role: &str) -> Effects {
+        let touch = self.note_seen(live, role);
         let mut effects = Effects {
+            touch,
             entry: change(live.entry, self.entry),
             pending: change(live.pending, self.pending),
             events: self.events,
-            ..Effects::default()
         };
         // Where everything is kept in memory, an ask that says nothing new is written lazily.
         if self.rules.profile.store == StoreKind::JsonLoaded

@@ -74,6 +74,11 @@ pub enum Touch {
     TokenUsed,
     /// The waiting request was asked again.
     AskedAgain,
+    /// A device that is as it was before was let in (9.6).
+    Seen {
+        /// Whether by the token of the attempt's role.
+        token_used: bool,
+    },
 }
 
 /// Changes to one device.
@@ -171,10 +176,10 @@ pub fn admit_in_two_steps(
     let outcome = paired
         .and_then(|()| accept(&mut draft, &attempt, method, &decided.notes))
         .map_err(|refusal| refusal.noting(&decided.notes));
-    let mut effects = draft.into_effects(live);
+    let mut effects = draft.into_effects(live, &attempt.role);
     // A token that this very step issued is not a used one.
     let counts = rules.profile.store == StoreKind::JsonLoaded || method == Method::DeviceToken;
-    if outcome.is_ok() && counts && !effects.is_durable() {
+    if outcome.is_ok() && counts && !effects.is_durable() && effects.touch.is_none() {
         effects.touch = Some(Touch::TokenUsed);
     }
     Admission { outcome, effects }
