@@ -56,10 +56,7 @@ fn screening(c: &mut Criterion) {
         unreachable!("the fixture begins with a challenge and its connect")
     };
     let params = request.params.map(|params| params.get()).unwrap_or_default();
-    let screened = |rules: &Rules| {
-        let params = params.parse().unwrap_or_default();
-        screen(rules, &limiter, &http, locality, params, NONCE, NOW_MS)
-    };
+    let screened = |rules: &Rules| screen(rules, &limiter, &http, locality, params, NONCE, NOW_MS);
     assert!(matches!(screened(&rules), Ok(Screened::Device(_))), "the recorded connect is a good one");
     c.bench_function("screen_with_device", |b| b.iter(|| screened(black_box(&rules))));
 }
@@ -71,7 +68,7 @@ fn admission(c: &mut Criterion) {
     let limiter = RateLimiter::new(rules.profile.rate_limit, None);
     let params = recorded::frames(recorded::OLD, NONCE).nth(1).map(|frame| Frame::decode(frame.as_bytes()));
     let Some(Ok(Frame::Request(request))) = params else { unreachable!("a recorded connect") };
-    let params = request.params.map(|params| params.get()).unwrap_or_default().parse().unwrap_or_default();
+    let params = request.params.map(|params| params.get()).unwrap_or_default();
     let Ok(Screened::Device(attempt)) = screen(&rules, &limiter, &http, locality, params, NONCE, NOW_MS)
     else {
         unreachable!("the recorded connect is a good one")

@@ -200,8 +200,9 @@ fn is_control_ui(profile: &Profile, client: &ClientInfo) -> bool {
     client.id == ClientId::ControlUi || (profile.vocabulary == Vocabulary::V4 && client.id == ClientId::Tui)
 }
 
-/// Everything up to pairing: what can be said without looking at the device's entry. `now_ms` is the gateway's clock,
-/// milliseconds since the Unix epoch; `nonce` is the challenge's. The limiter is looked at and not changed.
+/// Everything up to pairing: what can be said without looking at the device's entry. `params` is the JSON of the request's
+/// parameters, `now_ms` the gateway's clock, milliseconds since the Unix epoch, and `nonce` the challenge's. The limiter is
+/// looked at and not changed.
 ///
 /// # Errors
 /// The refusal of the first row that applies.
@@ -210,19 +211,13 @@ pub fn screen(
     limiter: &RateLimiter,
     http: &HttpFacts,
     locality: Locality,
-    params: Value,
+    params: &str,
     nonce: &str,
     now_ms: u64,
 ) -> Result<Screened, Refusal> {
     let profile = rules.profile;
-    if profile.vocabulary == Vocabulary::V4 && claims_to_be_a_worker(&params) {
-        return Err(Refusal::silent(close::code::POLICY, "invalid-handshake", "invalid-handshake"));
-    }
-    let schema_error =
-        |text: String| Refusal::invalid(format!("invalid connect params: {text}"), "invalid-params");
-    schema::validate(profile, schema::Params::Connect, &params).map_err(schema_error)?;
     let ConnectParams { min_protocol, max_protocol, client, role, scopes, device, auth, caps, .. } =
-        decode_params(params).map_err(schema_error)?;
+        read_params(profile, params)?;
     let auth = auth.unwrap_or_default();
 
     if rules.defect != Some(Defect::IgnoreProtocol) {
@@ -286,6 +281,27 @@ pub fn screen(
         is_own_page: origin::is_same_host(http.origin.as_deref(), http.host.as_deref()),
         scope_cap: scope_cap(profile, http),
     })))
+}
+
+/// The parameters, if they are well-formed and not a worker's.
+fn read_params(profile: &Profile, text: &str) -> Result<ConnectParams, Refusal> {
+    let worker = || Refusal::silent(close::code::POLICY, "invalid-handshake", "invalid-handshake");
+    let knows_workers = profile.vocabulary == Vocabulary::V4;
+    if let Some(params) = schema::plain_connect(profile, text) {
+        let is_worker = params.role.as_deref() == Some("worker")
+            || params.client.id == ClientId::Worker
+            || params.client.mode == ClientMode::Worker;
+        return if knows_workers && is_worker { Err(worker()) } else { Ok(params) };
+    }
+    let schema_error =
+        |text: String| Refusal::invalid(format!("invalid connect params: {text}"), "invalid-params");
+    // JSON that cannot be held, such as a number beyond every range; serde's words repeat nothing of it.
+    let params: Value = serde_json::from_str(text).map_err(|error| schema_error(error.to_string()))?;
+    if knows_workers && claims_to_be_a_worker(&params) {
+        return Err(worker());
+    }
+    schema::validate(profile, schema::Params::Connect, &params).map_err(schema_error)?;
+    decode_params(params).map_err(schema_error)
 }
 
 /// Whether parameters are those of a worker, which speaks to another door of the newest release.
@@ -521,6 +537,60 @@ mod tests {
         ("a bad signature", "device-signature"),
     ];
 
+    /// Keys of a connect that something else may stand in, or that may be added.
+    const PLACES: [&str; 32] = [
+        "/minProtocol",
+        "/maxProtocol",
+        "/client",
+        "/client/id",
+        "/client/mode",
+        "/client/version",
+        "/client/platform",
+        "/client/displayName",
+        "/client/deviceFamily",
+        "/client/modelIdentifier",
+        "/client/instanceId",
+        "/client/buildId",
+        "/client/timeZone",
+        "/role",
+        "/scopes",
+        "/caps",
+        "/commands",
+        "/permissions",
+        "/pathEnv",
+        "/locale",
+        "/computerUse",
+        "/workerRuns",
+        "/modelCatalog",
+        "/device/id",
+        "/device/nonce",
+        "/device/signedAt",
+        "/device/signature",
+        "/auth/deviceToken",
+        "/auth/bootstrapToken",
+        "/auth/approvalRuntimeToken",
+        "/auth/password",
+        "/bogus",
+    ];
+    const VALUES: [&str; 16] = [
+        "null",
+        "0",
+        "1",
+        "3.0",
+        "-1",
+        "4294967296",
+        "\"\"",
+        "\"x\"",
+        "\"openclaw-tui\"",
+        "\"worker\"",
+        "[]",
+        "[\"\"]",
+        "[\"x\"]",
+        "{}",
+        "{\"x\":true}",
+        "true",
+    ];
+
     fn cause(profile: &'static Profile, faults: &[bool; 9], token: &str) -> Option<&'static str> {
         let [key, protocol, role, origin, id, stale, blank, nonce, _] = *faults;
         let public = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
@@ -548,7 +618,9 @@ mod tests {
         let rules = Rules::of(profile, AuthConfig::Token(Secret::new("shared")));
         let limiter = RateLimiter::new(profile.rate_limit, None);
         let locality = locate(profile, &rules.trusted_proxies, false, &http);
-        screen(&rules, &limiter, &http, locality, params, "nonce", NOW).err().map(|refusal| refusal.cause)
+        screen(&rules, &limiter, &http, locality, &params.to_string(), "nonce", NOW)
+            .err()
+            .map(|refusal| refusal.cause)
     }
 
     fn base64url(key: &[u8; 32]) -> String {
@@ -557,6 +629,35 @@ mod tests {
     }
 
     proptest! {
+        /// What is read without a tree is what the validator and the tree give.
+        #[test]
+        fn a_plain_connect_is_read_as_any_other(
+            changes in proptest::collection::vec((0_usize..PLACES.len(), 0_usize..VALUES.len()), 0..4),
+        ) {
+            let mut params = json!({
+                "minProtocol": 3, "maxProtocol": 4,
+                "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"},
+                "role": "operator", "scopes": ["operator.read"], "caps": [], "permissions": {"camera": true},
+                "device": {"id": "i", "publicKey": "k", "signature": "s", "signedAt": 1, "nonce": "n"},
+                "auth": {"token": "t"},
+            });
+            for (place, value) in changes {
+                let (parent, key) = PLACES[place].rsplit_once('/').unwrap();
+                let value = serde_json::from_str(VALUES[value]).unwrap();
+                if let Some(object) = params.pointer_mut(parent).and_then(Value::as_object_mut) {
+                    object.insert(key.to_owned(), value);
+                }
+            }
+            let text = params.to_string();
+            for profile in ALL {
+                let plain = schema::plain_connect(profile, &text);
+                let valid = schema::validate(profile, schema::Params::Connect, &params);
+                let Some(plain) = plain else { continue };
+                prop_assert_eq!(valid, Ok(()), "{} on {}", text, profile.name);
+                prop_assert_eq!(decode_params(params.clone()), Ok(plain));
+            }
+        }
+
         /// Whatever else is wrong, a credential included, the first row that applies decides.
         #[test]
         fn the_first_row_that_applies_decides(mut faults: [bool; 9], token in "shared|wrong") {

@@ -62,7 +62,7 @@ fn screened_by(
     params: Value,
 ) -> Result<Anonymous, Refusal> {
     let locality = locate(rules.profile, &rules.trusted_proxies, rules.allow_real_ip_fallback, http);
-    match screen(rules, limiter, http, locality, params, "nonce", NOW)? {
+    match screen(rules, limiter, http, locality, &params.to_string(), "nonce", NOW)? {
         Screened::Anonymous(anonymous) => Ok(*anonymous),
         Screened::Device(_) => panic!("no device was sent"),
     }
@@ -484,7 +484,7 @@ fn a_browser_on_the_host_of_a_container_is_near() {
         let limiter = RateLimiter::new(rules.profile.rate_limit, None);
         let locality = locate(rules.profile, &rules.trusted_proxies, false, &http);
         let params = signed(params(rules.profile, id, mode, "operator", json!({"token": "shared"})));
-        match screen(&rules, &limiter, &http, locality, params, "nonce", NOW).unwrap() {
+        match screen(&rules, &limiter, &http, locality, &params.to_string(), "nonce", NOW).unwrap() {
             Screened::Device(attempt) => attempt.place,
             Screened::Anonymous(_) => panic!("a device was sent"),
         }

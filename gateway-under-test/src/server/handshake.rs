@@ -12,14 +12,14 @@ use protocol::connect::{CHALLENGE_EVENT, Challenge, METHOD};
 use protocol::frame::{Event, Request};
 use protocol::hello::HelloAuth;
 use protocol::{Close, Frame, PairingReason};
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::http::{Caller, Upgraded};
 use super::log::clean;
 use super::session::{self, Identity};
-use super::sessions::{Audience, Who, unnumbered};
+use super::sessions::{Audience, Entry, Who, unnumbered};
 use super::socket::{Incoming, Socket};
 use super::{Gateway, hello, rpc, scaled, startup};
 use crate::clock::{Stopwatch, wall_ms};
@@ -84,12 +84,13 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
     let watch = Stopwatch::start();
     let conn_id = uuid::Uuid::new_v4().to_string();
     let nonce = uuid::Uuid::new_v4().to_string();
-    let Upgraded { stream, leftover, caller } = upgraded;
+    let Upgraded { stream, answer, leftover, caller } = upgraded;
     let Caller { facts: http, locality, place } = caller;
     let profile = gateway.rules.profile;
     warn(gateway, &http, locality);
     let facts = Facts { conn_id: &conn_id, http: &http, locality, watch };
-    let mut socket = Socket::new(stream, &leftover, profile.preauth_bytes_max.unwrap_or(profile.max_payload));
+    let message_bytes_max = profile.preauth_bytes_max.unwrap_or(profile.max_payload);
+    let mut socket = Socket::new(stream, answer, &leftover, message_bytes_max);
     send_challenge(profile, &mut socket, &nonce);
 
     let deadline = watch.deadline(gateway.durations.handshake);
@@ -148,15 +149,15 @@ async fn stopped(gateway: &Gateway) {
 /// What an operator who wonders why a client is remote looks for in the log.
 fn warn(gateway: &Gateway, http: &policy::HttpFacts, locality: Locality) {
     if locality.untrusted_forwarder {
-        gateway.log.line(
+        gateway.log.line(format_args!(
             "[ws] Proxy headers detected from untrusted address. Connection will not be treated as local. \
              Configure gateway.trustedProxies to restore local client detection behind your proxy.",
-        );
+        ));
     } else if http.peer.is_loopback() && !http.host.as_deref().is_some_and(is_local_host) {
-        gateway.log.line(
+        gateway.log.line(format_args!(
             "[ws] Loopback connection with non-local Host header. Treating it as remote. If you're behind a \
              reverse proxy, set gateway.trustedProxies and forward X-Forwarded-For/X-Real-IP.",
-        );
+        ));
     }
 }
 
@@ -308,20 +309,13 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
     if request.method != METHOD {
         return Err(at_once(Refusal::not_connect()));
     }
-    let params = match request.params {
-        // JSON that cannot be held, such as a number beyond every range; serde's words repeat nothing of it.
-        Some(params) => serde_json::from_str(params.get()).map_err(|error| {
-            at_once(Refusal::invalid(format!("invalid connect params: {error}"), "invalid-params"))
-        })?,
-        None => Value::Null,
-    };
+    let params = request.params.map_or("null", |params| params.get());
     let starting = gateway.starting();
     if let Some(retry_after_ms) = starting
-        && startup::is_refused(gateway.rules.profile, &params)
+        && startup::is_refused(gateway.rules.profile, params)
     {
         return Err(at_once(startup::refusal(retry_after_ms)));
     }
-    let node = node_wish(gateway.rules.profile, &params);
     let id = request.id.clone().into_owned();
     let screened = {
         let mut limiter = gateway.limiter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -343,7 +337,7 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         }
         Screened::Anonymous(anonymous) => {
             settle(gateway, &anonymous.notes).await;
-            return Ok(anonymous_grant(id, *anonymous));
+            return Ok(anonymous_grant(gateway.rules.profile, id, *anonymous));
         }
         Screened::Device(attempt) => Arc::from(attempt),
     };
@@ -353,7 +347,7 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         return Err((startup::refusal(retry_after_ms), true));
     }
     let outcome = gateway.store.admit(Arc::clone(&attempt)).await.map_err(|error| {
-        gateway.log.line(&format!("[gateway] device store: {error}"));
+        gateway.log.line(format_args!("[gateway] device store: {error}"));
         (Refusal::store_failed(), true)
     })?;
     settle(gateway, outcome.as_ref().map_or_else(|refusal| &refusal.notes, |accepted| &accepted.notes)).await;
@@ -361,11 +355,11 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         audit(gateway, facts, &attempt, &refusal);
         (refusal, true)
     })?;
-    if let Some(caps) = node
+    if let Some(caps) = node_wish(gateway.rules.profile, &accepted.role, params)
         && let Err(error) = note_node(gateway, caps, &attempt).await
     {
         // It is no reason to turn the node away: the next connect tries again.
-        gateway.log.line(&format!("[gateway] device store: {error}"));
+        gateway.log.line(format_args!("[gateway] device store: {error}"));
     }
     let client = &attempt.client;
     let by_token = accepted.method == Method::DeviceToken;
@@ -382,7 +376,13 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
             role: accepted.role.clone(),
             scopes: accepted.scopes.clone(),
             device_id: Some(attempt.device_id.clone()),
-            presence: presence(client, &accepted.role, &accepted.scopes, Some(&attempt.device_id)),
+            presence: presence(
+                gateway.rules.profile,
+                client,
+                &accepted.role,
+                &accepted.scopes,
+                Some(&attempt.device_id),
+            ),
         },
         identity: Identity {
             caller: policy::Caller {
@@ -407,13 +407,13 @@ async fn wait(gateway: &Gateway, wait_ms: u64) {
     }
 }
 
-fn anonymous_grant(id: String, anonymous: policy::Anonymous) -> Grant {
+fn anonymous_grant(profile: &Profile, id: String, anonymous: policy::Anonymous) -> Grant {
     let policy::Anonymous { client, role, scopes, auth, method, .. } = anonymous;
     Grant {
         id,
         summary: format!("client={} {} device=n/a auth={}", client.id, client.mode, method.as_str()),
         who: Who {
-            presence: presence(&client, &role, &scopes, None),
+            presence: presence(profile, &client, &role, &scopes, None),
             role: role.clone(),
             scopes: scopes.clone(),
             device_id: None,
@@ -423,28 +423,41 @@ fn anonymous_grant(id: String, anonymous: policy::Anonymous) -> Grant {
     }
 }
 
-/// A session's entry in presence events.
+/// A session's entry in presence events, where there are such.
 fn presence(
+    profile: &Profile,
     client: &protocol::connect::ClientInfo,
     role: &str,
     scopes: &[String],
     device_id: Option<&str>,
-) -> Value {
+) -> Option<Arc<RawValue>> {
+    if profile.announces != Announces::PresenceAndNodes {
+        return None;
+    }
     let now_ms = wall_ms();
-    json!({
-        "clientId": client.id, "mode": client.mode, "host": client.id, "version": client.version,
-        "platform": client.platform, "deviceId": device_id, "roles": [role], "scopes": scopes,
-        "reason": "connect", "onlineSince": now_ms, "ts": now_ms,
-        "text": format!("Node: unknown · mode {}", client.mode),
-    })
+    let entry = Entry {
+        client_id: client.id,
+        device_id,
+        host: client.id,
+        mode: client.mode,
+        online_since: now_ms,
+        platform: &client.platform,
+        reason: "connect",
+        roles: [role],
+        scopes,
+        text: &format!("Node: unknown · mode {}", client.mode),
+        ts: now_ms,
+        version: &client.version,
+    };
+    to_raw_value(&entry).ok().map(Arc::from)
 }
 
 /// What a node says that it can do: operators of 2026.9.6 are asked to approve it. Which commands its platform may offer is a
 /// table of OpenClaw's that is not told here: none.
-fn node_wish(profile: &Profile, params: &Value) -> Option<Value> {
-    let asks = profile.announces == Announces::PresenceAndNodes
-        && params.get("role").and_then(Value::as_str) == Some(protocol::scope::ROLE_NODE);
-    asks.then(|| params.get("caps").cloned().unwrap_or_else(|| json!([])))
+fn node_wish(profile: &Profile, role: &str, params: &str) -> Option<Value> {
+    let asks = profile.announces == Announces::PresenceAndNodes && role == protocol::scope::ROLE_NODE;
+    let caps = |params: Value| params.get("caps").cloned();
+    asks.then(|| serde_json::from_str(params).ok().and_then(caps).unwrap_or_else(|| json!([])))
 }
 
 /// Keeps what a node can do with its device, and tells the operators, unless that is done.
@@ -513,7 +526,7 @@ fn audit(gateway: &Gateway, facts: &Facts<'_>, attempt: &DeviceAttempt, refusal:
         let text =
             |value: Option<&String>| value.map_or_else(|| "<none>".to_owned(), |value| clean(Some(value)));
         let pinned = entry.as_ref();
-        gateway.log.line(&format!(
+        gateway.log.line(format_args!(
             "[gateway] security audit: device metadata upgrade requested {device} claimedPlatform={} \
              pinnedPlatform={} claimedDeviceFamily={} pinnedDeviceFamily={} {client}",
             clean(Some(&attempt.client.platform)),
@@ -531,7 +544,7 @@ fn audit(gateway: &Gateway, facts: &Facts<'_>, attempt: &DeviceAttempt, refusal:
             clean(Some(&names.into_iter().collect::<Vec<_>>().join(",")))
         }
     };
-    gateway.log.line(&format!(
+    gateway.log.line(format_args!(
         "[gateway] security audit: device access upgrade requested {device} roleFrom={} roleTo={} scopesFrom={} \
          scopesTo={} {client}",
         list(&entry.as_ref().map(|entry| entry.roles()).unwrap_or_default()),
@@ -574,7 +587,7 @@ async fn welcome(
     }
     gateway.announcer.connected();
     summary.push(' ');
-    gateway.log.line(&format!(
+    gateway.log.line(format_args!(
         "[ws] connected conn={} remote={} role={} {summary}durationMs={}",
         facts.conn_id,
         facts.http.peer,
@@ -585,7 +598,7 @@ async fn welcome(
     let start = session::Start { socket, inlet, queued };
     let code = session::run(gateway, start, &last.identity).await;
     drop(open);
-    gateway.log.line(&format!(
+    gateway.log.line(format_args!(
         "[ws] disconnected conn={} code={code} durationMs={}",
         facts.conn_id,
         facts.watch.elapsed_ms(),
@@ -623,7 +636,7 @@ fn log_refusal(gateway: &Gateway, facts: &Facts<'_>, refusal: &Refusal) {
 
 fn log_end(gateway: &Gateway, facts: &Facts<'_>, code: u16, reason: &str, cause: &str, extra: &str) {
     let http = facts.http;
-    gateway.log.line(&format!(
+    gateway.log.line(format_args!(
         "[ws] closed before connect conn={} remote={} fwd={} origin={} host={} ua={} code={code} reason={} \
          cause={cause}{extra} durationMs={}",
         facts.conn_id,

@@ -1,20 +1,24 @@
 //! `hello-ok` (reference, section 2.2), with what this gateway really serves.
 
+use std::path::Path;
+
 use protocol::connect::CHALLENGE_EVENT;
 use protocol::frame::StateVersion;
-use protocol::hello::{Features, HelloAuth, HelloOk, ServerInfo, SessionPolicy, TYPE};
+use protocol::hello::{Features, HelloAuth, SessionPolicy, TYPE};
 use protocol::pairing::event;
 use protocol::scope::{ADMIN, ROLE_NODE};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::http::BUILD_ID;
-use super::sessions::HOST;
+use super::sessions::{HOST, Presence};
 use super::{Gateway, rpc};
 use crate::clock::{OsFresh, wall_ms};
 use crate::defect::Defect;
 use crate::policy::locality::host_name;
 use crate::policy::{Fresh as _, authority};
-use crate::profile::{Announces, HelloShape};
+use crate::profile::{Announces, HelloShape, Profile};
 
 /// Events that a session of any gateway may get, as hello lists them.
 const EVENTS: [&str; 5] = [CHALLENGE_EVENT, event::TICK, event::SHUTDOWN, event::REQUESTED, event::RESOLVED];
@@ -61,66 +65,164 @@ impl Guest<'_> {
     }
 }
 
-/// The payload for a new session.
-pub(super) fn hello(gateway: &Gateway, guest: Guest<'_>, auth: Option<HelloAuth>) -> HelloOk {
-    let profile = gateway.rules.profile;
-    let shape = profile.hello;
-    let auth = auth.map(|auth| wider(auth, gateway.rules.defect));
-    HelloOk {
-        kind: TYPE.to_owned(),
-        protocol: profile.protocol,
-        server: ServerInfo {
-            version: profile.version.to_owned(),
-            conn_id: guest.conn_id.to_owned(),
-            more: match shape {
-                HelloShape::Bare | HelloShape::Canvas => Map::new(),
-                HelloShape::HostAndCanvas => object(json!({"host": HOST})),
-                HelloShape::V4 => object(json!({
-                    "buildId": BUILD_ID, "bootId": gateway.boot_id, "controlUiBuildSource": "bundled",
-                })),
-            },
-        },
-        features: Features {
+/// What is the same in every hello of a gateway, written once.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    features: Box<RawValue>,
+    policy: Box<RawValue>,
+}
+
+impl Fixed {
+    /// For a gateway that ticks so often, milliseconds.
+    ///
+    /// # Errors
+    /// Only when the serialiser fails.
+    pub(super) fn new(profile: &Profile, tick_interval_ms: u64) -> serde_json::Result<Self> {
+        let is_v4 = profile.hello == HelloShape::V4;
+        let object = |value: Value| match value {
+            Value::Object(map) if is_v4 => map,
+            _ => Map::new(),
+        };
+        let features = Features {
             methods: authority::methods(profile).map(str::to_owned).collect(),
             events: events(profile.announces).map(str::to_owned).collect(),
-            more: match shape {
-                HelloShape::V4 => object(json!({"capabilities": profile.challenge_capabilities})),
-                _ => Map::new(),
-            },
-        },
-        snapshot: snapshot(gateway, guest),
-        canvas_host_url: matches!(shape, HelloShape::HostAndCanvas | HelloShape::Canvas)
-            .then(|| guest.canvas(gateway, guest.is_node())),
-        auth,
-        policy: SessionPolicy {
+            more: object(json!({"capabilities": profile.challenge_capabilities})),
+        };
+        let policy = SessionPolicy {
             max_payload: profile.max_payload as u64,
             max_buffered_bytes: profile.max_buffered_bytes as u64,
-            tick_interval_ms: u64::try_from(gateway.durations.tick.as_millis()).unwrap_or(u64::MAX),
-            more: match shape {
-                HelloShape::V4 => object(json!({
-                    "attachments": {"maxBytes": 19_464_192, "maxImageBytes": 6_291_456},
-                    "allowedSessionVisibilities": ["shared", "read-only", "suggest", "draft"],
-                    "hasMultipleSessionSharingIdentities": false,
-                })),
-                _ => Map::new(),
-            },
-        },
-        more: if shape == HelloShape::V4 { surfaces(gateway, guest) } else { Map::new() },
+            tick_interval_ms,
+            more: object(json!({
+                "attachments": {"maxBytes": 19_464_192, "maxImageBytes": 6_291_456},
+                "allowedSessionVisibilities": ["shared", "read-only", "suggest", "draft"],
+                "hasMultipleSessionSharingIdentities": false,
+            })),
+        };
+        Ok(Self { features: to_raw_value(&features)?, policy: to_raw_value(&policy)? })
     }
 }
 
-/// What plugins of 2026.9.6 show: to operators, and to those that may read also what the control UI makes of it.
-fn surfaces(gateway: &Gateway, guest: Guest<'_>) -> Map<String, Value> {
-    let mut more = Map::new();
-    if guest.is_node() {
-        return more;
+/// [`protocol::hello::HelloOk`], borrowed: building one of owned texts and trees costs more than judging a connect.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Hello<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    protocol: u32,
+    server: Server<'a>,
+    features: &'a RawValue,
+    snapshot: Snapshot<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canvas_host_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<HelloAuth>,
+    policy: &'a RawValue,
+    // What plugins of 2026.9.6 show: to operators, and to those that may read also what the control UI makes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control_ui_link_readers: Option<[(); 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control_ui_widget_kinds: Option<[(); 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin_surface_urls: Option<PluginSurfaces>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Server<'a> {
+    version: &'a str,
+    conn_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control_ui_build_source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct PluginSurfaces {
+    canvas: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Snapshot<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applied_config_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_mode: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config_path: Option<&'a Path>,
+    health: Known<rpc::Health>,
+    presence: Presence,
+    session_defaults: Known<SessionDefaults>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_dir: Option<&'a Path>,
+    state_version: StateVersion,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspension: Option<Suspension>,
+    uptime_ms: u64,
+}
+
+/// What a release tells and `article` leaves empty.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Known<T> {
+    Told(T),
+    Empty {},
+}
+
+impl<T> Known<T> {
+    fn told(shape: HelloShape, what: impl FnOnce() -> T) -> Self {
+        if shape == HelloShape::Bare { Self::Empty {} } else { Self::Told(what()) }
     }
-    more.insert("pluginSurfaceUrls".to_owned(), json!({"canvas": guest.canvas(gateway, true)}));
-    if authority::hears_presence(gateway.rules.profile, guest.role, guest.scopes) {
-        more.insert("controlUiWidgetKinds".to_owned(), json!([]));
-        more.insert("controlUiLinkReaders".to_owned(), json!([]));
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionDefaults {
+    default_agent_id: &'static str,
+    main_key: &'static str,
+    main_session_key: &'static str,
+    scope: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Suspension {
+    phase: &'static str,
+}
+
+/// The payload for a new session.
+pub(super) fn hello<'a>(gateway: &'a Gateway, guest: Guest<'a>, auth: Option<HelloAuth>) -> Hello<'a> {
+    let profile = gateway.rules.profile;
+    let shape = profile.hello;
+    let v4 = (shape == HelloShape::V4).then_some(());
+    let shows_surfaces = v4.filter(|()| !guest.is_node());
+    let shows_to_readers =
+        shows_surfaces.filter(|()| authority::hears_presence(profile, guest.role, guest.scopes));
+    Hello {
+        kind: TYPE,
+        protocol: profile.protocol,
+        server: Server {
+            version: profile.version,
+            conn_id: guest.conn_id,
+            boot_id: v4.map(|()| gateway.boot_id.as_str()),
+            build_id: v4.map(|()| BUILD_ID),
+            control_ui_build_source: v4.map(|()| "bundled"),
+            host: (shape == HelloShape::HostAndCanvas).then_some(HOST),
+        },
+        features: &gateway.hello.features,
+        snapshot: snapshot(gateway, guest),
+        canvas_host_url: matches!(shape, HelloShape::HostAndCanvas | HelloShape::Canvas)
+            .then(|| guest.canvas(gateway, guest.is_node())),
+        auth: auth.map(|auth| wider(auth, gateway.rules.defect)),
+        policy: &gateway.hello.policy,
+        control_ui_link_readers: shows_to_readers.map(|()| []),
+        control_ui_widget_kinds: shows_to_readers.map(|()| []),
+        plugin_surface_urls: shows_surfaces.map(|()| PluginSurfaces { canvas: guest.canvas(gateway, true) }),
     }
-    more
 }
 
 /// What a defect makes of `hello.auth`.
@@ -137,46 +239,30 @@ fn events(announces: Announces) -> impl Iterator<Item = &'static str> {
     EVENTS.iter().chain(announced).chain(more).copied()
 }
 
-fn snapshot(gateway: &Gateway, guest: Guest<'_>) -> Value {
+fn snapshot<'a>(gateway: &'a Gateway, guest: Guest<'_>) -> Snapshot<'a> {
     let shape = gateway.rules.profile.hello;
-    let health = match shape {
-        HelloShape::Bare => json!({}),
-        _ => rpc::health(gateway),
-    };
-    let session_defaults = match shape {
-        HelloShape::Bare => json!({}),
-        _ => json!({
-            "defaultAgentId": "main", "mainKey": "main", "mainSessionKey": "agent:main:main",
-            "scope": "per-sender",
+    let v4 = (shape == HelloShape::V4).then_some(());
+    // 2026.9.6 tells nobody but an admin how it is set up.
+    let is_told = shape != HelloShape::V4 || (!guest.is_node() && guest.holds(ADMIN));
+    let set_up = is_told.then_some(());
+    Snapshot {
+        applied_config_hash: v4.map(|()| gateway.config_hash.as_str()),
+        auth_mode: set_up.map(|()| gateway.rules.auth.mode()),
+        config_path: set_up.map(|()| gateway.config_path.as_path()),
+        health: Known::told(shape, || rpc::health(gateway)),
+        presence: gateway.sessions.presence(wall_ms()),
+        session_defaults: Known::told(shape, || SessionDefaults {
+            default_agent_id: "main",
+            main_key: "main",
+            main_session_key: "agent:main:main",
+            scope: "per-sender",
         }),
-    };
-    let mut snapshot = json!({
-        "presence": gateway.sessions.presence(wall_ms()),
-        "health": health,
-        "stateVersion": match shape {
+        state_dir: set_up.map(|()| gateway.state_dir.as_path()),
+        state_version: match shape {
             HelloShape::Bare => StateVersion { presence: 0, health: 0 },
             _ => gateway.sessions.state_version(),
         },
-        "uptimeMs": gateway.uptime_ms(),
-        "sessionDefaults": session_defaults,
-    });
-    let Some(fields) = snapshot.as_object_mut() else { return snapshot };
-    // 2026.9.6 tells nobody but an admin how it is set up.
-    if shape != HelloShape::V4 || (!guest.is_node() && guest.holds(ADMIN)) {
-        fields.insert("configPath".to_owned(), json!(gateway.config_path));
-        fields.insert("stateDir".to_owned(), json!(gateway.state_dir));
-        fields.insert("authMode".to_owned(), json!(gateway.rules.auth.mode()));
-    }
-    if shape == HelloShape::V4 {
-        fields.insert("suspension".to_owned(), json!({"phase": "accepting"}));
-        fields.insert("appliedConfigHash".to_owned(), json!(gateway.config_hash));
-    }
-    snapshot
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
+        suspension: v4.map(|()| Suspension { phase: "accepting" }),
+        uptime_ms: gateway.uptime_ms(),
     }
 }

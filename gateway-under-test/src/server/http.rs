@@ -1,4 +1,5 @@
-//! HTTP in front of the upgrade: hyper for one connection, until it is upgraded or done.
+//! HTTP before the upgrade, where one read does not settle it: hyper for one connection, until it is upgraded or done. And
+//! what is answered to an upgrade, however it comes.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::Gateway;
 use super::preauth::Place;
+use super::upgrade::Rewound;
 use crate::policy::{HttpFacts, Locality, locality};
 use crate::profile::{HelloShape, HttpRule, StopRule};
 
@@ -36,6 +38,8 @@ pub(super) const BUILD_ID: &str = "2026.9.6-release-eb377ac59e6c-2026-09-23T16-3
 #[derive(Debug)]
 pub(super) struct Upgraded {
     pub(super) stream: TcpStream,
+    /// The head of the answer, if it was not sent yet.
+    pub(super) answer: Vec<u8>,
     /// Bytes that came behind the request head.
     pub(super) leftover: Bytes,
     pub(super) caller: Caller,
@@ -50,10 +54,10 @@ pub(super) struct Caller {
     pub(super) place: Place,
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Serves plain requests until one is upgraded; `None` when the connection ended before.
-pub(super) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, peer: IpAddr) -> Option<Upgraded> {
+pub(super) async fn serve(gateway: &Arc<Gateway>, stream: Rewound, peer: IpAddr) -> Option<Box<Upgraded>> {
     let caller: Arc<Mutex<Option<Caller>>> = Arc::default();
     let service = service_fn(|request| {
         let response = answer(gateway, &request, peer, &caller);
@@ -70,7 +74,8 @@ pub(super) async fn serve(gateway: &Arc<Gateway>, stream: TcpStream, peer: IpAdd
     let within = gateway.durations.handshake.max(Duration::from_millis(100)) * 2;
     let parts = tokio::time::timeout(within, connection.without_shutdown()).await.ok()?.ok()?;
     let caller = caller.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    Some(Upgraded { stream: parts.io.into_inner(), leftover: parts.read_buf, caller })
+    let stream = parts.io.into_inner().into_stream();
+    Some(Box::new(Upgraded { stream, answer: Vec::new(), leftover: parts.read_buf, caller }))
 }
 
 fn answer(
@@ -79,12 +84,7 @@ fn answer(
     peer: IpAddr,
     caller: &Mutex<Option<Caller>>,
 ) -> Answer {
-    let wants_upgrade = request
-        .headers()
-        .get(UPGRADE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
-    if wants_upgrade {
+    if wants_upgrade(request.headers()) {
         return match upgrade(gateway, request, peer) {
             Ok((response, accepted)) => {
                 *caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
@@ -127,6 +127,12 @@ fn answer(
             HttpRule::ControlUiAndHealth => not_found(),
         },
     }
+}
+
+/// Whether a request asks to speak WebSocket.
+pub(super) fn wants_upgrade(headers: &HeaderMap) -> bool {
+    let asked = headers.get(UPGRADE).and_then(|value| value.to_str().ok());
+    asked.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
 fn serves_probes(rule: HttpRule) -> bool {
@@ -193,11 +199,12 @@ const UNATTRIBUTABLE: &str = "Proxy client attribution is required. Configure ga
                               the proxy overwrite or safely rebuild forwarded client headers.";
 
 /// Why an upgrade is refused: its name for the metrics, and the answer.
-type Refused = (&'static str, Box<Answer>);
+pub(super) type Refused = (&'static str, Box<Answer>);
 
-fn upgrade(
+/// Grants an upgrade, or says why not.
+pub(super) fn upgrade<T>(
     gateway: &Gateway,
-    request: &Request<Incoming>,
+    request: &Request<T>,
     peer: IpAddr,
 ) -> Result<(Answer, Caller), Refused> {
     let rules = &gateway.rules;
@@ -207,7 +214,7 @@ fn upgrade(
         locality::locate(rules.profile, &rules.trusted_proxies, rules.allow_real_ip_fallback, &facts);
     if locality.unattributable {
         if !gateway.told_unattributable.swap(true, Ordering::Relaxed) {
-            gateway.log.line(&format!(
+            gateway.log.line(format_args!(
                 "[gateway] gateway: observed unattributable proxy-shaped traffic from {peer}; Gateway-authenticated \
                  routes reject it, while plugin-authenticated routes ignore forwarded claims. Configure \
                  gateway.trustedProxies narrowly and make the proxy overwrite or safely rebuild forwarded client \

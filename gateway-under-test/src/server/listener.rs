@@ -15,6 +15,8 @@ pub(super) fn bind(address: IpAddr, port: u16) -> std::io::Result<(TcpListener, 
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Linux hands it on to every connection, which saves each a system call.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     let listener = TcpListener::from_std(socket.into())?;

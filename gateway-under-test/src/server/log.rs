@@ -1,25 +1,50 @@
 //! The log, on standard error, in the form of OpenClaw's.
 //!
-//! Lines are handed to a thread that writes them; the channel is bounded, and a line that finds it full is dropped and
-//! counted, so that a slow terminal never slows a handshake. Tokens and keys are never given to it.
+//! Lines are handed to a thread that writes them, a moment's lines at once: waking it for each would cost as much as a
+//! handshake's own work. What waits is bounded, and a line beyond is dropped and counted, so that a slow terminal never slows
+//! a handshake. Tokens and keys are never given to it.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-/// Lines that may wait.
-const LINES_MAX: usize = 8192;
+/// Bytes that may wait.
+const WAITING_MAX: usize = 2 << 20;
+/// How long the writer lets lines gather.
+const GATHERING: Duration = Duration::from_millis(10);
 /// Characters of peer-supplied text that are kept; OpenClaw keeps 300.
 const TEXT_CHARS_MAX: usize = 300;
 
 /// Where lines go.
 #[derive(Debug)]
 pub struct Log {
-    lines: Mutex<Option<SyncSender<String>>>,
+    waiting: Arc<Waiting>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: AtomicU64,
+}
+
+/// What is between those who say something and the thread that writes it.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Mutex<Lines>,
+    /// The first line has come, or the last.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    text: String,
+    closed: bool,
+}
+
+impl Waiting {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        // Text is valid after every statement.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Log {
@@ -28,22 +53,29 @@ impl Log {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start() -> std::io::Result<Self> {
-        let (lines, inbox) = sync_channel(LINES_MAX);
+        let waiting = Arc::new(Waiting::default());
+        let inbox = Arc::clone(&waiting);
         let writer = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&inbox))?;
-        Ok(Self {
-            lines: Mutex::new(Some(lines)),
-            writer: Mutex::new(Some(writer)),
-            dropped: AtomicU64::new(0),
-        })
+        Ok(Self { waiting, writer: Mutex::new(Some(writer)), dropped: AtomicU64::new(0) })
     }
 
     /// Writes one line. Text from peers must have gone through [`clean`].
-    pub fn line(&self, text: &str) {
-        let stamped = format!("{:.3} {text}\n", jiff::Timestamp::now());
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = lines.as_ref().map(|lines| lines.try_send(stamped));
-        if matches!(sent, Some(Err(TrySendError::Full(_)))) {
+    pub fn line(&self, text: std::fmt::Arguments<'_>) {
+        let now = jiff::Timestamp::now();
+        let mut lines = self.waiting.lines();
+        if lines.closed {
+            return;
+        }
+        if lines.text.len() > WAITING_MAX {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let is_first = lines.text.is_empty();
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines.text, "{now:.3} {text}");
+        drop(lines);
+        if is_first {
+            self.waiting.changed.notify_one();
         }
     }
 
@@ -55,7 +87,8 @@ impl Log {
 
     /// Writes what waits and ends the thread. Later lines go nowhere.
     pub fn close(&self) {
-        drop(self.lines.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.waiting.lines().closed = true;
+        self.waiting.changed.notify_one();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             let _ = writer.join();
@@ -63,18 +96,27 @@ impl Log {
     }
 }
 
-fn write(inbox: &Receiver<String>) {
+fn write(inbox: &Waiting) {
     let stderr = std::io::stderr();
-    while let Ok(first) = inbox.recv() {
-        // What waits together is written together: standard error itself does not buffer.
-        let mut block = first;
-        while block.len() < 64 * 1024
-            && let Ok(line) = inbox.try_recv()
-        {
-            block.push_str(&line);
+    // Two buffers change places, so that none is made for a line.
+    let mut block = String::new();
+    loop {
+        let mut lines = inbox.lines();
+        while lines.text.is_empty() && !lines.closed {
+            lines = inbox.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
         }
+        // The end does not wait for more.
+        let gathering = inbox.changed.wait_timeout_while(lines, GATHERING, |lines| !lines.closed);
+        let (mut lines, _) = gathering.unwrap_or_else(PoisonError::into_inner);
+        let is_last = lines.closed;
+        std::mem::swap(&mut block, &mut lines.text);
+        drop(lines);
         // A closed standard error must not end the gateway.
         let _ = stderr.lock().write_all(block.as_bytes());
+        block.clear();
+        if is_last {
+            return;
+        }
     }
 }
 

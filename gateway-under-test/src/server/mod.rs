@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `listener` | the listening socket |
 //! | `preauth` | how many sockets an address has that have not said hello |
-//! | `http` | plain requests and the upgrade |
+//! | `upgrade` | the upgrade, in one read and one write |
+//! | `http` | plain requests, and upgrades that come in pieces |
 //! | `socket` | WebSocket between two buffers |
 //! | `handshake` | upgrade to session or refusal |
 //! | `startup` | what is refused until the gateway is ready |
@@ -15,9 +16,9 @@
 //! | `announce` | what sessions are told when somebody connects |
 //! | [`log`], [`metrics`] | what the gateway says of itself |
 //!
-//! One worker thread serves all connections (`--threads`), as OpenClaw's event loop does; the store and the log have a
-//! thread each. Signature checks are the largest cost there (about 35 µs each), so that one thread can bear some
-//! thousand handshakes a second and leaves the other cores to whoever makes the load.
+//! One worker thread accepts and serves all connections (`--threads`), as OpenClaw's event loop does; the store and the log
+//! have a thread each. The signature check (about 30 µs) and the kernel's share are the largest costs there, so that one thread
+//! bears nearly ten thousand handshakes a second and leaves the other cores to whoever makes the load.
 
 mod announce;
 mod handshake;
@@ -32,6 +33,7 @@ mod session;
 mod sessions;
 mod socket;
 mod startup;
+mod upgrade;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -53,6 +55,7 @@ use self::log::Log;
 use self::metrics::{Gauges, Metrics};
 use self::preauth::Preauth;
 use self::sessions::{Audience, Sessions};
+use self::upgrade::Opened;
 use crate::clock::{OsFresh, Stopwatch, wall_ms};
 use crate::config::{self, Config, ConfigError};
 use crate::defect::Defect;
@@ -173,6 +176,8 @@ struct Gateway {
     metrics: Arc<Metrics>,
     log: Arc<Log>,
     durations: Durations,
+    /// What every hello has in common.
+    hello: hello::Fixed,
     draining: watch::Sender<bool>,
     config_path: PathBuf,
     state_dir: PathBuf,
@@ -250,7 +255,7 @@ impl Observer for StoreObserver {
 
     fn failed(&self, error: &StoreError) {
         self.metrics.commit_failed();
-        self.log.line(&format!("[gateway] device store: {error}"));
+        self.log.line(format_args!("[gateway] device store: {error}"));
     }
 }
 
@@ -302,28 +307,42 @@ pub fn serve(options: &Options) -> Result<(), ServeError> {
     raise_open_files();
     let log = Arc::new(Log::start().map_err(system("cannot start the log's thread"))?);
     if !config.ignored.is_empty() {
-        log.line(&format!(
+        log.line(format_args!(
             "[gateway] warning: {} has keys that this gateway ignores: {}",
             config::path(&options.state_dir).display(),
             log::clean(Some(&config.ignored.join(", "))),
         ));
     }
     if let Some(defect) = options.defect {
-        log.line(&format!("[gateway] warning: deliberate defect `{}` is on", defect.name()));
+        log.line(format_args!("[gateway] warning: deliberate defect `{}` is on", defect.name()));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads.max(1))
         .enable_all()
         .build()
         .map_err(system("cannot start the runtime"))?;
+    // What accepts is a task as well: on this thread it would wake a worker for every connection, and be woken by it when one
+    // ends, which costs half as much as a handshake.
     let result = runtime.block_on(async {
-        // `block_on` runs on this thread; connections run on the workers.
-        let served = run(options, &config, rules, core, Arc::clone(&log), &mut hold);
-        served.await
+        let (options, log) = (options.clone(), Arc::clone(&log));
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let served = run(&options, &config, rules, core, log, &mut hold).await;
+            // Given back, so that the directory is held until nothing runs any more.
+            (served, hold)
+        });
+        serving.join_next().await
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
     log.close();
-    result
+    match result {
+        Some(Ok((served, _hold))) => served,
+        Some(Err(error)) => Err(ServeError::System {
+            what: "the task that accepts connections ended",
+            source: std::io::Error::other(error),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Takes as many open files as the hard limit allows: every client is one.
@@ -397,6 +416,8 @@ async fn run(
         metrics,
         log,
         durations,
+        hello: hello::Fixed::new(profile, millis(durations.tick))
+            .map_err(|error| system("cannot write hello")(error.into()))?,
         draining: watch::Sender::new(false),
         config_path: config::path(&options.state_dir),
         state_dir: options.state_dir.clone(),
@@ -408,7 +429,7 @@ async fn run(
     });
     hold.announce(address, profile.name)?;
     let snapshot = gateway.store.snapshot();
-    gateway.log.line(&format!(
+    gateway.log.line(format_args!(
         "[gateway] listening on ws://{address} profile={} devices={} pending={}",
         profile.name,
         snapshot.devices(),
@@ -418,7 +439,7 @@ async fn run(
     if durations.startup.is_zero() {
         say_listening(address).map_err(system("cannot write to standard output"))?;
     } else {
-        gateway.log.line("[gateway] starting: connects are refused until it is ready");
+        gateway.log.line(format_args!("[gateway] starting: connects are refused until it is ready"));
     }
     accept(&gateway, &listener, address, signals).await
 }
@@ -459,7 +480,7 @@ async fn accept(
             },
             () = &mut ready, if starting => {
                 starting = false;
-                gateway.log.line("[gateway] ready");
+                gateway.log.line(format_args!("[gateway] ready"));
                 let system = |source| ServeError::System { what: "cannot write to standard output", source };
                 say_listening(address).map_err(system)?;
             }
@@ -471,7 +492,7 @@ async fn accept(
             Some(_) = tasks.join_next() => {}
         }
     }
-    gateway.log.line("[gateway] signal received, stopping");
+    gateway.log.line(format_args!("[gateway] signal received, stopping"));
     gateway.draining.send_replace(true);
     // New connections are still answered, with 503, until the last session is gone.
     let stop = gateway.durations.stop.max(gateway.overstays());
@@ -491,17 +512,17 @@ async fn accept(
     })
     .await;
     if drained.is_err() {
-        gateway.log.line(&format!(
+        gateway.log.line(format_args!(
             "[gateway] {} sessions did not answer the close frame in time",
             gateway.sessions.len()
         ));
     }
     // A task that does not yield must not hold the exit.
     if tokio::time::timeout(gateway.durations.linger, tasks.shutdown()).await.is_err() {
-        gateway.log.line("[gateway] connections that would not end were left to the exit");
+        gateway.log.line(format_args!("[gateway] connections that would not end were left to the exit"));
     }
     gateway.store.close().await?;
-    gateway.log.line("[gateway] stopped");
+    gateway.log.line(format_args!("[gateway] stopped"));
     Ok(())
 }
 
@@ -516,15 +537,19 @@ async fn admit(
         Ok((stream, peer)) => {
             let gateway = Arc::clone(gateway);
             tasks.spawn(async move {
-                let _ = stream.set_nodelay(true);
-                if let Some(upgraded) = http::serve(&gateway, stream, peer.ip()).await {
-                    handshake::run(&gateway, upgraded).await;
+                let upgraded = match upgrade::open(&gateway, stream, peer.ip()).await {
+                    Opened::Upgraded(upgraded) => Some(upgraded),
+                    Opened::Other(stream) => http::serve(&gateway, stream, peer.ip()).await,
+                    Opened::Ended => None,
+                };
+                if let Some(upgraded) = upgraded {
+                    handshake::run(&gateway, *upgraded).await;
                 }
             });
         }
         Err(error) => {
             // Out of files or memory: asking again at once would only burn the processor.
-            gateway.log.line(&format!("[gateway] cannot accept: {error}"));
+            gateway.log.line(format_args!("[gateway] cannot accept: {error}"));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -536,14 +561,16 @@ async fn reload(gateway: &Gateway) {
     match result {
         Ok(()) => {
             let snapshot = gateway.store.snapshot();
-            gateway.log.line(&format!(
+            gateway.log.line(format_args!(
                 "[gateway] device store reloaded devices={} pending={}",
                 snapshot.devices(),
                 snapshot.pending(),
             ));
         }
         Err(error) => {
-            gateway.log.line(&format!("[gateway] error: device store not reloaded, memory kept: {error}"));
+            gateway
+                .log
+                .line(format_args!("[gateway] error: device store not reloaded, memory kept: {error}"));
         }
     }
 }

@@ -171,33 +171,59 @@ fn answer<T: Serialize>(
 }
 
 fn failed(gateway: &Gateway, error: &StoreError) -> Box<ErrorShape> {
-    gateway.log.line(&format!("[gateway] device store: {error}"));
+    gateway.log.line(format_args!("[gateway] device store: {error}"));
     let mut shape = ErrorShape::new(ErrorCode::Unavailable, "device store unavailable");
     shape.retryable = Some(true);
     Box::new(shape)
 }
 
 /// Result of `health`, and payload of the event.
-pub(super) fn health(gateway: &Gateway) -> Value {
-    let mut health = json!({
-        "ok": true,
-        "ts": wall_ms(),
-        "durationMs": 0,
-        "channels": {},
-        "channelOrder": [],
-        "channelLabels": {},
-        "agents": [],
-        "uptimeMs": gateway.uptime_ms(),
-    });
-    if gateway.rules.profile.hello != HelloShape::Bare
-        && let Some(health) = health.as_object_mut()
-    {
-        health.remove("uptimeMs");
-        health.insert("heartbeatSeconds".to_owned(), json!(1800));
-        health.insert("defaultAgentId".to_owned(), json!("main"));
-        health.insert("sessions".to_owned(), json!({"count": 0, "recent": []}));
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Health {
+    agents: [(); 0],
+    channel_labels: Empty,
+    channel_order: [(); 0],
+    channels: Empty,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_agent_id: Option<&'static str>,
+    duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat_seconds: Option<u64>,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<RecentSessions>,
+    ts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptime_ms: Option<u64>,
+}
+
+/// `{}`.
+#[derive(Debug, Serialize)]
+struct Empty {}
+
+#[derive(Debug, Serialize)]
+struct RecentSessions {
+    count: u64,
+    recent: [(); 0],
+}
+
+/// How the gateway is.
+pub(super) fn health(gateway: &Gateway) -> Health {
+    let is_release = gateway.rules.profile.hello != HelloShape::Bare;
+    Health {
+        agents: [],
+        channel_labels: Empty {},
+        channel_order: [],
+        channels: Empty {},
+        default_agent_id: is_release.then_some("main"),
+        duration_ms: 0,
+        heartbeat_seconds: is_release.then_some(1800),
+        ok: true,
+        sessions: is_release.then_some(RecentSessions { count: 0, recent: [] }),
+        ts: wall_ms(),
+        uptime_ms: (!is_release).then(|| gateway.uptime_ms()),
     }
-    health
 }
 
 fn status(gateway: &Gateway) -> Value {

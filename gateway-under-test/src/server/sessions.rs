@@ -8,7 +8,6 @@ use protocol::frame::{Event, StateVersion};
 use protocol::pairing::event;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -50,8 +49,54 @@ pub(super) struct Who {
     pub(super) scopes: Vec<String>,
     /// `None` without device.
     pub(super) device_id: Option<String>,
-    /// Entry of presence events.
-    pub(super) presence: Value,
+    /// Entry of presence events, where sessions are told of one another.
+    pub(super) presence: Option<Arc<RawValue>>,
+}
+
+/// Who is there, an entry each.
+#[derive(Debug, Default)]
+pub(super) struct Presence(Vec<Arc<RawValue>>);
+
+impl Serialize for Presence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(AsRef::<RawValue>::as_ref))
+    }
+}
+
+/// The gateway's own entry.
+#[derive(Serialize)]
+struct Own<'a> {
+    host: &'a str,
+    mode: &'a str,
+    platform: &'a str,
+    reason: &'a str,
+    text: &'a str,
+    ts: u64,
+    version: &'a str,
+}
+
+/// A session's entry.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry<'a> {
+    pub(super) client_id: protocol::ClientId,
+    pub(super) device_id: Option<&'a str>,
+    pub(super) host: protocol::ClientId,
+    pub(super) mode: protocol::ClientMode,
+    pub(super) online_since: u64,
+    pub(super) platform: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) roles: [&'a str; 1],
+    pub(super) scopes: &'a [String],
+    pub(super) text: &'a str,
+    pub(super) ts: u64,
+    pub(super) version: &'a str,
+}
+
+/// Payload of a `presence` event.
+#[derive(Serialize)]
+struct Present {
+    presence: Presence,
 }
 
 /// The broadcasting end of one session. Its queue is bounded in bytes.
@@ -245,22 +290,29 @@ impl Sessions {
 
     /// Who is there, for hello and presence events: the gateway itself, and sessions where the profile tells of them.
     #[must_use]
-    pub(super) fn presence(&self, now_ms: u64) -> Value {
+    pub(super) fn presence(&self, now_ms: u64) -> Presence {
         let profile = self.profile;
+        let mut present = Presence::default();
         if profile.announces == Announces::Nothing {
-            return json!([]);
+            return present;
         }
         let text = format!("Gateway: {HOST} · app {} · mode gateway · reason self", profile.version);
-        let own = json!({
-            "host": HOST, "version": profile.version, "platform": std::env::consts::OS, "mode": "gateway",
-            "reason": "self", "text": text, "ts": now_ms,
-        });
-        let mut all = vec![own];
+        let own = Own {
+            host: HOST,
+            mode: "gateway",
+            platform: std::env::consts::OS,
+            reason: "self",
+            text: &text,
+            ts: now_ms,
+            version: profile.version,
+        };
+        present.0.extend(to_raw_value(&own).ok().map(Arc::from));
         if profile.announces == Announces::PresenceAndNodes {
             let outlets = self.outlets();
-            all.extend(outlets.values().take(PRESENT_MAX).map(|outlet| outlet.who.presence.clone()));
+            let sessions = outlets.values().take(PRESENT_MAX);
+            present.0.extend(sessions.filter_map(|outlet| outlet.who.presence.clone()));
         }
-        Value::Array(all)
+        present
     }
 
     /// Puts a session into the list, from now on it hears events. It leaves with `Open`.
@@ -312,12 +364,12 @@ impl Sessions {
     /// Sends `presence` to readers.
     pub(super) fn announce_presence(&self, now_ms: u64) {
         self.presence_version.fetch_add(1, Ordering::Relaxed);
-        let payload = json!({"presence": self.presence(now_ms)});
+        let payload = Present { presence: self.presence(now_ms) };
         self.send("presence", &payload, Audience::Readers, Some(self.state_version()));
     }
 
     /// Sends `health` to all.
-    pub(super) fn announce_health(&self, health: &Value) {
+    pub(super) fn announce_health(&self, health: &impl Serialize) {
         self.health_version.fetch_add(1, Ordering::Relaxed);
         self.send(event::HEALTH, health, Audience::All, Some(self.state_version()));
     }
@@ -401,13 +453,14 @@ impl Drop for Open {
 mod tests {
     use super::*;
     use crate::profile::{ARTICLE, V2026_2_19, V2026_9_6};
+    use serde_json::json;
 
     fn who(role: &str, scopes: &[&str], device_id: &str) -> Who {
         Who {
             role: role.to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             device_id: Some(device_id.to_owned()),
-            presence: json!({"deviceId": device_id}),
+            presence: None,
         }
     }
 

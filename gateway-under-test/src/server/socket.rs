@@ -97,15 +97,16 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Takes over a stream after the upgrade; `leftover` are bytes that came behind the request.
-    pub(super) fn new(stream: TcpStream, leftover: &[u8], message_bytes_max: usize) -> Self {
+    /// Takes over a stream after the upgrade; `unsent` goes out before anything else, `leftover` are bytes that came behind
+    /// the request.
+    pub(super) fn new(stream: TcpStream, unsent: Vec<u8>, leftover: &[u8], message_bytes_max: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(4096)
             .write_buffer_size(0)
             .max_write_buffer_size(WRITE_BYTES_MAX)
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
-        let pipe = Pipe { inbound: leftover.to_vec(), ..Pipe::default() };
+        let pipe = Pipe { inbound: leftover.to_vec(), outbound: unsent, ..Pipe::default() };
         Self { stream, ws: WebSocket::from_raw_socket(pipe, Role::Server, Some(config)), failed: false }
     }
 

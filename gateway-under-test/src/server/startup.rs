@@ -11,10 +11,11 @@ use crate::profile::Profile;
 use crate::store::State;
 
 /// Whether a connect is refused before anything else is looked at: everybody's that is well-formed, but a node's.
-pub(super) fn is_refused(profile: &Profile, params: &Value) -> bool {
+pub(super) fn is_refused(profile: &Profile, params: &str) -> bool {
+    let Ok(params) = serde_json::from_str::<Value>(params) else { return false };
     let is_node = params.get("role").and_then(Value::as_str) == Some(ROLE_NODE)
         && params.pointer("/client/mode").and_then(Value::as_str) == Some(ROLE_NODE);
-    !is_node && schema::validate(profile, Params::Connect, params).is_ok()
+    !is_node && schema::validate(profile, Params::Connect, &params).is_ok()
 }
 
 /// Whether a device is a paired node, which is let in early.
