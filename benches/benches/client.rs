@@ -4,12 +4,11 @@ use std::hint::black_box;
 
 use benches::recorded;
 use criterion::{Criterion, criterion_group, criterion_main};
-use harness::client::{Credentials, DeviceKey, FirstMessage, Handshake, Sender, Step};
-use harness::observation::{Outcome, Stamps};
+use harness::client::{AuthKey, Credentials, DeviceKey, Handshake, Scratch, Sender, Step, Template, hello};
+use harness::observation::Stamps;
 use harness::plan::identity::Identities;
 use harness::scenario;
 use harness::vocabulary::persona;
-use protocol::connect::AuthParams;
 
 const SMOKE: &str = include_str!("../../scenarios/smoke.toml");
 const NONCE: &str = "21e7bad3-490e-4598-b503-d9e9b41f4c87";
@@ -45,15 +44,12 @@ fn handshake(c: &mut Criterion) {
         unreachable!("the smoke scenario has phones")
     };
     let spec = &phones.cohort.connect;
-    let auth = AuthParams { token: Some("secret-token-1".to_owned()), ..AuthParams::default() };
+    let traits = persona::profile(spec.persona, protocol::ProfileName::Article);
     let key = key();
-    let credentials = Credentials { auth: Some(auth), device_token_in: None };
-    let sender = Sender {
-        spec,
-        persona: persona::profile(spec.persona, protocol::ProfileName::Article),
-        key: &key,
-        credentials: &credentials,
-    };
+    let credentials = Credentials { key: AuthKey::Token, value: "secret-token-1", is_device_token: false };
+    let template = Template::new(spec, traits, AuthKey::Token);
+    let sender = Sender { spec, persona: traits, key: &key, credentials, template: template.as_ref() };
+    let anew = Sender { template: None, ..sender };
     let Some(challenge) = recorded::frames(recorded::OLD, "connect.challenge").next() else {
         unreachable!("no challenge among the fixtures")
     };
@@ -63,16 +59,32 @@ fn handshake(c: &mut Criterion) {
     };
 
     let mut group = c.benchmark_group("client");
-    assert!(matches!(sender.first_message(NONCE, NOW_MS), FirstMessage::Text(_)));
-    group.bench_function("first_message", |b| b.iter(|| sender.first_message(black_box(NONCE), NOW_MS)));
-
-    let shake = || {
-        let mut handshake = Handshake::new(sender, Stamps::default());
-        let sent = handshake.on_message(challenge.as_bytes(), 1, NOW_MS);
-        (sent, handshake.on_message(hello.as_bytes(), 2, NOW_MS))
+    let mut scratch = Scratch::default();
+    let mut say = |sender: &Sender<'_>| {
+        scratch.message.clear();
+        sender.write_first_message(black_box(NONCE), NOW_MS, &mut scratch)
     };
-    assert!(matches!(shake(), (Step::Send(_), Step::Done(Outcome::Session(_)))));
-    group.bench_function("handshake_without_sockets", |b| b.iter(shake));
+    assert!(say(&sender) && say(&anew));
+    group.bench_function("first_message", |b| b.iter(|| say(&sender)));
+    group.bench_function("first_message_serialised_anew", |b| b.iter(|| say(&anew)));
+
+    // Recorders number their requests; a client's first is number 1.
+    let Some((_, rest)) = hello.split_once(r#","ok":true"#) else {
+        unreachable!("a hello-ok is an acceptance")
+    };
+    let hello = format!(r#"{{"type":"res","id":"1","ok":true{rest}"#);
+    assert!(hello::scan(hello.as_bytes()).is_some());
+    let mut scratch = Scratch::default();
+    let mut shake = || {
+        let mut handshake = Handshake::new(Stamps::default());
+        let asked = handshake.on_message(&sender, challenge.as_bytes(), 1, NOW_MS, &mut scratch);
+        let sent = matches!(asked, Step::Send);
+        let answered = handshake.on_message(&sender, hello.as_bytes(), 2, NOW_MS, &mut scratch);
+        sent && matches!(answered, Step::Session(_))
+    };
+    assert!(shake());
+    group.bench_function("handshake_without_sockets", |b| b.iter(&mut shake));
+    group.bench_function("hello_scanned", |b| b.iter(|| hello::scan(black_box(hello.as_bytes())).is_some()));
     group.finish();
 }
 

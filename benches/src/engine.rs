@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use harness::clock::Clock;
-use harness::engine::{Assignment, Feed, Progress, Reactor, StopPhase};
+use harness::engine::{Assignment, Feed, PreparedReactor, Progress, Reactor, StopPhase, StopSwitch};
 use harness::gateway::TargetAddress;
 use harness::plan::identity::Identities;
 use harness::plan::{Overrides, Plan, unfold};
 use harness::run::{ForeignTarget, Observer, RunOptions, RunOutcome, RunTarget};
 use harness::scenario;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// The shared token that clients present. The reference server lets everybody in.
 const SECRET: &str = "secret-token-1";
@@ -118,7 +118,7 @@ fn target(port: u16, reject: bool) -> TargetAddress {
 pub struct Bare {
     reactor: Reactor,
     progress: Arc<Progress>,
-    stop: watch::Sender<StopPhase>,
+    stop: StopSwitch,
     ended: mpsc::Receiver<()>,
 }
 
@@ -132,7 +132,7 @@ impl Bare {
         let (feed, records) = Feed::new();
         drop(records);
         let progress = Arc::clone(feed.progress());
-        let (stop, stopped) = watch::channel(StopPhase::Running);
+        let (mut stop, stopped) = StopSwitch::new();
         let (alive, ended) = mpsc::channel(1);
         let assignment = Assignment {
             identities: Identities::reproducible(plan.seed),
@@ -145,7 +145,10 @@ impl Bare {
             reactors: 1,
             alive,
         };
-        Ok(Self { reactor: Reactor::start(assignment, 0)?, progress, stop, ended })
+        let prepared = PreparedReactor::new(assignment, 0)?;
+        stop.add(prepared.waker());
+        prepared.wait();
+        Ok(Self { reactor: prepared.begin(Clock::start()), progress, stop, ended })
     }
 
     /// What it has done so far.
@@ -184,7 +187,7 @@ impl Bare {
     /// # Errors
     /// When the reactor panicked.
     pub fn leave(self) -> anyhow::Result<Done> {
-        self.stop.send_replace(StopPhase::Leaving);
+        self.stop.advance(StopPhase::Leaving);
         self.join()
     }
 }

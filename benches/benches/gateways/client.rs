@@ -5,8 +5,8 @@ use std::io::{Error, Read as _, Result, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use harness::client::{Credentials, DeviceKey, FirstMessage, Handshake, Sender, Step};
-use harness::observation::{Outcome, Stamps};
+use harness::client::{AuthKey, Credentials, DeviceKey, Handshake, Scratch, Sender, Step};
+use harness::observation::Stamps;
 use harness::plan::ConnectSpec;
 use harness::vocabulary::persona::PersonaProfile;
 use socket2::{Domain, Socket, Type};
@@ -22,7 +22,8 @@ pub(crate) struct Device {
     pub(crate) spec: ConnectSpec,
     pub(crate) persona: &'static PersonaProfile,
     pub(crate) key: DeviceKey,
-    pub(crate) credentials: Credentials,
+    /// The gateway's shared token.
+    pub(crate) token: String,
 }
 
 /// A connection that has reached a session.
@@ -59,18 +60,20 @@ impl Device {
             spec: &self.spec,
             persona: self.persona,
             key: &self.key,
-            credentials: &self.credentials,
+            credentials: Credentials { key: AuthKey::Token, value: &self.token, is_device_token: false },
+            template: None,
         };
-        let mut machine = Handshake::new(sender, Stamps::default());
+        let mut machine = Handshake::new(Stamps::default());
+        let mut scratch = Scratch::default();
         loop {
             let (opcode, payload) = session.frame()?;
             if opcode == CLOSE {
                 return Err(Error::other(format!("closed: {}", String::from_utf8_lossy(&payload))));
             }
-            match machine.on_message(&payload, 0, now_ms()) {
-                Step::Wait | Step::Send(FirstMessage::Nothing) => {}
-                Step::Send(FirstMessage::Text(text)) => session.send(TEXT, text.as_bytes())?,
-                Step::Done(Outcome::Session(_)) => return Ok(session),
+            match machine.on_message(&sender, &payload, 0, now_ms(), &mut scratch) {
+                Step::Wait => {}
+                Step::Send => session.send(TEXT, &scratch.message)?,
+                Step::Session(_) => return Ok(session),
                 Step::Done(outcome) => return Err(Error::other(format!("{outcome:?}"))),
             }
         }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context as _;
-use harness::client::{Credentials, DeviceKey};
+use harness::client::DeviceKey;
 use harness::gateway::process::GatewayArguments;
 use harness::gateway::{GatewayCommand, GatewayProcess, Launch, StateDir, fixture, port};
 use harness::plan::identity::Identities;
@@ -12,7 +12,6 @@ use harness::plan::{Overrides, unfold};
 use harness::scenario;
 use harness::vocabulary::persona;
 use protocol::ProfileName;
-use protocol::connect::AuthParams;
 
 use super::client::Device;
 use super::process;
@@ -94,10 +93,7 @@ impl Contender {
             spec: cohort.connect.clone(),
             persona: persona::profile(cohort.connect.persona, self.profile),
             key: DeviceKey::from_seed(&identities.key_seed(&cohort.name, 0))?,
-            credentials: Credentials {
-                auth: Some(AuthParams { token: Some(secret.clone()), ..AuthParams::default() }),
-                device_token_in: None,
-            },
+            token: secret.clone(),
         };
         let state = StateDir::create()?;
         fixture::write(&state, &plan, &identities)?;

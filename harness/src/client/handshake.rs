@@ -11,11 +11,10 @@ use std::borrow::Cow;
 use protocol::connect::{CHALLENGE_EVENT, Challenge};
 use protocol::{ErrorShape, Frame};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::{FirstMessage, Sender};
-use crate::observation::fingerprint;
-use crate::observation::{CloseSeen, Closed, Grant, GrantAuth, Outcome, Phase, Refusal, Stamps};
+use super::first_message::{Scratch, Sender};
+use super::hello::{self, Hello};
+use crate::observation::{CloseSeen, Closed, Fingerprint, Grant, GrantAuth, Outcome, Phase, Refusal, Stamps};
 use crate::plan::Nanos;
 
 /// Longest text of a peer that is kept in an outcome, bytes.
@@ -23,11 +22,13 @@ const PEER_TEXT_MAX: usize = 300;
 
 /// What the driver does next.
 #[derive(Debug)]
-pub enum Step {
+pub enum Step<'m> {
     /// Read on.
     Wait,
-    /// Send this, tell [`Handshake::sent`], read on.
-    Send(FirstMessage),
+    /// Send what stands in the scratch's message, tell [`Handshake::sent`], read on.
+    Send,
+    /// The attempt is over: a session.
+    Session(Hello<'m>),
     /// The attempt is over.
     Done(Outcome),
 }
@@ -36,41 +37,38 @@ pub enum Step {
 enum State {
     Challenge,
     Verdict,
-    Close(Refusal),
+    Close(Box<Refusal>),
 }
 
 /// One attempt from the upgrade to its end.
-pub struct Handshake<'a> {
-    sender: Sender<'a>,
+#[derive(Debug)]
+pub struct Handshake {
     state: State,
     stamps: Stamps,
-    issued_token: Option<String>,
 }
 
-/// The part of hello-ok that matters, borrowed: the rest (method lists, snapshot) is skipped, not built.
+/// A challenge as gateways write it, read in one pass.
 #[derive(Deserialize)]
-struct HelloView<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    protocol: u32,
-    #[serde(borrow, default)]
-    auth: Option<HelloAuthView<'a>>,
+struct ChallengeFrame<'m> {
+    #[serde(rename = "type")]
+    kind: &'m str,
+    event: &'m str,
+    #[serde(borrow)]
+    payload: ChallengePayload<'m>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HelloAuthView<'a> {
-    #[serde(borrow, default)]
-    device_token: Option<Cow<'a, str>>,
-    role: String,
-    scopes: Vec<String>,
+struct ChallengePayload<'m> {
+    nonce: &'m str,
+    #[serde(rename = "ts")]
+    _ts: u64,
 }
 
-impl<'a> Handshake<'a> {
+impl Handshake {
     /// An attempt that has just been upgraded; `stamps` holds what the dial already knows.
     #[must_use]
-    pub const fn new(sender: Sender<'a>, stamps: Stamps) -> Self {
-        Self { sender, state: State::Challenge, stamps, issued_token: None }
+    pub const fn new(stamps: Stamps) -> Self {
+        Self { state: State::Challenge, stamps }
     }
 
     /// What is awaited.
@@ -89,15 +87,19 @@ impl<'a> Handshake<'a> {
         &self.stamps
     }
 
-    /// Whether this client sends its frames as binary messages.
-    #[must_use]
-    pub const fn sends_binary(&self) -> bool {
-        self.sender.persona.binary
+    /// TCP was connected at `now`.
+    pub const fn dialled(&mut self, now: Nanos) {
+        self.stamps.dialled = Some(now);
     }
 
-    /// The device token that hello-ok issued; a secret.
-    pub const fn take_issued_token(&mut self) -> Option<String> {
-        self.issued_token.take()
+    /// The upgrade was answered with 101 at `now`.
+    pub const fn upgraded(&mut self, now: Nanos) {
+        self.stamps.upgraded = Some(now);
+    }
+
+    /// The attempt ended at `now` before the handshake began.
+    pub const fn ended(&mut self, now: Nanos) {
+        self.stamps.ended = Some(now);
     }
 
     /// The first message was handed to the kernel at `now`.
@@ -106,9 +108,16 @@ impl<'a> Handshake<'a> {
     }
 
     /// A text or binary message arrived at `now`; `wall_ms` is signed as `signedAt`.
-    pub fn on_message(&mut self, message: &[u8], now: Nanos, wall_ms: u64) -> Step {
+    pub fn on_message<'m>(
+        &mut self,
+        sender: &Sender<'_>,
+        message: &'m [u8],
+        now: Nanos,
+        wall_ms: u64,
+        scratch: &mut Scratch,
+    ) -> Step<'m> {
         match self.state {
-            State::Challenge => self.on_challenge(message, now, wall_ms),
+            State::Challenge => self.on_challenge(sender, message, now, wall_ms, scratch),
             State::Verdict => self.on_verdict(message, now),
             // Whatever follows an error frame changes nothing; only the close is awaited.
             State::Close(_) => Step::Wait,
@@ -121,7 +130,7 @@ impl<'a> Handshake<'a> {
         match std::mem::replace(&mut self.state, State::Challenge) {
             State::Close(mut refusal) => {
                 refusal.close = Some(close);
-                Outcome::Refused(refusal)
+                Outcome::Refused(*refusal)
             }
             State::Challenge => Outcome::Closed(Closed { close, phase: Phase::Challenge }),
             State::Verdict => Outcome::Closed(Closed { close, phase: Phase::Verdict }),
@@ -132,33 +141,36 @@ impl<'a> Handshake<'a> {
     pub fn on_timeout(&mut self, now: Nanos) -> Outcome {
         self.stamps.ended = Some(now);
         match std::mem::replace(&mut self.state, State::Challenge) {
-            State::Close(refusal) => Outcome::Refused(refusal),
+            State::Close(refusal) => Outcome::Refused(*refusal),
             State::Challenge => Outcome::TimedOut { phase: Phase::Challenge },
             State::Verdict => Outcome::TimedOut { phase: Phase::Verdict },
         }
     }
 
-    fn on_challenge(&mut self, message: &[u8], now: Nanos, wall_ms: u64) -> Step {
-        let challenge = match Frame::decode(message) {
-            Ok(Frame::Event(event)) if event.event == CHALLENGE_EVENT => {
-                event.payload.and_then(|payload| serde_json::from_str::<Challenge>(payload.get()).ok())
-            }
-            _ => None,
-        };
-        let Some(challenge) = challenge else {
+    fn on_challenge<'m>(
+        &mut self,
+        sender: &Sender<'_>,
+        message: &[u8],
+        now: Nanos,
+        wall_ms: u64,
+        scratch: &mut Scratch,
+    ) -> Step<'m> {
+        let Some(nonce) = nonce(message) else {
             return Step::Done(Outcome::NotAGateway {
                 what: format!("its first message is no challenge: {}", cut(message)),
             });
         };
         self.stamps.challenged = Some(now);
         self.state = State::Verdict;
-        match self.sender.first_message(&challenge.nonce, wall_ms) {
-            FirstMessage::Nothing => Step::Wait,
-            message => Step::Send(message),
-        }
+        scratch.message.clear();
+        if sender.write_first_message(&nonce, wall_ms, scratch) { Step::Send } else { Step::Wait }
     }
 
-    fn on_verdict(&mut self, message: &[u8], now: Nanos) -> Step {
+    fn on_verdict<'m>(&mut self, message: &'m [u8], now: Nanos) -> Step<'m> {
+        if let Some(hello) = hello::scan(message) {
+            self.stamps.answered = Some(now);
+            return Step::Session(hello);
+        }
         let response = match Frame::decode(message) {
             Ok(Frame::Response(response)) => response,
             // Events may come before the answer (ticks, presence); they are not for a handshake.
@@ -171,32 +183,47 @@ impl<'a> Handshake<'a> {
         };
         self.stamps.answered = Some(now);
         if response.ok {
-            return Step::Done(self.accepted(response.payload));
+            return match hello::parse(response.payload) {
+                Some(hello) => Step::Session(hello),
+                None => {
+                    Step::Done(Outcome::NotAGateway { what: "an acceptance that is no hello-ok".to_owned() })
+                }
+            };
         }
         let Some(error) = response.error else {
             return Step::Done(Outcome::NotAGateway { what: "a refusal without an error".to_owned() });
         };
-        self.state = State::Close(refusal(error));
+        self.state = State::Close(Box::new(refusal(error)));
         Step::Wait
     }
+}
 
-    fn accepted(&mut self, payload: Option<&RawValue>) -> Outcome {
-        let text = payload.map_or("null", RawValue::get);
-        match serde_json::from_str::<HelloView<'_>>(text) {
-            Ok(hello) if hello.kind == protocol::hello::TYPE => {
-                let token = hello.auth.as_ref().and_then(|auth| auth.device_token.as_deref());
-                self.issued_token = token.map(str::to_owned);
-                Outcome::Session(Grant {
-                    protocol: hello.protocol,
-                    auth: hello.auth.map(|auth| GrantAuth {
-                        token: auth.device_token.as_deref().map(fingerprint),
-                        role: auth.role,
-                        scopes: auth.scopes,
-                    }),
-                })
-            }
-            _ => Outcome::NotAGateway { what: "an acceptance that is no hello-ok".to_owned() },
+/// The nonce of a challenge.
+fn nonce(message: &[u8]) -> Option<Cow<'_, str>> {
+    if let Ok(challenge) = serde_json::from_slice::<ChallengeFrame<'_>>(message)
+        && (challenge.kind, challenge.event) == ("event", CHALLENGE_EVENT)
+    {
+        return Some(Cow::Borrowed(challenge.payload.nonce));
+    }
+    match Frame::decode(message) {
+        Ok(Frame::Event(event)) if event.event == CHALLENGE_EVENT => {
+            let challenge = serde_json::from_str::<Challenge>(event.payload?.get()).ok()?;
+            Some(Cow::Owned(challenge.nonce))
         }
+        _ => None,
+    }
+}
+
+/// What hello-ok granted; `token` is the fingerprint of the token that it issued.
+#[must_use]
+pub fn grant(hello: &Hello<'_>, token: Option<Fingerprint>) -> Grant {
+    Grant {
+        protocol: hello.protocol,
+        auth: hello.auth.as_ref().map(|auth| GrantAuth {
+            token,
+            role: (*auth.role).to_owned(),
+            scopes: auth.scopes.iter().map(|scope| (**scope).to_owned()).collect(),
+        }),
     }
 }
 
@@ -236,6 +263,7 @@ fn cut(message: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::client::{Credentials, DeviceKey};
+    use crate::observation::fingerprint;
     use crate::plan::{ConnectSpec, Credential, Deviation, NetworkPath, Persona, SignatureVersion};
     use crate::vocabulary::persona;
 
@@ -260,37 +288,44 @@ mod tests {
         }
     }
 
-    /// Drives a machine with messages one nanosecond apart and gives its last step and the machine's stamps.
-    fn drive(deviation: Deviation, messages: &[&[u8]]) -> (Step, Stamps, Option<String>, Vec<String>) {
+    /// Drives a machine with messages one nanosecond apart; without an outcome the gateway closes in the end. Gives the
+    /// outcome, the machine's stamps, the token issued and what was sent.
+    fn drive(deviation: Deviation, messages: &[&[u8]]) -> (Outcome, Stamps, Option<String>, Vec<String>) {
         let (spec, key) = (spec(deviation), DeviceKey::from_seed(&[1; 32]).unwrap());
-        let credentials = Credentials::default();
         let sender = Sender {
             spec: &spec,
             persona: persona::profile(Persona::Cli, protocol::ProfileName::Article),
             key: &key,
-            credentials: &credentials,
+            credentials: Credentials::default(),
+            template: None,
         };
-        let mut machine = Handshake::new(sender, Stamps::default());
-        let (mut step, mut sent) = (Step::Wait, Vec::new());
+        let mut machine = Handshake::new(Stamps::default());
+        let mut scratch = Scratch::default();
+        let (mut ended, mut token, mut sent) = (None, None, Vec::new());
         for (now, message) in (1..).zip(messages) {
-            step = machine.on_message(message, now, 1_795_414_744_648);
-            if let Step::Send(FirstMessage::Text(text)) = &step {
-                sent.push(text.clone());
-                machine.sent(now);
+            match machine.on_message(&sender, message, now, 1_795_414_744_648, &mut scratch) {
+                Step::Wait => {}
+                Step::Send => {
+                    sent.push(String::from_utf8(scratch.message.clone()).unwrap());
+                    machine.sent(now);
+                }
+                Step::Session(hello) => {
+                    token =
+                        hello.auth.as_ref().and_then(|auth| auth.device_token.as_deref()).map(str::to_owned);
+                    ended = Some(Outcome::Session(grant(&hello, token.as_deref().map(fingerprint))));
+                }
+                Step::Done(outcome) => ended = Some(outcome),
             }
         }
-        let token = machine.take_issued_token();
-        if matches!(step, Step::Wait) {
-            let close = CloseSeen::Frame { code: 1008, reason: "pairing required".to_owned() };
-            step = Step::Done(machine.on_close(close, 99));
-        }
-        (step, *machine.stamps(), token, sent)
+        let close = CloseSeen::Frame { code: 1008, reason: "pairing required".to_owned() };
+        let ended = ended.unwrap_or_else(|| machine.on_close(close, 99));
+        (ended, *machine.stamps(), token, sent)
     }
 
     #[test]
     fn a_session_keeps_the_token_out_of_the_outcome() {
         let (step, stamps, token, _) = drive(Deviation::None, &[CHALLENGE, HELLO]);
-        let Step::Done(Outcome::Session(grant)) = step else { panic!("{step:?}") };
+        let Outcome::Session(grant) = step else { panic!("{step:?}") };
         assert_eq!(grant.protocol, 3);
         assert_eq!(grant.auth.unwrap().token, Some(fingerprint("tok-en")));
         assert_eq!(token.as_deref(), Some("tok-en"));
@@ -300,7 +335,7 @@ mod tests {
     #[test]
     fn a_refusal_waits_for_its_close() {
         let (step, stamps, _, _) = drive(Deviation::None, &[CHALLENGE, NOT_PAIRED]);
-        let Step::Done(Outcome::Refused(refusal)) = step else { panic!("{step:?}") };
+        let Outcome::Refused(refusal) = step else { panic!("{step:?}") };
         assert_eq!(refusal.reason.as_deref(), Some("not-paired"));
         assert_eq!(refusal.request_id.as_deref(), Some("fde15cc0-7133-40cc-a976-a1eff613f9b6"));
         assert_eq!(
@@ -314,7 +349,7 @@ mod tests {
     fn events_before_the_answer_are_not_for_the_handshake() {
         let tick = br#"{"type":"event","event":"tick","payload":{"ts":1},"seq":4}"#;
         let (step, _, _, _) = drive(Deviation::None, &[CHALLENGE, tick, HELLO]);
-        assert!(matches!(step, Step::Done(Outcome::Session(_))), "{step:?}");
+        assert!(matches!(step, Outcome::Session(_)), "{step:?}");
     }
 
     #[test]
@@ -326,14 +361,14 @@ mod tests {
             &[CHALLENGE, br#"{"type":"res","id":"1","ok":true}"#],
         ] {
             let (step, _, _, _) = drive(Deviation::None, messages);
-            assert!(matches!(step, Step::Done(Outcome::NotAGateway { .. })), "{step:?}");
+            assert!(matches!(step, Outcome::NotAGateway { .. }), "{step:?}");
         }
     }
 
     #[test]
     fn a_close_without_an_answer_says_what_was_awaited() {
         let (step, _, _, _) = drive(Deviation::Silent, &[CHALLENGE]);
-        let Step::Done(Outcome::Closed(closed)) = step else { panic!("{step:?}") };
+        let Outcome::Closed(closed) = step else { panic!("{step:?}") };
         assert_eq!(closed.phase, Phase::Verdict);
     }
 

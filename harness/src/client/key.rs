@@ -8,9 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// verifies with another library, so that each checks the other.
 pub struct DeviceKey {
     pair: Ed25519KeyPair,
-    device_id: String,
-    public_key: String,
+    device_id: Box<str>,
+    public_key: Box<str>,
 }
+
+/// base64url of the 64 bytes of a signature.
+const SIGNATURE_LEN: usize = 86;
 
 /// The library refused a key seed; it does not for 32 bytes.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +28,11 @@ impl DeviceKey {
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError)?;
         let raw: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| KeyError)?;
-        Ok(Self { device_id: protocol::device_id(&raw), public_key: URL_SAFE_NO_PAD.encode(raw), pair })
+        Ok(Self {
+            device_id: protocol::device_id(&raw).into(),
+            public_key: URL_SAFE_NO_PAD.encode(raw).into(),
+            pair,
+        })
     }
 
     /// `device.id`: lowercase hex.
@@ -44,6 +51,19 @@ impl DeviceKey {
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.pair.sign(text.as_bytes()))
+    }
+
+    /// The same, appended to `out`.
+    pub fn sign_into(&self, text: &str, out: &mut Vec<u8>) {
+        let signature = self.pair.sign(text.as_bytes());
+        let from = out.len();
+        out.resize(from + SIGNATURE_LEN, 0);
+        // The room is exactly what 64 bytes need; a signature of another length would leave it empty, and be refused.
+        if let Some(room) = out.get_mut(from..)
+            && URL_SAFE_NO_PAD.encode_slice(signature.as_ref(), room).is_err()
+        {
+            out.truncate(from);
+        }
     }
 }
 
@@ -68,5 +88,8 @@ mod tests {
         assert_eq!(key.public_key(), URL_SAFE_NO_PAD.encode(&public));
         let raw: [u8; 32] = public.try_into().unwrap();
         assert_eq!(key.device_id(), protocol::device_id(&raw));
+        let mut signed = Vec::new();
+        key.sign_into("text", &mut signed);
+        assert_eq!(String::from_utf8(signed).unwrap(), key.sign("text"));
     }
 }

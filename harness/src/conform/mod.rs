@@ -31,6 +31,7 @@ pub mod run;
 mod sequence;
 pub mod session;
 pub mod signing;
+mod socket;
 mod store;
 pub mod tally;
 mod wires;

@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::format::{FILE_BYTES_MAX, FormatError, IndexEntry, Line};
 use super::recorder::{Recorder, Request, with_case};
 use super::replay::STEP_HEADER;
+use super::socket;
 use crate::engine::dial;
 
 /// Longest head of a request or an answer, bytes.
@@ -330,7 +331,7 @@ impl Relay<'_> {
             self.sink.borrow_mut().one(|recorder, now| recorder.closed(now, conn, "client", 1006, ""));
             return;
         }
-        let config = Some(dial::config(MESSAGE_BYTES_MAX));
+        let config = Some(socket::config(MESSAGE_BYTES_MAX));
         let client =
             WebSocketStream::from_partially_read(client, head.rest.clone(), Role::Server, config).await;
         let gateway = WebSocketStream::from_partially_read(gateway, answer.rest, Role::Client, config).await;

@@ -16,7 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::session::{Connection, Leaving, Page, Seen};
-use crate::engine::dial::{self, Socket};
+use super::socket::{self, Socket};
+use crate::engine::dial;
 use crate::observation::Outcome;
 
 /// Largest message that is read, bytes: the gateways' own limit.
@@ -141,7 +142,7 @@ impl Wires {
         match tokio_tungstenite::client_async_with_config(
             request,
             stream,
-            Some(dial::config(MESSAGE_BYTES_MAX)),
+            Some(socket::config(MESSAGE_BYTES_MAX)),
         )
         .await
         {

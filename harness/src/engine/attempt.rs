@@ -1,219 +1,264 @@
-//! One attempt: dial, upgrade, handshake, to its outcome.
+//! One attempt from the first byte sent to its outcome, without sockets: bytes in, bytes out.
+//!
+//! Two drivers carry it: the [reactor](super::reactor) thousands of them, [`single`](super::single) one at a time.
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
-
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::time::timeout_at;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-
-use super::dial::{self, Socket};
-use crate::client::upgrade::UpgradeHeaders;
-use crate::client::{FirstMessage, Handshake, Sender, Step};
-use crate::clock::{Clock, nanos};
-use crate::gateway::TargetAddress;
-use crate::observation::{CloseSeen, Direction, Outcome, Phase, Stamps, TranscriptLine};
-use crate::plan::Nanos;
+use super::opening::Opening;
+use super::workbench::Workbench;
+use crate::client::{Handshake, Hello, Sender, Step};
+use crate::observation::{CloseSeen, Closed, Direction, Outcome, Phase, Stamps};
+use crate::plan::{ClientId, Nanos};
+use crate::websocket::{self, Answer, Close, Event, Next, Nonce, Reader};
 
 /// Largest message a client reads: a hello-ok has 1 to 16 KB, a store listing more, but clients do not list.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
-/// How long a client waits for the close that follows an error frame.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// How long it waits, after the closing handshake, for the gateway to close TCP first, so that TIME_WAIT stays on the
-/// gateway's side (shared performance notes, section 6: otherwise the client runs out of ports).
-const EOF_WITHIN: Duration = Duration::from_millis(500);
-/// Lines kept of one attempt: a handshake has five, a gateway that floods has no end.
-const TRANSCRIPT_LINES_MAX: usize = 64;
-/// Longest frame kept in a transcript, bytes.
-const TRANSCRIPT_TEXT_MAX: usize = 2_048;
 
-/// What an attempt needs to know.
-pub struct Attempt<'a> {
-    /// The run's clock.
-    pub clock: &'a Clock,
-    /// Where.
-    pub target: &'a TargetAddress,
-    /// From which address; `None` leaves it to the kernel.
-    pub source: Option<Ipv4Addr>,
-    /// Upgrade headers.
-    pub headers: &'a UpgradeHeaders,
-    /// What is sent.
+/// What an attempt is made with.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// What is sent first.
     pub sender: Sender<'a>,
-    /// How long it may take.
-    pub timeout: Duration,
     /// Largest message that is read, bytes.
     pub message_bytes_max: usize,
 }
 
-/// What an attempt leaves behind.
-pub struct Ended {
-    /// When things happened.
-    pub stamps: Stamps,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The session's socket, when the outcome is one.
-    pub session: Option<Socket>,
-    /// The device token that hello-ok issued; a secret.
-    pub issued_token: Option<String>,
-    /// What passed.
-    pub transcript: Vec<TranscriptLine>,
+/// Which attempt of which client.
+pub type Who = (ClientId, u32);
+
+/// An attempt in progress.
+#[derive(Debug)]
+pub struct Attempt {
+    who: Who,
+    nonce: Nonce,
+    reader: Reader,
+    upgraded: bool,
+    handshake: Handshake,
 }
 
-impl Attempt<'_> {
-    /// Makes the attempt.
-    pub async fn make(self) -> Ended {
-        let started = self.clock.now();
-        let deadline = started + nanos(self.timeout);
-        let mut stamps = Stamps { started: Some(started), ..Stamps::default() };
-        let mut transcript = Vec::with_capacity(8);
-        let failed = |stamps, outcome, transcript| Ended {
-            stamps,
-            outcome,
-            session: None,
-            issued_token: None,
-            transcript,
-        };
+/// What came of some bytes.
+#[derive(Debug)]
+pub struct Received {
+    /// So many of them are used up; the others have to be shown again, with what follows them.
+    pub consumed: usize,
+    /// The end of the attempt, if this was it.
+    pub end: Option<End>,
+}
 
-        let dialling = dial::dial(self.target.socket, self.source);
-        let stream = match timeout_at(self.clock.instant(deadline), dialling).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(outcome)) => {
-                stamps.ended = Some(self.clock.now());
-                return failed(stamps, outcome, transcript);
-            }
-            Err(_) => {
-                stamps.ended = Some(self.clock.now());
-                return failed(stamps, Outcome::TimedOut { phase: Phase::Dial }, transcript);
-            }
-        };
-        stamps.dialled = Some(self.clock.now());
-        note(&mut transcript, self.clock.now(), Direction::Out, &upgrade_text(self.target, self.headers));
+/// How an attempt ended, and what becomes of its connection.
+#[derive(Debug)]
+pub enum End {
+    /// A session; the connection is kept.
+    Session,
+    /// The gateway closes; its close frame is answered, and the end of the stream awaited.
+    Closing(Outcome),
+    /// Nothing more is to be said.
+    Over(Outcome),
+}
 
-        let upgrading = dial::upgrade(stream, self.target, self.headers, self.message_bytes_max);
-        let mut socket = match timeout_at(self.clock.instant(deadline), upgrading).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(outcome)) => {
-                stamps.ended = Some(self.clock.now());
-                return failed(stamps, outcome, transcript);
-            }
-            Err(_) => {
-                stamps.ended = Some(self.clock.now());
-                return failed(stamps, Outcome::TimedOut { phase: Phase::Upgrade }, transcript);
-            }
-        };
-        stamps.upgraded = Some(self.clock.now());
-
-        let mut handshake = Handshake::new(self.sender, stamps);
-        let outcome = drive(self.clock, &mut socket, &mut handshake, deadline, &mut transcript).await;
-        let stamps = *handshake.stamps();
-        let issued_token = handshake.take_issued_token();
-        let session = matches!(outcome, Outcome::Session(_)).then_some(socket);
-        Ended { stamps, outcome, session, issued_token, transcript }
+impl Attempt {
+    /// An attempt whose socket is made at `started`.
+    #[must_use]
+    pub fn new(who: Who, started: Nanos, random: [u8; 16]) -> Self {
+        let stamps = Stamps { started: Some(started), ..Stamps::default() };
+        Self {
+            who,
+            nonce: Nonce::new(random),
+            reader: Reader::new(),
+            upgraded: false,
+            handshake: Handshake::new(stamps),
+        }
     }
-}
 
-async fn drive(
-    clock: &Clock,
-    socket: &mut Socket,
-    handshake: &mut Handshake<'_>,
-    deadline: Nanos,
-    transcript: &mut Vec<TranscriptLine>,
-) -> Outcome {
-    loop {
-        let until = match handshake.stamps().answered {
-            Some(answered) => deadline.min(answered + nanos(CLOSE_WITHIN)),
-            None => deadline,
-        };
-        let received = timeout_at(clock.instant(until), socket.next()).await;
-        let now = clock.now();
-        let message = match received {
-            Err(_) => return handshake.on_timeout(now),
-            Ok(None) => return handshake.on_close(CloseSeen::Abrupt, now),
-            Ok(Some(Err(error))) => {
-                note(transcript, now, Direction::Note, &error.to_string());
-                return ended_by(error, handshake, now);
-            }
-            Ok(Some(Ok(message))) => message,
-        };
-        let step = match &message {
-            Message::Text(text) => {
-                note(transcript, now, Direction::In, text.as_str());
-                handshake.on_message(text.as_bytes(), now, clock.wall_ms())
-            }
-            Message::Binary(bytes) => {
-                note(transcript, now, Direction::In, &String::from_utf8_lossy(bytes));
-                handshake.on_message(bytes, now, clock.wall_ms())
-            }
-            Message::Close(frame) => {
-                let close = close_seen(frame.as_ref());
-                note(transcript, now, Direction::In, &close_text(&close));
-                let outcome = handshake.on_close(close, now);
-                finish_closing(socket).await;
-                return outcome;
-            }
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Step::Wait,
-        };
-        match step {
-            Step::Wait => {}
-            Step::Done(outcome) => return outcome,
-            Step::Send(FirstMessage::Nothing) => {}
-            Step::Send(FirstMessage::Text(text)) => {
-                note(transcript, now, Direction::Out, &text);
-                // Stamped before the write: the gateway cannot have judged earlier, and may answer before we wake up again.
-                handshake.sent(clock.now());
-                let message = if handshake.sends_binary() {
-                    Message::binary(text.into_bytes())
-                } else {
-                    Message::text(text)
-                };
-                let sending = socket.send(message);
-                match timeout_at(clock.instant(deadline), sending).await {
-                    Err(_) => return handshake.on_timeout(clock.now()),
-                    // A gateway may answer an oversized message before it was read whole; the answer is still there to
-                    // be read.
-                    Ok(Err(error)) => note(transcript, clock.now(), Direction::Note, &error.to_string()),
-                    Ok(Ok(())) => {}
+    /// Which attempt it is.
+    #[must_use]
+    pub const fn who(&self) -> Who {
+        self.who
+    }
+
+    /// Times so far.
+    #[must_use]
+    pub const fn stamps(&self) -> &Stamps {
+        self.handshake.stamps()
+    }
+
+    /// Whether the gateway has answered, so that only its close is awaited.
+    #[must_use]
+    pub const fn awaits_close(&self) -> bool {
+        matches!(self.handshake.phase(), Phase::Close)
+    }
+
+    /// What is left of the connection's reader, for the session.
+    #[must_use]
+    pub fn into_reader(self) -> Reader {
+        self.reader
+    }
+
+    /// TCP is connected, or will be when what is sent now arrives: puts the upgrade request into `bench.out`.
+    pub fn open(&self, opening: &Opening, bench: &mut Workbench) {
+        bench.note(self.who, bench.clock.now(), Direction::Out, opening.described.as_bytes());
+        opening.request.write(&self.nonce, &mut bench.out);
+    }
+
+    /// TCP was found to be connected at `now`.
+    pub const fn dialled(&mut self, now: Nanos) {
+        self.handshake.dialled(now);
+    }
+
+    /// Bytes arrived; `ended` says that none will follow. What is to be sent is appended to `bench.out`. `accept` is shown
+    /// the hello-ok of a session, and the attempt's times.
+    pub fn receive(
+        &mut self,
+        terms: &Terms<'_>,
+        bench: &mut Workbench,
+        bytes: &[u8],
+        ended: bool,
+        accept: &mut dyn FnMut(&Hello<'_>, &Stamps),
+    ) -> Received {
+        let now = bench.clock.now();
+        let mut consumed = 0;
+        if !self.upgraded {
+            match self.answered(bytes, ended, now) {
+                Ok(0) => return Received { consumed: 0, end: None },
+                Ok(head) => consumed = head,
+                Err(outcome) => {
+                    if let Some(shown) = std::str::from_utf8(bytes).ok().filter(|_| !bytes.is_empty()) {
+                        bench.note(self.who, now, Direction::In, shown.as_bytes());
+                    }
+                    return Received { consumed: bytes.len(), end: Some(End::Over(*outcome)) };
                 }
             }
         }
-    }
-}
-
-fn ended_by(error: WsError, handshake: &mut Handshake<'_>, now: Nanos) -> Outcome {
-    match error {
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed
-        | WsError::Io(_) => handshake.on_close(CloseSeen::Abrupt, now),
-        other => Outcome::NotAGateway { what: format!("it breaks the WebSocket protocol: {other}") },
-    }
-}
-
-/// Answers the gateway's close and lets it end the connection.
-pub async fn finish_closing(socket: &mut Socket) {
-    let _ = tokio::time::timeout(EOF_WITHIN, async {
-        if socket.flush().await.is_ok() {
-            while let Some(Ok(_)) = socket.next().await {}
+        loop {
+            let rest = bytes.get(consumed..).unwrap_or_default();
+            let (event, used) = match self.reader.next(rest, terms.message_bytes_max) {
+                Ok(Next::Event { event, consumed }) => (event, consumed),
+                Ok(Next::More { consumed: used, .. }) => {
+                    consumed += used;
+                    if !ended {
+                        return Received { consumed, end: None };
+                    }
+                    let outcome = self.handshake.on_close(CloseSeen::Abrupt, now);
+                    return Received { consumed, end: Some(End::Over(outcome)) };
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    bench.note(self.who, now, Direction::Note, text.as_bytes());
+                    let what = format!("it breaks the WebSocket protocol: {text}");
+                    let end = Some(End::Over(Outcome::NotAGateway { what }));
+                    return Received { consumed: bytes.len(), end };
+                }
+            };
+            consumed += used;
+            let message = match event {
+                Event::Text(text) => text.as_bytes(),
+                Event::Binary(bytes) => bytes,
+                Event::Ping(payload) => {
+                    let mask = bench.mask();
+                    websocket::write_pong(payload, mask, &mut bench.out);
+                    continue;
+                }
+                Event::Pong(_) => continue,
+                Event::Close(close) => {
+                    let seen = close_seen(&close);
+                    bench.note(self.who, now, Direction::In, close_text(&seen).as_bytes());
+                    answer_close(&close, bench);
+                    let end = Some(End::Closing(self.handshake.on_close(seen, now)));
+                    return Received { consumed, end };
+                }
+            };
+            bench.note(self.who, now, Direction::In, message);
+            let wall_ms = bench.clock.wall_ms();
+            match self.handshake.on_message(&terms.sender, message, now, wall_ms, &mut bench.scratch) {
+                Step::Wait => {}
+                Step::Send => {
+                    let mask = bench.mask();
+                    let message = &bench.scratch.message;
+                    if terms.sender.persona.binary {
+                        websocket::write_binary(message, mask, &mut bench.out);
+                    } else {
+                        websocket::write_text(message, mask, &mut bench.out);
+                    }
+                    // Stamped before the write: the gateway cannot have judged earlier, and may answer before we wake up
+                    // again.
+                    let sent = bench.clock.now();
+                    self.handshake.sent(sent);
+                    bench.note_sent(self.who, sent);
+                }
+                Step::Session(hello) => {
+                    accept(&hello, self.handshake.stamps());
+                    return Received { consumed, end: Some(End::Session) };
+                }
+                Step::Done(outcome) => return Received { consumed, end: Some(End::Over(outcome)) },
+            }
         }
-    })
-    .await;
+    }
+
+    /// Looks for the answer to the upgrade; gives the length of its head, 0 when it is not whole yet.
+    fn answered(&mut self, bytes: &[u8], ended: bool, now: Nanos) -> Result<usize, Box<Outcome>> {
+        let abrupt = Box::new(Outcome::Closed(Closed { close: CloseSeen::Abrupt, phase: Phase::Upgrade }));
+        match websocket::read_answer(bytes, &self.nonce, ended) {
+            Ok(Answer::Partial) if ended => {
+                self.handshake.ended(now);
+                Err(abrupt)
+            }
+            Ok(Answer::Partial) => Ok(0),
+            Ok(Answer::Switched { consumed }) => {
+                self.upgraded = true;
+                self.handshake.upgraded(now);
+                Ok(consumed)
+            }
+            Ok(Answer::Refused { status, body }) => {
+                self.handshake.ended(now);
+                let shown = body.get(..body.len().min(websocket::BODY_MAX)).unwrap_or_default();
+                let mark = if shown.len() < body.len() { "…" } else { "" };
+                let body = format!("{}{mark}", String::from_utf8_lossy(shown));
+                Err(Box::new(Outcome::UpgradeRefused { status, body }))
+            }
+            Err(_) if ended && bytes.is_empty() => {
+                self.handshake.ended(now);
+                Err(abrupt)
+            }
+            Err(error) => {
+                self.handshake.ended(now);
+                Err(Box::new(Outcome::NotAGateway { what: format!("it does not speak WebSocket: {error}") }))
+            }
+        }
+    }
+
+    /// The connection broke, or could not be made: `outcome` if that was before anything was asked.
+    pub fn fail(&mut self, outcome: Outcome, now: Nanos) -> Outcome {
+        if self.upgraded {
+            return self.handshake.on_close(CloseSeen::Abrupt, now);
+        }
+        self.handshake.ended(now);
+        outcome
+    }
+
+    /// The attempt's time is up at `now`.
+    pub fn on_timeout(&mut self, now: Nanos) -> Outcome {
+        if self.upgraded {
+            return self.handshake.on_timeout(now);
+        }
+        self.handshake.ended(now);
+        let phase = if self.stamps().dialled.is_some() { Phase::Upgrade } else { Phase::Dial };
+        Outcome::TimedOut { phase }
+    }
 }
 
 /// Close frame as seen; 1005 stands for one without a code (RFC 6455, section 7.1.5), and 0 for one whose code the RFC
-/// forbids on the wire (section 7.4): tungstenite hands those over as 1002 with this reason, and 1002 has a meaning of
-/// its own here.
+/// forbids on the wire (section 7.4).
 #[must_use]
-pub fn close_seen(frame: Option<&CloseFrame>) -> CloseSeen {
-    match frame {
-        Some(frame) if frame.code == CloseCode::Protocol && frame.reason.as_str() == "Protocol violation" => {
-            CloseSeen::Frame { code: 0, reason: "a close code that RFC 6455 forbids".to_owned() }
-        }
-        Some(frame) => CloseSeen::Frame { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
-        None => CloseSeen::Frame { code: 1005, reason: String::new() },
+pub fn close_seen(close: &Close<'_>) -> CloseSeen {
+    if close.is_forbidden() {
+        return CloseSeen::Frame { code: 0, reason: "a close code that RFC 6455 forbids".to_owned() };
     }
+    CloseSeen::Frame { code: close.code.unwrap_or(1005), reason: close.reason.to_owned() }
+}
+
+/// Answers a close with its own code, as RFC 6455 (section 5.5.1) has it; with 1000 where there is none to repeat.
+pub fn answer_close(close: &Close<'_>, bench: &mut Workbench) {
+    let code = close.code.filter(|_| !close.is_forbidden()).unwrap_or(1000);
+    let mask = bench.mask();
+    websocket::write_close(code, "", mask, &mut bench.out);
 }
 
 fn close_text(close: &CloseSeen) -> String {
@@ -221,33 +266,4 @@ fn close_text(close: &CloseSeen) -> String {
         CloseSeen::Frame { code, reason } => format!("close {code} {reason:?}"),
         CloseSeen::Abrupt => "connection ended without a close frame".to_owned(),
     }
-}
-
-fn upgrade_text(target: &TargetAddress, headers: &UpgradeHeaders) -> String {
-    let mut text = format!("GET {} Host: {}", target.path, headers.host);
-    for (name, value) in &headers.others {
-        text.push_str("; ");
-        text.push_str(name);
-        text.push_str(": ");
-        text.push_str(value);
-    }
-    text
-}
-
-fn note(transcript: &mut Vec<TranscriptLine>, at: Nanos, direction: Direction, text: &str) {
-    if transcript.len() > TRANSCRIPT_LINES_MAX {
-        return;
-    }
-    if transcript.len() == TRANSCRIPT_LINES_MAX {
-        let text = "further lines of this attempt were left out".to_owned();
-        transcript.push(TranscriptLine { at, direction: Direction::Note, text });
-        return;
-    }
-    let mut end = text.len().min(TRANSCRIPT_TEXT_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let shown = text.get(..end).unwrap_or_default();
-    let text = if end < text.len() { format!("{shown}… ({} bytes)", text.len()) } else { shown.to_owned() };
-    transcript.push(TranscriptLine { at, direction, text });
 }

@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::Frame;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
-use tokio_tungstenite::tungstenite::Message;
 
-use super::attempt::{close_seen, finish_closing};
-use super::dial::Socket;
-use super::ears::Ears;
-use super::script::leave;
+use super::conversation::{Conversation, Said};
+use super::ears::Listener;
 use crate::history::EndedBy;
 use crate::observation::CloseSeen;
 
@@ -38,14 +34,17 @@ pub struct NoAnswer;
 
 impl Held {
     /// A handle and the work that keeps the session; the work ends with the session and says who ended it.
-    pub fn new(socket: Socket) -> (Self, impl Future<Output = EndedBy>) {
-        Self::listening(socket, None)
+    pub fn new(conversation: Conversation) -> (Self, impl Future<Output = EndedBy>) {
+        Self::listening(conversation, None)
     }
 
-    /// The same, of a client whose session `ears` listens on.
-    pub(super) fn listening(socket: Socket, ears: Option<Ears>) -> (Self, impl Future<Output = EndedBy>) {
+    /// The same, of a client whose session `listener` listens on.
+    pub(super) fn listening(
+        conversation: Conversation,
+        listener: Option<Listener>,
+    ) -> (Self, impl Future<Output = EndedBy>) {
         let (orders, received) = mpsc::unbounded_channel();
-        (Self { orders }, keep(socket, received, ears))
+        (Self { orders }, keep(conversation, received, listener))
     }
 
     /// Whether the session has ended.
@@ -78,28 +77,21 @@ impl Held {
 }
 
 async fn keep(
-    mut socket: Socket,
+    mut conversation: Conversation,
     mut orders: mpsc::UnboundedReceiver<Order>,
-    mut ears: Option<Ears>,
+    mut listener: Option<Listener>,
 ) -> EndedBy {
     let mut next_id = 1_u64;
     let mut waiting: Option<(String, oneshot::Sender<Vec<u8>>)> = None;
     loop {
         tokio::select! {
-            message = socket.next() => {
-                let bytes = match message {
-                    Some(Ok(Message::Close(frame))) => {
-                        let close = close_seen(frame.as_ref());
-                        finish_closing(&mut socket).await;
-                        return EndedBy::Gateway(close);
-                    }
-                    Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
-                    Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
-                    Some(Ok(_)) => continue,
-                    Some(Err(_)) | None => return EndedBy::Gateway(CloseSeen::Abrupt),
+            said = conversation.next() => {
+                let bytes = match said {
+                    Said::Message(bytes) => bytes,
+                    Said::Over(close) => return EndedBy::Gateway(close),
                 };
-                if let Some(ears) = &mut ears {
-                    ears.hear(&bytes);
+                if let Some(listener) = &mut listener {
+                    listener.hear(&bytes);
                 }
                 let is_answer = match (Frame::decode(&bytes), &waiting) {
                     (Ok(Frame::Response(response)), Some((id, _))) => response.id == id.as_str(),
@@ -117,18 +109,18 @@ async fn keep(
                     let id = next_id.to_string();
                     let text = json!({"type": "req", "id": id, "method": method, "params": params}).to_string();
                     waiting = Some((id, answer));
-                    if socket.send(Message::text(text)).await.is_err() {
+                    if conversation.send(&text).await.is_err() {
                         return EndedBy::Gateway(CloseSeen::Abrupt);
                     }
                 }
                 Some(Order::Leave(done)) => {
-                    leave(&mut socket).await;
+                    conversation.leave().await;
                     let _ = done.send(());
                     return EndedBy::Client;
                 }
                 // Nobody is left who could ask.
                 None => {
-                    leave(&mut socket).await;
+                    conversation.leave().await;
                     return EndedBy::Client;
                 }
             }

@@ -7,14 +7,18 @@ use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
 
 use super::assignment::{Assignment, ReactorOutput};
-use super::dial::Socket;
-use super::ears::Ears;
+use super::attempt::{MESSAGE_BYTES_MAX, Terms};
+use super::client::Client;
+use super::conversation::Conversation;
+use super::ears::{Ears, Listener};
+use super::feed::StopPhase;
 use super::held::Held;
-use super::script::{Client, leave};
 use super::shared::Shared;
+use super::single::{Ended, Single};
+use crate::client::Sender;
 use crate::history::{EndedBy, Record, SessionEnd};
-use crate::observation::Outcome;
-use crate::plan::ClientId;
+use crate::observation::{DropReason, Observation, Outcome, Stamps};
+use crate::plan::{ClientId, Nanos};
 
 /// The clients of a story and the sessions they hold. Must be used inside a [`tokio::task::LocalSet`].
 pub struct Puppets {
@@ -50,30 +54,30 @@ impl Puppets {
     pub async fn connect(&mut self, id: ClientId, ask: u16, hold: bool) {
         let shared = Rc::clone(&self.shared);
         let Some(puppet) = self.puppet(id) else { return };
-        let Some(cohort) = shared.plan.cohorts.get(usize::from(puppet.client.planned().cohort)) else {
+        let Some((outcome, session)) = attempt(&shared, &mut puppet.client, ask, shared.clock.now()).await
+        else {
             return;
         };
-        let (outcome, session) = puppet.client.attempt(cohort, ask, shared.clock.now()).await;
         if let Outcome::Refused(refusal) = &outcome
             && let Some(request_id) = &refusal.request_id
         {
             puppet.request_id = Some(request_id.clone());
         }
         let attempt = puppet.client.last_attempt();
-        let Some(mut socket) = session else { return };
+        let Some(mut session) = session else { return };
         if !hold {
             let end = SessionEnd { client: id, attempt, at: shared.clock.now(), by: EndedBy::Client };
             shared.feed.push(Record::SessionEnd(end));
-            leave(&mut socket).await;
+            session.leave().await;
             return;
         }
-        self.keep(id, attempt, socket);
+        self.keep(id, attempt, session);
     }
 
-    fn keep(&mut self, client: ClientId, attempt: u32, socket: Socket) {
+    fn keep(&mut self, client: ClientId, attempt: u32, session: Conversation) {
         let shared = Rc::clone(&self.shared);
-        let ears = Ears::new(&shared, client, attempt);
-        let (held, keeping) = Held::listening(socket, Some(ears));
+        let listener = Listener { shared: Rc::clone(&shared), client, attempt, ears: Ears::default() };
+        let (held, keeping) = Held::listening(session, Some(listener));
         if let Some(puppet) = self.clients.get_mut(&client) {
             puppet.held.push((attempt, held));
         }
@@ -110,14 +114,15 @@ impl Puppets {
     /// A client's device id; `None` if the id is not the plan's.
     #[must_use]
     pub fn device_id(&mut self, id: ClientId) -> Option<String> {
-        Some(self.puppet(id)?.client.device_id().to_owned())
+        Some(self.puppet(id)?.client.key().device_id().to_owned())
     }
 
     /// A secret that the gateway gave out, to be kept from every file; a client may be told it.
     pub fn receive_token(&mut self, id: ClientId, token: &str, tell: bool) {
-        self.shared.learn_secret(token);
+        self.shared.learn_secret(&token.into());
+        let shared = Rc::clone(&self.shared);
         if tell && let Some(puppet) = self.puppet(id) {
-            puppet.client.receive(token);
+            puppet.client.receive(&shared, token);
         }
     }
 
@@ -132,4 +137,68 @@ impl Puppets {
         self.shared.feed.progress().finished.fetch_add(finished, Ordering::Relaxed);
         self.shared.take_output()
     }
+}
+
+/// Lets a client make its next attempt, with connect `ask` of its cohort, and records it. `None` when the plan has no such
+/// connect.
+async fn attempt(
+    shared: &Shared,
+    client: &mut Client,
+    ask: u16,
+    intended: Nanos,
+) -> Option<(Outcome, Option<Conversation>)> {
+    let number = client.begin_attempt();
+    let who = (client.id(), number);
+    let route = client.route(shared, ask)?;
+    let (_, spec, prepared) = shared.ask(client.planned().cohort, ask)?;
+    let credentials = client.credentials(shared, spec, prepared.traits);
+    let presented_token = credentials.device_token().map(|token| client.fingerprint(token));
+    let ended = match (shared.enter(), route.opening) {
+        (None, _) => not_started(Outcome::Dropped(DropReason::InFlightLimit)),
+        (_, Err(error)) => not_started(Outcome::Unreachable { error }),
+        (Some(_place), Ok(opening)) => {
+            let single = Single {
+                who,
+                target: &shared.target,
+                source: shared.target.is_loopback_v4().then_some(route.source),
+                opening: &opening,
+                terms: Terms {
+                    sender: Sender {
+                        spec,
+                        persona: prepared.traits,
+                        key: client.key(),
+                        credentials,
+                        template: prepared.template(spec, credentials.key),
+                    },
+                    message_bytes_max: MESSAGE_BYTES_MAX,
+                },
+                timeout: shared.plan.attempt_timeout,
+            };
+            let mut stop = shared.stop.clone();
+            tokio::select! {
+                biased;
+                ended = single.make(&shared.bench) => ended,
+                _ = stop.wait_for(|phase| *phase == StopPhase::Cut) => {
+                    not_started(Outcome::Dropped(DropReason::RunEnded))
+                }
+            }
+        }
+    };
+    if let Some(token) = &ended.issued_token {
+        client.receive(shared, token);
+    }
+    shared.feed.push(Record::Attempt(Observation {
+        client: who.0,
+        attempt: who.1,
+        ask,
+        intended,
+        stamps: ended.stamps,
+        presented_token,
+        outcome: ended.outcome.clone(),
+    }));
+    Some((ended.outcome, ended.session))
+}
+
+fn not_started(outcome: Outcome) -> Ended {
+    Ended { stamps: Stamps::default(), outcome, session: None, issued_token: None }
 }

@@ -1,21 +1,25 @@
-//! A reactor: one thread, one single-threaded runtime, a share of the clients.
+//! A reactor: one thread, one poll, a share of the clients.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use tokio::task::{JoinSet, LocalSet};
+use mio::{Poll, Waker};
 
 use super::assignment::{Assignment, ReactorOutput};
-use super::feed::StopPhase;
-use super::script::Client;
+use super::event_loop::{EventLoop, WAKE};
 use super::shared::Shared;
-use crate::client::reconnect;
-use crate::clock::nanos;
-use crate::history::Record;
-use crate::observation::{DropReason, Observation, Outcome, Stamps};
-use crate::plan::{ClientId, CohortId, Executor, Nanos, stream};
+use super::starts::Starts;
+use crate::clock::Clock;
+
+/// A reactor whose clients are made, and which waits for the run to begin.
+#[derive(Debug)]
+pub struct PreparedReactor {
+    thread: JoinHandle<std::io::Result<ReactorOutput>>,
+    begin: mpsc::Sender<Clock>,
+    prepared: mpsc::Receiver<()>,
+    waker: Arc<Waker>,
+}
 
 /// A running reactor.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub struct Reactor {
 /// Why a reactor has no output.
 #[derive(Debug, thiserror::Error)]
 pub enum ReactorError {
-    /// The thread or its runtime could not be made.
+    /// The thread or its poll could not be made.
     #[error("a reactor could not start: {0}")]
     Start(#[from] std::io::Error),
     /// The thread panicked: a defect of the harness.
@@ -34,19 +38,44 @@ pub enum ReactorError {
     Panicked,
 }
 
-impl Reactor {
-    /// Starts reactor `position` of `assignment.reactors`; it takes every open client whose
+impl PreparedReactor {
+    /// Starts the thread of reactor `position` of `assignment.reactors`, which makes its clients: every open client whose
     /// id leaves that remainder, and every closed cohort whose position does.
     ///
     /// # Errors
-    /// [`ReactorError::Start`] when the system has no thread to give.
-    pub fn start(assignment: Assignment, position: usize) -> Result<Self, ReactorError> {
+    /// [`ReactorError::Start`] when the system has no thread or poll to give.
+    pub fn new(assignment: Assignment, position: usize) -> Result<Self, ReactorError> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (begin, begins) = mpsc::channel();
+        let (tell, prepared) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name(format!("reactor-{position}"))
-            .spawn(move || run_thread(&assignment, position))?;
-        Ok(Self { thread })
+            .spawn(move || run_thread(assignment, position, poll, &tell, &begins))?;
+        Ok(Self { thread, begin, prepared, waker })
     }
 
+    /// Wakes the reactor when it is told to stop.
+    #[must_use]
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Waits until its clients are made. Blocks.
+    pub fn wait(&self) {
+        // An end without a word is the thread's own, which joining it will tell.
+        let _ = self.prepared.recv();
+    }
+
+    /// Begins the run: times count from the start of `clock`.
+    #[must_use]
+    pub fn begin(self, clock: Clock) -> Reactor {
+        let _ = self.begin.send(clock);
+        Reactor { thread: self.thread }
+    }
+}
+
+impl Reactor {
     /// Whether its clients have all ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -62,107 +91,22 @@ impl Reactor {
     }
 }
 
-fn run_thread(assignment: &Assignment, position: usize) -> std::io::Result<ReactorOutput> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let shared = Rc::new(Shared::new(assignment));
-    let local = LocalSet::new();
-    local.block_on(&runtime, drive(&shared, position, assignment.reactors));
+fn run_thread(
+    assignment: Assignment,
+    position: usize,
+    poll: Poll,
+    prepared: &mpsc::Sender<()>,
+    begins: &mpsc::Receiver<Clock>,
+) -> std::io::Result<ReactorOutput> {
+    let mut shared = Shared::new(&assignment);
+    let starts = Starts::new(&shared, position, assignment.reactors);
+    let _ = prepared.send(());
+    // A run that never begins has dropped its end.
+    let Ok(clock) = begins.recv() else { return Ok(ReactorOutput::default()) };
+    shared.start_clock(clock);
+    let shared = Rc::new(shared);
+    EventLoop::new(Rc::clone(&shared), poll, starts)?.run()?;
+    // The assignment, and with it the sign of life, lasts until here.
+    drop(assignment);
     Ok(shared.take_output())
-}
-
-async fn drive(shared: &Rc<Shared>, position: usize, reactors: usize) {
-    let mut open = Vec::new();
-    let mut closed: HashMap<CohortId, VecDeque<ClientId>> = HashMap::new();
-    for (id, planned) in (0..).zip(&shared.plan.clients) {
-        let executor = shared.plan.cohorts.get(usize::from(planned.cohort)).map(|cohort| &cohort.executor);
-        match executor {
-            // A closed cohort lives on one reactor: its slots share one queue of clients.
-            Some(Executor::Closed { .. }) if usize::from(planned.cohort) % reactors == position => {
-                closed.entry(planned.cohort).or_default().push_back(id);
-            }
-            Some(Executor::Open) if id as usize % reactors == position => open.push((planned.intended, id)),
-            _ => {}
-        }
-    }
-    open.sort_unstable();
-
-    let mut tasks = JoinSet::new();
-    for (cohort, waiting) in closed {
-        start_slots(shared, &mut tasks, cohort, waiting);
-    }
-    let mut stop = shared.stop.clone();
-    let mut due = open.into_iter();
-    for (intended, id) in due.by_ref() {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|phase| *phase != StopPhase::Running) => {
-                never_started(shared, id, intended);
-                break;
-            }
-            () = tokio::time::sleep_until(shared.clock.instant(intended)) => {}
-        }
-        if let Some(client) = Client::new(shared, id) {
-            tasks.spawn_local(client.run(intended));
-        }
-        // Clients that have ended are collected as we go, so that the set does not grow with the plan.
-        while tasks.try_join_next().is_some() {}
-    }
-    for (intended, id) in due {
-        never_started(shared, id, intended);
-    }
-    while tasks.join_next().await.is_some() {}
-}
-
-/// Closed executor: slots that each run one client after another.
-fn start_slots(shared: &Rc<Shared>, tasks: &mut JoinSet<()>, cohort: CohortId, waiting: VecDeque<ClientId>) {
-    let Some(Executor::Closed { concurrency, think }) =
-        shared.plan.cohorts.get(usize::from(cohort)).map(|cohort| cohort.executor.clone())
-    else {
-        return;
-    };
-    let waiting = Rc::new(RefCell::new(waiting));
-    for slot in 0..concurrency {
-        let (shared, waiting) = (Rc::clone(shared), Rc::clone(&waiting));
-        tasks.spawn_local(async move {
-            let mut rng = stream(shared.plan.seed, "slot", &cohort.to_string(), slot);
-            // Thinking ends early when the run does, like every other wait.
-            let mut earliest_next = 0;
-            loop {
-                let next = waiting.borrow_mut().pop_front();
-                let Some(id) = next else { return };
-                let earliest = shared.plan.clients.get(id as usize).map_or(0, |client| client.intended);
-                let intended = shared.clock.now().max(earliest).max(earliest_next);
-                let mut stop = shared.stop.clone();
-                tokio::select! {
-                    biased;
-                    _ = stop.wait_for(|phase| *phase != StopPhase::Running) => {
-                        // A closed model promises no number of starts: what did not begin was not due.
-                        return;
-                    }
-                    () = tokio::time::sleep_until(shared.clock.instant(intended)) => {}
-                }
-                let Some(client) = Client::new(&shared, id) else { return };
-                client.run(intended).await;
-                let pause = reconnect::draw(think, &mut rng).mul_f64(shared.plan.time_scale);
-                earliest_next = shared.clock.now() + nanos(pause);
-            }
-        });
-    }
-}
-
-/// An arrival that the end of the run forestalled is counted, not skipped.
-fn never_started(shared: &Shared, client: ClientId, intended: Nanos) {
-    if intended > shared.clock.now() {
-        // It was not due yet.
-        return;
-    }
-    shared.feed.push(Record::Attempt(Observation {
-        client,
-        attempt: 0,
-        ask: 0,
-        intended,
-        stamps: Stamps::default(),
-        presented_token: None,
-        outcome: Outcome::Dropped(DropReason::RunEnded),
-    }));
 }

@@ -1,7 +1,7 @@
 //! What the clients of one reactor share: the plan, where things go, and a bound on attempts in progress.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,15 +9,17 @@ use tokio::sync::watch;
 
 use super::assignment::{Assignment, ReactorOutput};
 use super::feed::{Feed, StopPhase};
+use super::lane::Lane;
+use super::opening::Opening;
+use super::transcripts::{PAGES_BYTES, Transcripts};
+use super::workbench::Workbench;
+use crate::client::{AuthKey, Template, upgrade};
 use crate::clock::Clock;
 use crate::gateway::TargetAddress;
-use crate::observation::TranscriptLine;
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Plan};
-
-/// Attempts of one client whose transcripts are kept; older ones are forgotten, so that a client in a tight loop cannot
-/// fill the memory.
-const TRANSCRIPTS_PER_CLIENT: usize = 16;
+use crate::plan::{Cohort, CohortId, ConnectSpec, ForwardedFor, NetworkPath, Plan};
+use crate::vocabulary::persona::{self, PersonaProfile};
+use crate::websocket::InvalidHeader;
 
 /// What the clients of one reactor share. Not shared with other reactors.
 pub(super) struct Shared {
@@ -27,17 +29,57 @@ pub(super) struct Shared {
     pub(super) secret: String,
     pub(super) clock: Clock,
     pub(super) feed: Feed,
+    pub(super) lane: Lane,
     pub(super) stop: watch::Receiver<StopPhase>,
+    pub(super) bench: RefCell<Workbench>,
+    cohorts: Vec<Vec<PreparedAsk>>,
     in_flight: Rc<Cell<usize>>,
     in_flight_max: usize,
-    kept: RefCell<HashMap<ClientId, VecDeque<KeptAttempt>>>,
-    secrets: RefCell<HashSet<String>>,
+    secrets: RefCell<HashSet<Rc<str>>>,
 }
 
-/// An attempt's number and what passed in it.
-type KeptAttempt = (u32, Vec<TranscriptLine>);
+/// One connect of a cohort, with everything made that its clients have in common.
+pub(super) struct PreparedAsk {
+    pub(super) traits: &'static PersonaProfile,
+    templates: [OnceCell<Option<Template>>; AuthKey::ALL.len()],
+    opening: OnceCell<Result<Rc<Opening>, InvalidHeader>>,
+    /// Each client has headers of its own.
+    pub(super) opens_by_itself: bool,
+}
+
+impl PreparedAsk {
+    fn new(plan: &Plan, spec: &ConnectSpec) -> Self {
+        Self {
+            traits: persona::profile(spec.persona, plan.gateway.profile),
+            templates: Default::default(),
+            opening: OnceCell::new(),
+            opens_by_itself: matches!(spec.path, NetworkPath::Proxy { forwarded_for: ForwardedFor::Own, .. }),
+        }
+    }
+
+    /// The request with holes for a credential under `key`, where there can be one.
+    pub(super) fn template(&self, spec: &ConnectSpec, key: AuthKey) -> Option<&Template> {
+        let position = AuthKey::ALL.iter().position(|known| *known == key)?;
+        let cell = self.templates.get(position)?;
+        cell.get_or_init(|| Template::new(spec, self.traits, key)).as_ref()
+    }
+
+    /// The opening that all clients of the cohort share.
+    pub(super) fn opening(
+        &self,
+        spec: &ConnectSpec,
+        target: &TargetAddress,
+    ) -> Result<Rc<Opening>, InvalidHeader> {
+        let opening = self.opening.get_or_init(|| {
+            let headers = upgrade::headers(spec, &target.host, None, self.traits.headers);
+            Opening::new(target, &headers).map(Rc::new)
+        });
+        opening.clone()
+    }
+}
 
 /// A place among the attempts in progress, given back when dropped.
+#[derive(Debug)]
 pub(super) struct Place(Rc<Cell<usize>>);
 
 impl Drop for Place {
@@ -48,30 +90,53 @@ impl Drop for Place {
 
 impl Shared {
     pub(super) fn new(assignment: &Assignment) -> Self {
+        let plan = &assignment.plan;
+        let cohorts = plan
+            .cohorts
+            .iter()
+            .map(|cohort| {
+                let asks = std::iter::once(&cohort.connect).chain(&cohort.variants);
+                asks.map(|spec| PreparedAsk::new(plan, spec)).collect()
+            })
+            .collect();
         Self {
-            plan: Arc::clone(&assignment.plan),
+            plan: Arc::clone(plan),
             identities: assignment.identities.clone(),
             target: assignment.target.clone(),
             secret: assignment.secret.clone(),
             clock: assignment.clock,
             feed: assignment.feed.clone(),
+            lane: assignment.feed.lane(),
             stop: assignment.stop.clone(),
+            bench: RefCell::new(Workbench::new(assignment.clock, Some(Transcripts::new(PAGES_BYTES)))),
+            cohorts,
             in_flight: Rc::default(),
-            in_flight_max: (assignment.plan.in_flight_max / assignment.reactors).max(1),
-            kept: RefCell::default(),
+            in_flight_max: (plan.in_flight_max / assignment.reactors).max(1),
             secrets: RefCell::default(),
         }
     }
 
-    /// What was kept for the end of the run; nothing is left.
+    /// The clock of the run, which starts after everything has been prepared.
+    pub(super) fn start_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+        self.bench.get_mut().clock = clock;
+    }
+
+    /// Connect `ask` of a cohort.
+    pub(super) fn ask(&self, cohort: CohortId, ask: u16) -> Option<(&Cohort, &ConnectSpec, &PreparedAsk)> {
+        let planned = self.plan.cohorts.get(usize::from(cohort))?;
+        let prepared = self.cohorts.get(usize::from(cohort))?.get(usize::from(ask))?;
+        Some((planned, planned.ask(ask)?, prepared))
+    }
+
+    /// What was kept for the end of the run.
     pub(super) fn take_output(&self) -> ReactorOutput {
-        let kept = self.kept.take().into_iter();
-        let transcripts = kept
-            .flat_map(|(client, attempts)| {
-                attempts.into_iter().map(move |(attempt, lines)| ((client, attempt), lines))
-            })
-            .collect();
-        ReactorOutput { transcripts, secrets: self.secrets.take() }
+        self.lane.flush();
+        let transcripts = self.bench.borrow_mut().transcripts.take();
+        ReactorOutput {
+            transcripts: transcripts.map(|kept| kept.by_attempt()).unwrap_or_default(),
+            secrets: self.secrets.take().iter().map(|secret| secret.as_ref().to_owned()).collect(),
+        }
     }
 
     /// Takes a place among the attempts in progress, if there is one.
@@ -83,19 +148,8 @@ impl Shared {
         Some(Place(Rc::clone(&self.in_flight)))
     }
 
-    pub(super) fn keep_transcript(&self, client: ClientId, attempt: u32, lines: Vec<TranscriptLine>) {
-        let mut kept = self.kept.borrow_mut();
-        let attempts = kept.entry(client).or_default();
-        if attempts.len() >= TRANSCRIPTS_PER_CLIENT {
-            attempts.pop_front();
-        }
-        attempts.push_back((attempt, lines));
-    }
-
-    pub(super) fn learn_secret(&self, secret: &str) {
-        let mut secrets = self.secrets.borrow_mut();
-        if !secrets.contains(secret) {
-            secrets.insert(secret.to_owned());
-        }
+    /// A secret that the gateway gave out, to be kept from every file.
+    pub(super) fn learn_secret(&self, secret: &Rc<str>) {
+        self.secrets.borrow_mut().insert(Rc::clone(secret));
     }
 }

@@ -1,17 +1,19 @@
 //! An operator's session: connects as a local command line, calls methods, reads events.
 
+use std::cell::RefCell;
 use std::net::Ipv4Addr;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Serialize;
 use serde_json::json;
-use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::first_message::Purse;
-use crate::client::{Credentials, DeviceKey, Sender, upgrade};
+use crate::client::{Credentials, DeviceKey, Purse, Sender, upgrade};
 use crate::clock::Clock;
-use crate::engine::attempt::Attempt;
-use crate::engine::dial::Socket;
+use crate::engine::Conversation;
+use crate::engine::attempt::Terms;
+use crate::engine::conversation::Said;
+use crate::engine::opening::Opening;
+use crate::engine::single::Single;
+use crate::engine::workbench::Workbench;
 use crate::gateway::TargetAddress;
 use crate::observation::Outcome;
 use crate::plan::{
@@ -32,7 +34,7 @@ pub struct OperatorIdentity {
 
 /// A held session.
 pub struct OperatorSession {
-    socket: Socket,
+    conversation: Conversation,
     next_id: u64,
 }
 
@@ -85,27 +87,36 @@ impl OperatorSession {
         };
         let credentials = Credentials::pick(spec.credential, purse);
         let headers = upgrade::headers(&spec, &target.host, None, traits.headers);
-        let ended = Attempt {
-            clock,
+        let opening = Opening::new(target, &headers).map_err(|error| NoSession(error.to_string()))?;
+        let ended = Single {
+            who: (0, 0),
             target,
             source: identity.source,
-            headers: &headers,
-            sender: Sender { spec: &spec, persona: traits, key: &identity.key, credentials: &credentials },
+            opening: &opening,
+            terms: Terms {
+                sender: Sender {
+                    spec: &spec,
+                    persona: traits,
+                    key: &identity.key,
+                    credentials,
+                    template: None,
+                },
+                message_bytes_max: MESSAGE_BYTES_MAX,
+            },
             timeout: plan.attempt_timeout,
-            message_bytes_max: MESSAGE_BYTES_MAX,
         }
-        .make()
+        .make(&RefCell::new(Workbench::new(*clock, None)))
         .await;
         match (ended.session, ended.outcome) {
-            (Some(socket), _) => Ok(Self { socket, next_id: 1 }),
+            (Some(conversation), _) => Ok(Self { conversation, next_id: 1 }),
             (None, outcome) => Err(NoSession(describe(&outcome))),
         }
     }
 
     /// The connection itself, for one who reads and writes by himself.
     #[must_use]
-    pub fn into_socket(self) -> Socket {
-        self.socket
+    pub fn into_conversation(self) -> Conversation {
+        self.conversation
     }
 
     /// An id for the next request, so that its sender can expect the answer before it sends.
@@ -120,7 +131,7 @@ impl OperatorSession {
     /// [`Lost`]
     pub async fn request(&mut self, id: &str, method: &str, params: &impl Serialize) -> Result<(), Lost> {
         let text = json!({"type": "req", "id": id, "method": method, "params": params}).to_string();
-        self.socket.send(Message::text(text)).await.map_err(|_| Lost)
+        self.conversation.send(&text).await.map_err(|_| Lost)
     }
 
     /// The next message's bytes. Cancel safe.
@@ -128,20 +139,15 @@ impl OperatorSession {
     /// # Errors
     /// [`Lost`] when the gateway closed.
     pub async fn next(&mut self) -> Result<Vec<u8>, Lost> {
-        loop {
-            match self.socket.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(text.as_bytes().to_vec()),
-                Some(Ok(Message::Binary(bytes))) => return Ok(bytes.to_vec()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Lost),
-            }
+        match self.conversation.next().await {
+            Said::Message(bytes) => Ok(bytes),
+            Said::Over(_) => Err(Lost),
         }
     }
 
     /// Leaves.
     pub async fn close(mut self) {
-        let closing = self.socket.close(None);
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), closing).await;
+        self.conversation.leave().await;
     }
 }
 

@@ -15,7 +15,9 @@ use super::resources::{self, GatewayUsage, ReactorUsage};
 use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
-use crate::engine::{Assignment, Feed, Progress, Reactor, ReactorOutput, StopPhase};
+use crate::engine::{
+    Assignment, Feed, PreparedReactor, Progress, Reactor, ReactorOutput, StopPhase, StopSwitch,
+};
 use crate::gateway::{GatewayProcess, TargetError};
 use crate::history::{Header, Log, Written};
 use crate::nemesis;
@@ -93,33 +95,34 @@ pub async fn load(
     let progress = Arc::clone(feed.progress());
     let mut desks = open_desks(plan, target, &feed, observer).await?;
 
-    let own_before = resources::own();
-    let clock = Clock::start();
     let path = options.out.join(files::HISTORY);
     let file = Arc::new(files::begin_history(&options.out)?);
-    let writer = outlet
-        .start(Arc::clone(&file), &header(plan, options, &clock))
-        .map_err(|source| FilesError::Io { path: path.clone(), source })?;
-    let (stop, stopped) = watch::channel(StopPhase::Running);
+    let (mut stop, stopped) = StopSwitch::new();
     // Senders of `alive` live in the reactors' threads: when none is left, all have ended, however they did.
     let (alive, mut all_ended) = mpsc::channel::<()>(1);
     let count = reactor_count(options.reactors);
-    observer.stage("load");
-    let mut reactors = Vec::with_capacity(count);
-    let assignment = Assignment {
+    observer.stage("clients");
+    let mut assignment = Assignment {
         plan: Arc::clone(plan),
         identities: target.identities.clone(),
         target: target.address.clone(),
         secret: target.secret.clone(),
-        clock,
+        clock: Clock::start(),
         feed: feed.clone(),
         stop: stopped,
         reactors: count,
         alive,
     };
-    for position in 0..count {
-        reactors.push(Reactor::start(assignment.clone(), position)?);
-    }
+    let prepared = prepare(&assignment, &mut stop)?;
+    let own_before = resources::own();
+    // Everything is made; from here on time counts.
+    observer.stage("load");
+    let clock = Clock::start();
+    let writer = outlet
+        .start(Arc::clone(&file), &header(plan, options, &clock))
+        .map_err(|source| FilesError::Io { path: path.clone(), source })?;
+    assignment.clock = clock;
+    let reactors: Vec<Reactor> = prepared.into_iter().map(|reactor| reactor.begin(clock)).collect();
 
     let (helpers_stop, helpers_stopped) = watch::channel(false);
     for desk in &mut desks {
@@ -190,20 +193,20 @@ pub async fn load(
                 }
                 () = &mut interrupt, if !end.interrupted => {
                     end.interrupted = true;
-                    stop.send_replace(StopPhase::Leaving);
+                    stop.advance(StopPhase::Leaving);
                     cut_at = Some(clock.instant(clock.now() + crate::clock::nanos(GRACE)));
                 }
                 () = at(duration_ends) => {
                     duration_ends = None;
-                    stop.send_if_modified(|phase| advance(phase, StopPhase::Leaving));
+                    stop.advance(StopPhase::Leaving);
                 }
                 () = at(cut_at) => {
                     cut_at = None;
-                    stop.send_replace(StopPhase::Cut);
+                    stop.advance(StopPhase::Cut);
                 }
                 () = tokio::time::sleep_until(max_time_at), if !end.max_time_hit => {
                     end.max_time_hit = true;
-                    stop.send_replace(StopPhase::Cut);
+                    stop.advance(StopPhase::Cut);
                 }
                 _ = display.tick() => {
                     observer.progress(&progress, plan.clients.len());
@@ -211,7 +214,7 @@ pub async fn load(
                     reactor_usage.sample(gateway_pid.load(Ordering::Relaxed));
                     if looks_for_somebody && nobody_there(&progress, clock.now()) {
                         looks_for_somebody = false;
-                        stop.send_replace(StopPhase::Leaving);
+                        stop.advance(StopPhase::Leaving);
                     }
                 }
                 _ = judging.tick(), if early.is_some() => {
@@ -220,7 +223,7 @@ pub async fn load(
                     {
                         early = None;
                         end.fail_fast_hit = true;
-                        stop.send_replace(StopPhase::Leaving);
+                        stop.advance(StopPhase::Leaving);
                     }
                 }
             }
@@ -259,6 +262,23 @@ pub async fn load(
         gateway_usage: usage.total(),
         reactor_usage,
     })
+}
+
+/// Makes the reactors and their clients, which may take a while, before the run's time begins.
+///
+/// # Errors
+/// [`RunError::Reactor`] when the system has no thread or poll to give.
+fn prepare(assignment: &Assignment, stop: &mut StopSwitch) -> Result<Vec<PreparedReactor>, RunError> {
+    let mut prepared = Vec::with_capacity(assignment.reactors);
+    for position in 0..assignment.reactors {
+        let reactor = PreparedReactor::new(assignment.clone(), position)?;
+        stop.add(reactor.waker());
+        prepared.push(reactor);
+    }
+    for reactor in &prepared {
+        reactor.wait();
+    }
+    Ok(prepared)
 }
 
 /// Operators are at their desks before the first client comes, or the first refusals would go unseen.
@@ -328,14 +348,6 @@ async fn tend(
             let _ = stop.wait_for(|stop| *stop).await;
         }
     }
-}
-
-fn advance(phase: &mut StopPhase, to: StopPhase) -> bool {
-    let forward = *phase < to;
-    if forward {
-        *phase = to;
-    }
-    forward
 }
 
 /// Whether a load has gone on for a while and not one attempt was challenged: then the target is no gateway, and trying

@@ -52,7 +52,7 @@ impl StoryOperator {
                 Err(_) => tokio::time::sleep(TRY_EVERY).await,
             }
         };
-        let (held, keeping) = Held::new(session.into_socket());
+        let (held, keeping) = Held::new(session.into_conversation());
         self.sessions.spawn_local(async move {
             keeping.await;
         });

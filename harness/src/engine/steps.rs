@@ -1,0 +1,334 @@
+//! What becomes of a client when an attempt, a session or a pause of it ends; the other half of
+//! [`EventLoop`](super::event_loop::EventLoop).
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use super::attempt::MESSAGE_BYTES_MAX;
+use super::connection::Stage;
+use super::deadlines::Due;
+use super::ears::Ears;
+use super::event_loop::{EOF_WITHIN, EventLoop, LEAVE_WITHIN};
+use super::feed::StopPhase;
+use super::recording;
+use super::script::State;
+use super::session::{self, SessionOver};
+use crate::client::reconnect::{self, Next};
+use crate::clock::nanos;
+use crate::history::{EndedBy, Record, SessionEnd};
+use crate::observation::{CloseSeen, DropReason, Observation, Outcome, Stamps};
+use crate::plan::Nanos;
+use crate::websocket;
+
+impl EventLoop {
+    /// An attempt ended without a session: it is recorded, and the client tries again or gives up.
+    pub(super) fn failed(&mut self, key: usize, stamps: Stamps, outcome: Outcome) {
+        let shared = Rc::clone(&self.shared);
+        let Some(script) = self.scripts.get_mut(key) else { return };
+        let Some((cohort, spec, prepared)) = shared.ask(script.client.planned().cohort, 0) else { return };
+        let credentials = script.client.credentials(&shared, spec, prepared.traits);
+        let presented = credentials.device_token().map(|token| script.client.fingerprint(token));
+        let who = (script.client.id(), script.client.last_attempt());
+        recording::ended(&shared.lane, who, script.intended, stamps, presented, &outcome);
+        script.failures += 1;
+        let scale = shared.plan.time_scale;
+        match reconnect::after_failure(&cohort.reconnect, &outcome, script.failures, scale, &mut script.rng) {
+            Next::GiveUp => self.finish(key),
+            Next::Retry(pause) => self.pause(key, nanos(pause)),
+        }
+    }
+
+    /// The next attempt is due after `pause`, if the run lasts so long.
+    fn pause(&mut self, key: usize, pause: Nanos) {
+        if self.phase != StopPhase::Running {
+            return self.finish(key);
+        }
+        let Some(script) = self.scripts.get_mut(key) else { return };
+        let at = self.shared.clock.now() + pause;
+        script.intended = at;
+        script.enter(State::Pausing);
+        self.appointments.add(Due { at, key, serial: script.serial });
+    }
+
+    /// A client's script has ended; in a closed model the next client may come.
+    pub(super) fn finish(&mut self, key: usize) {
+        let Some(script) = self.scripts.try_remove(key) else { return };
+        self.shared.feed.progress().finished.fetch_add(1, Ordering::Relaxed);
+        if let Some(slot) = script.slot {
+            self.starts.free(slot, &self.shared, self.shared.clock.now());
+            self.fill(slot);
+        }
+    }
+
+    /// An attempt on `connection` gave the client a session.
+    pub(super) fn begin_session(&mut self, connection: usize, key: usize) {
+        let shared = Rc::clone(&self.shared);
+        let Some(script) = self.scripts.get_mut(key) else { return };
+        if let Some(connection) = self.connections.get_mut(connection)
+            && let Stage::Attempt(attempt, _place) = std::mem::replace(&mut connection.stage, Stage::Draining)
+        {
+            connection.stage = Stage::Session(attempt.into_reader(), Ears::default());
+        }
+        shared.feed.progress().held.fetch_add(1, Ordering::Relaxed);
+        script.failures = 0;
+        script.enter(State::Holding(connection));
+        let hold = shared
+            .plan
+            .cohorts
+            .get(usize::from(script.client.planned().cohort))
+            .and_then(|it| it.session.hold);
+        let hold = hold.map(|range| reconnect::draw(range, &mut script.rng).mul_f64(shared.plan.time_scale));
+        if self.phase != StopPhase::Running || hold.is_some_and(|hold| hold.is_zero()) {
+            self.leave(connection);
+        } else if let Some(hold) = hold {
+            let at = shared.clock.now() + nanos(hold);
+            self.appointments.add(Due { at, key, serial: script.serial });
+        }
+    }
+
+    /// The client leaves, as the official ones do: close 1000, then the gateway closes TCP.
+    pub(super) fn leave(&mut self, connection: usize) {
+        let shared = Rc::clone(&self.shared);
+        let Some(left) = self.connections.get_mut(connection) else { return };
+        let (owner, serial) = (left.script, left.serial);
+        self.note_session_end(owner, EndedBy::Client);
+        let Some(left) = self.connections.get_mut(connection) else { return };
+        if let Stage::Session(reader, _) = std::mem::replace(&mut left.stage, Stage::Draining) {
+            left.stage = Stage::Leaving(reader);
+        }
+        let mut bench = shared.bench.borrow_mut();
+        bench.out.clear();
+        let mask = bench.mask();
+        websocket::write_close(1000, "", mask, &mut bench.out);
+        let sent = left.send(&bench.out);
+        drop(bench);
+        if let Some(script) = self.scripts.get_mut(owner) {
+            script.enter(State::Leaving(connection));
+        }
+        if self.after_send(connection, sent).is_err() {
+            self.connections.try_remove(connection);
+            self.after_session(owner, true);
+            return;
+        }
+        let at = shared.clock.now() + nanos(LEAVE_WITHIN);
+        self.leaves.add(Due { at, key: connection, serial });
+    }
+
+    fn note_session_end(&self, key: usize, by: EndedBy) {
+        self.shared.feed.progress().held.fetch_sub(1, Ordering::Relaxed);
+        let Some(script) = self.scripts.get(key) else { return };
+        let (client, attempt) = (script.client.id(), script.client.last_attempt());
+        let at = self.shared.clock.now();
+        self.shared.lane.push(&Record::SessionEnd(SessionEnd { client, attempt, at, by }));
+    }
+
+    /// A session is over and its connection no longer the client's.
+    fn after_session(&mut self, key: usize, left_by_itself: bool) {
+        let shared = Rc::clone(&self.shared);
+        let Some(script) = self.scripts.get_mut(key) else { return };
+        if left_by_itself {
+            if script.reconnects_left == 0 {
+                return self.finish(key);
+            }
+            script.reconnects_left -= 1;
+        }
+        let Some(cohort) = shared.plan.cohorts.get(usize::from(script.client.planned().cohort)) else {
+            return;
+        };
+        let pause = reconnect::pause(&cohort.reconnect, 1, shared.plan.time_scale, &mut script.rng);
+        self.pause(key, nanos(pause));
+    }
+
+    pub(super) fn session_received(&mut self, key: usize, bytes: &[u8], ended: bool) -> usize {
+        let shared = Rc::clone(&self.shared);
+        let Some(connection) = self.connections.get_mut(key) else { return bytes.len() };
+        let Stage::Session(reader, ears) = &mut connection.stage else { return bytes.len() };
+        let owner = connection.script;
+        let Some(script) = self.scripts.get(owner) else { return bytes.len() };
+        let (client, attempt) = (script.client.id(), script.client.last_attempt());
+        let mut bench = shared.bench.borrow_mut();
+        bench.out.clear();
+        let heard = session::listen(reader, &mut bench, bytes, ended, MESSAGE_BYTES_MAX, &mut |message| {
+            ears.hear(&shared, client, attempt, message);
+            true
+        });
+        let sent = connection.send(&bench.out);
+        drop(bench);
+        let sent = self.after_send(key, sent);
+        let over = match (heard.end, sent) {
+            (Some(over), _) => over,
+            (None, Ok(())) => return heard.consumed,
+            (None, Err(_)) => SessionOver { close: CloseSeen::Abrupt, answered: false },
+        };
+        self.session_over(key, owner, over, ended);
+        bytes.len()
+    }
+
+    fn session_over(&mut self, connection: usize, owner: usize, over: SessionOver, ended: bool) {
+        if over.answered {
+            self.drain(connection, ended);
+        } else {
+            self.connections.try_remove(connection);
+        }
+        self.note_session_end(owner, EndedBy::Gateway(over.close));
+        self.after_session(owner, false);
+    }
+
+    /// A client that leaves waits for the answer to its close, and the end of the stream.
+    pub(super) fn leaving_received(&mut self, key: usize, bytes: &[u8], ended: bool) -> usize {
+        let shared = Rc::clone(&self.shared);
+        let Some(connection) = self.connections.get_mut(key) else { return bytes.len() };
+        let Stage::Leaving(reader) = &mut connection.stage else { return bytes.len() };
+        let owner = connection.script;
+        let mut bench = shared.bench.borrow_mut();
+        bench.out.clear();
+        let heard = session::listen(reader, &mut bench, bytes, ended, MESSAGE_BYTES_MAX, &mut |_| true);
+        drop(bench);
+        let Some(over) = heard.end else { return heard.consumed };
+        if over.answered {
+            self.drain(key, ended);
+        } else {
+            self.connections.try_remove(key);
+        }
+        self.after_session(owner, true);
+        bytes.len()
+    }
+
+    /// Nothing more is expected on a connection but its end.
+    pub(super) fn drain(&mut self, key: usize, ended: bool) {
+        if ended {
+            self.connections.try_remove(key);
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.stage = Stage::Draining;
+        connection.script = usize::MAX;
+        let at = self.shared.clock.now() + nanos(EOF_WITHIN);
+        self.drains.add(Due { at, key, serial: connection.serial });
+    }
+
+    /// A connection broke.
+    pub(super) fn broke(&mut self, key: usize, error: &std::io::Error) {
+        let now = self.shared.clock.now();
+        let Some(mut connection) = self.connections.try_remove(key) else { return };
+        let owner = connection.script;
+        match &mut connection.stage {
+            Stage::Attempt(attempt, _) => {
+                let connected = attempt.stamps().dialled.is_some();
+                let outcome = attempt.fail(super::socket::broken(error, connected), now);
+                let stamps = *attempt.stamps();
+                drop(connection);
+                self.failed(owner, stamps, outcome);
+            }
+            Stage::Session(..) => {
+                self.note_session_end(owner, EndedBy::Gateway(CloseSeen::Abrupt));
+                self.after_session(owner, false);
+            }
+            Stage::Leaving(_) => self.after_session(owner, true),
+            Stage::Draining => {}
+        }
+    }
+
+    /// Time limits that have been reached.
+    pub(super) fn expire(&mut self, now: Nanos) {
+        loop {
+            let connections = &self.connections;
+            let of_attempt = |due: &Due, closing: bool| {
+                connections.get(due.key).is_some_and(|connection| {
+                    connection.serial == due.serial
+                        && matches!(&connection.stage, Stage::Attempt(attempt, _) if !closing || attempt.awaits_close())
+                })
+            };
+            let attempt = self.attempts.take(now, |due| of_attempt(due, false));
+            let Some(due) = attempt.or_else(|| self.closes.take(now, |due| of_attempt(due, true))) else {
+                break;
+            };
+            let Some(mut connection) = self.connections.try_remove(due.key) else { continue };
+            let Stage::Attempt(attempt, _) = &mut connection.stage else { continue };
+            let outcome = attempt.on_timeout(now);
+            let (stamps, owner) = (*attempt.stamps(), connection.script);
+            drop(connection);
+            self.failed(owner, stamps, outcome);
+        }
+        loop {
+            let connections = &self.connections;
+            let leaves = |due: &Due| {
+                connections.get(due.key).is_some_and(|connection| {
+                    connection.serial == due.serial && matches!(connection.stage, Stage::Leaving(_))
+                })
+            };
+            let Some(due) = self.leaves.take(now, leaves) else { break };
+            let Some(connection) = self.connections.try_remove(due.key) else { continue };
+            let owner = connection.script;
+            drop(connection);
+            self.after_session(owner, true);
+        }
+        loop {
+            let connections = &self.connections;
+            let drains = |due: &Due| {
+                connections.get(due.key).is_some_and(|connection| {
+                    connection.serial == due.serial && matches!(connection.stage, Stage::Draining)
+                })
+            };
+            let Some(due) = self.drains.take(now, drains) else { break };
+            self.connections.try_remove(due.key);
+        }
+    }
+
+    /// Follows what the run has been told.
+    pub(super) fn look_at_phase(&mut self) {
+        let phase = *self.shared.stop.borrow();
+        if phase <= self.phase {
+            return;
+        }
+        let before = std::mem::replace(&mut self.phase, phase);
+        if before == StopPhase::Running {
+            self.stop_starting();
+        }
+        if phase == StopPhase::Cut {
+            self.cut();
+        }
+    }
+
+    /// Nobody starts any more, and who holds a session leaves.
+    fn stop_starting(&mut self) {
+        for (intended, client) in self.starts.stop(self.shared.clock.now()) {
+            // An arrival that the end of the run forestalled is counted, not skipped.
+            self.shared.lane.push(&Record::Attempt(Observation {
+                client,
+                attempt: 0,
+                ask: 0,
+                intended,
+                stamps: Stamps::default(),
+                presented_token: None,
+                outcome: Outcome::Dropped(DropReason::RunEnded),
+            }));
+        }
+        let keys: Vec<(usize, State)> =
+            self.scripts.iter().map(|(key, script)| (key, script.state)).collect();
+        for (key, state) in keys {
+            match state {
+                State::Pausing => self.finish(key),
+                State::Holding(connection) => self.leave(connection),
+                State::Attempting(_) | State::Leaving(_) => {}
+            }
+        }
+    }
+
+    /// Attempts in progress are dropped, and nothing more is awaited.
+    fn cut(&mut self) {
+        let scripts: Vec<(usize, State)> =
+            self.scripts.iter().map(|(key, script)| (key, script.state)).collect();
+        self.connections.clear();
+        for (key, state) in scripts {
+            match state {
+                State::Attempting(_) => {
+                    self.failed(key, Stamps::default(), Outcome::Dropped(DropReason::RunEnded));
+                }
+                State::Holding(_) => self.note_session_end(key, EndedBy::Client),
+                State::Pausing | State::Leaving(_) => {}
+            }
+            self.finish(key);
+        }
+    }
+}
