@@ -40,8 +40,22 @@ pub(super) fn broken(
     let mut found = Vec::new();
     for device in timelines.devices() {
         let Some((client, cohort)) = client_of(plan, device.client) else { continue };
-        let mut life =
-            Life { plan, cohort, client, device: &device, proxies: &proxies, windows, found: &mut found };
+        let done = device.operations().filter_map(|operation| {
+            let (from, until) = span(operation)?;
+            Some((operation, from, until))
+        });
+        let mut life = Life {
+            plan,
+            cohort,
+            client,
+            device: &device,
+            proxies: &proxies,
+            windows,
+            done: done.collect(),
+            held: None,
+            strangers: Vec::new(),
+            found: &mut found,
+        };
         life.sessions();
         life.requests();
         life.refusals();
@@ -66,6 +80,12 @@ struct Life<'a, 'd, 'h> {
     device: &'d Device<'d, 'h>,
     proxies: &'a TrustedProxies,
     windows: &'a Windows,
+    /// Operations that were not refused, sorted by the earliest time, with that and the latest.
+    done: Vec<(&'h Operation, Nanos, Nanos)>,
+    /// Scopes that were stored, or may have been approved or set, after so many of `done`.
+    held: Option<(usize, Vec<&'a str>)>,
+    /// What a session breaks that nobody approved, by the connect that it made.
+    strangers: Vec<(u16, (Invariant, &'static str))>,
     found: &'a mut Vec<InvariantFinding>,
 }
 
@@ -86,20 +106,26 @@ fn answered(observation: &Observation) -> Nanos {
     observation.stamps.answered.or_else(|| observation.stamps.last()).unwrap_or(observation.intended)
 }
 
-impl<'h> Life<'_, '_, 'h> {
-    fn spec(&self, observation: &Observation) -> Option<&ConnectSpec> {
+impl<'a, 'h: 'a> Life<'a, '_, 'h> {
+    fn spec(&self, observation: &Observation) -> Option<&'a ConnectSpec> {
         self.cohort.ask(observation.ask)
     }
 
-    fn tell(&mut self, invariant: Invariant, attempt: u32, why: String) {
-        self.found.push(InvariantFinding { invariant, client: self.device.client, attempt, why });
+    fn is_asked(&self, invariant: Invariant) -> bool {
+        invariant.asked_of().contains(&self.plan.gateway.profile)
     }
 
-    fn operations(&self) -> impl Iterator<Item = (&'h Operation, Nanos, Nanos)> {
-        self.device.operations().filter_map(|operation| {
-            let (from, until) = span(operation)?;
-            Some((operation, from, until))
-        })
+    /// `why` is put into words only if the profile is asked.
+    fn tell(&mut self, invariant: Invariant, attempt: u32, why: impl FnOnce() -> String) {
+        if self.is_asked(invariant) {
+            let client = self.device.client;
+            self.found.push(InvariantFinding { invariant, client, attempt, why: why() });
+        }
+    }
+
+    /// What may have been done to the device, sorted by the earliest time.
+    fn operations(&self) -> impl Iterator<Item = (&'h Operation, Nanos, Nanos)> + use<'_, 'a, 'h> {
+        self.done.iter().copied()
     }
 
     /// Whether somebody may have approved the device by then.
@@ -119,22 +145,29 @@ impl<'h> Life<'_, '_, 'h> {
 
     fn sessions(&mut self) {
         // Rights of sessions before: by connect, with the time of the latest.
-        let mut held: HashMap<u16, Nanos> = HashMap::new();
-        let mut tokens: Vec<(Fingerprint, String, Nanos)> = Vec::new();
+        let mut held: Vec<(u16, Nanos)> = Vec::new();
+        // Role and time of the first session that showed a token.
+        let mut tokens: HashMap<Fingerprint, (&'h str, Nanos)> = HashMap::new();
         for (_, observation) in self.device.attempts() {
-            let Some(spec) = self.spec(observation).cloned() else { continue };
+            let Some(spec) = self.spec(observation) else { continue };
             match &observation.outcome {
                 Outcome::Session(grant) => {
                     if spec.deviation != Deviation::NoDevice {
-                        self.approved(observation, &spec);
-                        self.revoked(observation, &spec, &tokens);
+                        self.approved(observation, spec);
+                        self.revoked(observation, spec, &tokens);
                     }
-                    held.insert(observation.ask, answered(observation));
-                    if let Some((auth, token)) =
-                        grant.auth.as_ref().and_then(|auth| auth.token.map(|token| (auth, token)))
-                        && !tokens.iter().any(|(known, ..)| *known == token)
+                    match held.iter_mut().find(|(ask, _)| *ask == observation.ask) {
+                        Some((_, at)) => *at = answered(observation),
+                        None => held.push((observation.ask, answered(observation))),
+                    }
+                    // Only a revocation asks for them.
+                    if self.done.is_empty() {
+                        continue;
+                    }
+                    if let Some(auth) = &grant.auth
+                        && let Some(token) = auth.token
                     {
-                        tokens.push((token, auth.role.clone(), answered(observation)));
+                        tokens.entry(token).or_insert_with(|| (auth.role.as_str(), answered(observation)));
                     }
                 }
                 Outcome::Refused(refusal) if classify::is_pairing(classify::refusal_class(refusal)) => {
@@ -147,74 +180,99 @@ impl<'h> Life<'_, '_, 'h> {
 
     /// Nobody is let in, and nobody may do more, than somebody approved.
     fn approved(&mut self, observation: &Observation, spec: &ConnectSpec) {
-        let gateway = &self.plan.gateway;
         let at = answered(observation);
-        if let Some(stored) = &self.cohort.stored {
-            self.within(observation, spec, stored.scopes.clone());
+        if self.cohort.stored.is_some() || self.may_be_approved(at) {
+            self.within(observation, spec);
             return;
         }
-        if self.may_be_approved(at) {
-            self.within(observation, spec, Vec::new());
-            return;
+        let (invariant, whom) = self.stranger(observation.ask, spec);
+        let why =
+            || format!("{whom} got a session at {} although nobody had approved its device", seconds(at));
+        self.tell(invariant, observation.attempt, why);
+    }
+
+    /// What a session of a device that nobody approved breaks, and whose it is; the same for each of its asks.
+    fn stranger(&mut self, ask: u16, spec: &ConnectSpec) -> (Invariant, &'static str) {
+        if let Some((_, known)) = self.strangers.iter().find(|(of, _)| *of == ask) {
+            return *known;
         }
+        let gateway = &self.plan.gateway;
         let wire = Wire::of(&spec.path, self.client);
         let honest = locality::seat(&wire, self.proxies, HONEST, gateway.allow_real_ip_fallback).place;
         let seen = locality::place(&spec.path, self.client, gateway);
-        let (invariant, whom) = match (honest, seen) {
+        let stranger = match (honest, seen) {
             (Place::Local, _) => (Invariant::NoSilentApproval, "a local client"),
             (_, Place::Local) => {
                 (Invariant::UnattributedIsRemote, "a client that only says that it is local")
             }
             _ => (Invariant::ApprovedBeforeSession, "a client from elsewhere"),
         };
-        let why = format!("{whom} got a session at {} although nobody had approved its device", seconds(at));
-        self.tell(invariant, observation.attempt, why);
+        self.strangers.push((ask, stranger));
+        stranger
     }
 
     /// A session of an approved device that asks for more than all that was ever approved or stored.
-    fn within(&mut self, observation: &Observation, spec: &ConnectSpec, mut held: Vec<String>) {
+    fn within(&mut self, observation: &Observation, spec: &ConnectSpec) {
         if effective_role(spec) != ROLE_OPERATOR {
             return;
         }
         let at = answered(observation);
-        let latest = self.operations().filter(|(_, from, _)| *from <= at);
+        let held = self.held_by(at);
+        let beyond = spec.scopes.iter().flatten().find(|scope| !is_held(held, scope));
+        if let Some(beyond) = beyond {
+            let why = || {
+                format!(
+                    "a session was granted at {} for {}, which nobody had approved for this device",
+                    seconds(at),
+                    quoted(beyond)
+                )
+            };
+            self.tell(Invariant::SessionWithinApproval, observation.attempt, why);
+        }
+    }
+
+    /// Scopes that were stored, or may have been approved or set by then.
+    fn held_by(&mut self, at: Nanos) -> &[&'a str] {
+        let count = self.done.partition_point(|(_, from, _)| *from <= at);
+        if self.held.as_ref().is_none_or(|(of, _)| *of != count) {
+            self.held = Some((count, self.held_after(count)));
+        }
+        self.held.as_ref().map_or(&[], |(_, held)| held)
+    }
+
+    /// The same, after so many operations.
+    fn held_after(&self, count: usize) -> Vec<&'a str> {
+        let stored = self.cohort.stored.iter().flat_map(|stored| &stored.scopes);
+        let mut held: Vec<&'a str> = stored.map(String::as_str).collect();
         let mut latest_approval = None;
-        for (operation, from, _) in latest {
+        for (operation, from, _) in self.done.iter().take(count) {
             match &operation.kind {
-                OperationKind::Approve { .. } => latest_approval = Some(from),
+                OperationKind::Approve { .. } => latest_approval = Some(*from),
                 OperationKind::Rotate { scopes: Some(scopes), .. }
                 | OperationKind::Edit(StoreEdit::SetScopes(scopes)) => {
-                    held.extend(scopes.iter().cloned());
+                    held.extend(scopes.iter().map(String::as_str));
                 }
                 _ => {}
             }
         }
         // Whatever was asked before an approval may be what it approved.
-        let asked: Vec<String> = self
-            .device
-            .attempts()
-            .filter(|(_, earlier)| latest_approval.is_some_and(|approval| sent(earlier) <= approval))
-            .filter_map(|(_, earlier)| self.spec(earlier)?.scopes.clone())
-            .flatten()
-            .collect();
-        held.extend(asked);
-        let held: Vec<&str> = held.iter().map(String::as_str).collect();
-        let beyond = spec.scopes.iter().flatten().find(|scope| !is_held(&held, scope)).cloned();
-        if let Some(beyond) = beyond {
-            let why = format!(
-                "a session was granted at {} for {}, which nobody had approved for this device",
-                seconds(at),
-                quoted(&beyond)
-            );
-            self.tell(Invariant::SessionWithinApproval, observation.attempt, why);
+        let Some(approval) = latest_approval else { return held };
+        for (_, earlier) in self.device.attempts().filter(|(_, earlier)| sent(earlier) <= approval) {
+            let scopes = self.spec(earlier).and_then(|spec| spec.scopes.as_ref());
+            for scope in scopes.into_iter().flatten() {
+                if !held.contains(&scope.as_str()) {
+                    held.push(scope);
+                }
+            }
         }
+        held
     }
 
     fn revoked(
         &mut self,
         observation: &Observation,
         spec: &ConnectSpec,
-        tokens: &[(Fingerprint, String, Nanos)],
+        tokens: &HashMap<Fingerprint, (&str, Nanos)>,
     ) {
         let role = effective_role(spec);
         let begun = sent(observation);
@@ -226,11 +284,11 @@ impl<'h> Life<'_, '_, 'h> {
             .map(|(_, from, _)| from)
             .max();
         let Some(revoked) = last else { return };
-        let presented = observation.presented_token.and_then(|token| {
-            tokens.iter().find(|(known, of, _)| *known == token && of == role).map(|(.., since)| *since)
-        });
+        let presented = (observation.presented_token.and_then(|token| tokens.get(&token)))
+            .filter(|(of, _)| *of == role)
+            .map(|(_, since)| *since);
         if presented.is_some_and(|since| since < revoked) && self.plan.gateway.auth != AuthMode::None {
-            let why = format!("a token that was revoked at {} let its device in", seconds(revoked));
+            let why = || format!("a token that was revoked at {} let its device in", seconds(revoked));
             self.tell(Invariant::RevokedTokenIsDead, observation.attempt, why);
         }
         let again = self.operations().any(|(operation, _, over)| {
@@ -241,19 +299,21 @@ impl<'h> Life<'_, '_, 'h> {
                 )
         });
         if !again {
-            let why = format!(
-                "the {role} token was revoked at {}; the device got a session at {} without a new approval",
-                seconds(revoked),
-                seconds(answered(observation))
-            );
+            let why = || {
+                format!(
+                    "the {role} token was revoked at {}; the device got a session at {} without a new approval",
+                    seconds(revoked),
+                    seconds(answered(observation))
+                )
+            };
             self.tell(Invariant::RevocationHolds, observation.attempt, why);
         }
     }
 
     /// A refusal of what an earlier session was granted, with nothing taken back in between.
-    fn kept(&mut self, observation: &Observation, held: &HashMap<u16, Nanos>) {
+    fn kept(&mut self, observation: &Observation, held: &[(u16, Nanos)]) {
         let now = answered(observation);
-        let since = held.get(&observation.ask).copied();
+        let since = held.iter().find(|(ask, _)| *ask == observation.ask).map(|(_, at)| *at);
         let of_session = since.filter(|since| !self.may_be_taken(*since, now));
         let class = classify::class(&observation.outcome);
         // Under this reason nothing at all is known of the device.
@@ -279,14 +339,14 @@ impl<'h> Life<'_, '_, 'h> {
             }
             (None, None) => return,
         };
-        self.tell(Invariant::ApprovalIsKept, observation.attempt, why);
+        self.tell(Invariant::ApprovalIsKept, observation.attempt, || why);
     }
 
     /// Request ids: the same ask has the same id, and one id does not come to mean more.
     fn requests(&mut self) {
         let ttl = (300.0 * self.plan.time_scale * SECOND as f64) as Nanos;
         let mut last: Option<(&'h Observation, &'h str)> = None;
-        let mut asked: HashMap<&'h str, (Vec<String>, Vec<String>)> = HashMap::new();
+        let mut asked: HashMap<&'h str, (Vec<&'a str>, Vec<&'a str>)> = HashMap::new();
         for (_, observation) in self.device.attempts() {
             let Outcome::Refused(refusal) = &observation.outcome else { continue };
             let (true, Some(id)) =
@@ -294,7 +354,12 @@ impl<'h> Life<'_, '_, 'h> {
             else {
                 continue;
             };
-            let Some(spec) = self.spec(observation).cloned() else { continue };
+            let Some(spec) = self.spec(observation) else { continue };
+            if last.is_some_and(|(before, other)| other == id && before.ask == observation.ask) {
+                // The same again.
+                last = Some((observation, id));
+                continue;
+            }
             if let Some((before, other)) = last
                 && other != id
                 && before.ask == observation.ask
@@ -302,34 +367,37 @@ impl<'h> Life<'_, '_, 'h> {
                 && answered(observation).saturating_sub(sent(before)) < ttl - ttl / 10
                 && !self.touched(sent(before), answered(observation))
             {
-                let why = format!(
-                    "the same was asked at {} and at {}, and nobody answered, but the request id is another",
-                    seconds(sent(before)),
-                    seconds(sent(observation))
-                );
+                let why = || {
+                    format!(
+                        "the same was asked at {} and at {}, and nobody answered, but the request id is another",
+                        seconds(sent(before)),
+                        seconds(sent(observation))
+                    )
+                };
                 self.tell(Invariant::RequestIdIsStable, observation.attempt, why);
             }
             last = Some((observation, id));
-            let role = effective_role(&spec).to_owned();
-            let scopes = spec.scopes.clone().unwrap_or_default();
+            let role = effective_role(spec);
+            let scopes = || spec.scopes.iter().flatten().map(String::as_str);
             match asked.get_mut(id) {
                 None => {
-                    asked.insert(id, (vec![role], scopes));
+                    asked.insert(id, (vec![role], scopes().collect()));
                 }
                 Some((roles, known)) => {
-                    let held: Vec<&str> = known.iter().map(String::as_str).collect();
-                    let wider = scopes.iter().find(|scope| !is_held(&held, scope)).cloned();
-                    let beyond = if roles.contains(&role) { wider } else { Some(format!("role {role}")) };
+                    let wider = || scopes().find(|scope| !is_held(known, scope)).map(str::to_owned);
+                    let beyond = if roles.contains(&role) { wider() } else { Some(format!("role {role}")) };
                     if let Some(beyond) = beyond {
-                        let why = format!(
-                            "request {} was first made without {}; it is asked under the same id at {}",
-                            super::explain::short(id),
-                            quoted(&beyond),
-                            seconds(sent(observation))
-                        );
+                        let why = || {
+                            format!(
+                                "request {} was first made without {}; it is asked under the same id at {}",
+                                super::explain::short(id),
+                                quoted(&beyond),
+                                seconds(sent(observation))
+                            )
+                        };
                         self.tell(Invariant::RequestDoesNotGrow, observation.attempt, why);
                         roles.push(role);
-                        known.extend(scopes);
+                        known.extend(scopes());
                     }
                 }
             }
@@ -354,7 +422,8 @@ impl<'h> Life<'_, '_, 'h> {
                 (_, None) => "a request id",
                 _ => continue,
             };
-            let why = format!("pairing was required at {} without {lacks}", seconds(answered(observation)));
+            let why =
+                || format!("pairing was required at {} without {lacks}", seconds(answered(observation)));
             self.tell(Invariant::PairingSaysWhy, observation.attempt, why);
         }
     }
@@ -394,11 +463,13 @@ impl<'h> Life<'_, '_, 'h> {
                 })
                 .next();
             if let Some(beyond) = beyond {
-                let why = format!(
-                    "the device approved its own request for {} at {}, which its session did not hold",
-                    quoted(&beyond),
-                    seconds(from)
-                );
+                let why = || {
+                    format!(
+                        "the device approved its own request for {} at {}, which its session did not hold",
+                        quoted(&beyond),
+                        seconds(from)
+                    )
+                };
                 self.tell(Invariant::NoOwnApproval, attempt, why);
             }
         }
@@ -408,8 +479,8 @@ impl<'h> Life<'_, '_, 'h> {
 /// Whether a scope is held, in the widest reading of any release.
 fn is_held(held: &[&str], scope: &str) -> bool {
     let has = |name: &str| held.contains(&name);
-    let of_write = [READ, "operator.talk", "operator.sessions"].iter().any(|it| scope.starts_with(it));
-    has(scope) || (has(ADMIN) && scope.starts_with("operator.")) || (has(WRITE) && of_write)
+    let of_write = || [READ, "operator.talk", "operator.sessions"].iter().any(|it| scope.starts_with(it));
+    has(scope) || (has(ADMIN) && scope.starts_with("operator.")) || (has(WRITE) && of_write())
 }
 
 /// Sessions that outlived their device's removal or the revocation of its token.

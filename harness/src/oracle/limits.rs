@@ -310,7 +310,7 @@ impl Addresses {
 
     /// What they did to each other. `scale`: that of the run's durations; `restarts`: when processes were gone, sorted.
     pub(super) fn neighbours(
-        &mut self,
+        &self,
         sockets_max: Option<u32>,
         limit: Option<RateLimit>,
         scale: f64,
@@ -323,28 +323,38 @@ impl Addresses {
         if let Some(limit) = limit {
             let places = &self.places;
             let book = |touch: &Touch| places.get(touch.place as usize).and_then(|place| place.1);
-            self.touches.sort_unstable_by_key(book);
-            for of_book in self.touches.chunk_by(|one, other| book(one) == book(other)) {
-                let counter = of_book.first().and_then(book).and_then(|book| self.books.get(book as usize));
-                let Some((who, scope)) = counter.copied() else { continue };
-                let tries = of_book.iter().filter_map(|touch| touch.tried(who, scope));
-                let failures = tries.clone().filter(|one| one.fate == Fate::Failed);
-                // Most counters never see a failure.
-                if failures.take(limit.failures.max(1) as usize).count() == limit.failures.max(1) as usize {
-                    neighbours.locks.extend(locks(tries.collect(), limit, scale, restarts));
+            // Most counters never see a failure, and without enough of them they lock nobody out.
+            let mut failures = vec![0_u32; self.books.len()];
+            for touch in self.touches.iter().filter(|touch| touch.has_failed()) {
+                if let Some(count) = book(touch).and_then(|book| failures.get_mut(book as usize)) {
+                    *count += 1;
                 }
             }
+            let locks_out =
+                |book: u32| failures.get(book as usize).is_some_and(|count| *count >= limit.failures.max(1));
+            let tries = self.touches.iter().filter_map(|touch| {
+                let number = book(touch).filter(|book| locks_out(*book))?;
+                let (who, scope) = self.books.get(number as usize)?;
+                touch.tried(*who, *scope)
+            });
+            neighbours.locks = locks(tries.collect(), limit, scale, restarts);
         }
         neighbours
     }
 
     /// Sockets of the addresses that had enough of them to matter.
     fn sockets(&self, most: u32) -> Sockets {
-        let mut counts: HashMap<IpAddr, u32> = HashMap::new();
-        let address = |touch: &Touch| self.places.get(touch.place as usize).map(|place| place.0);
-        for address in self.touches.iter().filter_map(address) {
-            *counts.entry(address).or_default() += 1;
+        let mut of_places = vec![0_u32; self.places.len()];
+        for touch in &self.touches {
+            if let Some(count) = of_places.get_mut(touch.place as usize) {
+                *count += 1;
+            }
         }
+        let mut counts: HashMap<IpAddr, u32> = HashMap::new();
+        for ((address, _), count) in self.places.iter().zip(of_places) {
+            *counts.entry(*address).or_default() += count;
+        }
+        let address = |touch: &Touch| self.places.get(touch.place as usize).map(|place| place.0);
         counts.retain(|_, count| *count > most);
         if counts.is_empty() {
             return Sockets::default();
@@ -364,6 +374,10 @@ impl Touch {
 
     fn until(&self) -> Nanos {
         self.begun.saturating_add(self.end.time())
+    }
+
+    fn has_failed(&self) -> bool {
+        FATES.iter().any(|(mark, fate)| u64::from(*mark) == self.sent.mark() && *fate == Fate::Failed)
     }
 
     fn tried(&self, who: Who, scope: Scope) -> Option<Try> {

@@ -218,11 +218,11 @@ impl<'p> Oracle<'p> {
                 judge.judge(&device, &mut verdicts);
             }
         }
-        let attempts = shard
-            .attempts
-            .iter()
-            .zip(verdicts)
-            .map(|(observation, verdict)| self.with_expectation(observation, verdict, &windows))
+        // Verdicts come first, so that they are turned in their place.
+        let attempts = verdicts
+            .into_iter()
+            .zip(&shard.attempts)
+            .map(|(verdict, observation)| self.with_expectation(observation, verdict, &windows))
             .collect();
         if !by_profile {
             // Nothing is asked of sessions then, nor of anything else.

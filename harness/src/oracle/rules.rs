@@ -24,6 +24,10 @@ pub(super) struct AskRules<'p> {
 /// One connect as it is really sent.
 pub(super) struct Variant {
     pub(super) facts: Facts,
+    /// [`Facts::distinct_scopes`]
+    pub(super) distinct_scopes: Vec<String>,
+    /// They are sorted.
+    pub(super) asks_in_order: bool,
     /// By [`Place::number`].
     expected: [Expected; 3],
     /// How a device token that is not good is refused.
@@ -66,6 +70,8 @@ impl Variant {
             locked_out: ask.unauthorized(CredentialRefusal::RateLimited),
             expected,
             release: ask.release,
+            asks_in_order: facts.distinct_scopes().is_sorted(),
+            distinct_scopes: facts.distinct_scopes(),
             facts,
         }
     }

@@ -215,6 +215,20 @@ impl Search {
                 self.level.push(without);
             }
         }
+        if self.slots.iter().flatten().count() == 1 {
+            // Alone, as most are: nothing can come before it.
+            for configuration in &self.level {
+                self.applied.clear();
+                question.model.apply(&configuration.state, op, fit, &mut self.applied);
+                if fit != Fit::Exact {
+                    collect(outs, self.applied.iter().map(|(_, out)| *out));
+                }
+                self.settled.extend(
+                    self.applied.iter().map(|(state, _)| Configuration { state: *state, ..*configuration }),
+                );
+            }
+            self.level.clear();
+        }
         let optional = self.optional_bits(question);
         while !self.level.is_empty() {
             self.next_level.clear();

@@ -26,29 +26,29 @@ impl<'h> Timelines<'h> {
     /// Records of clients that the plan does not have are left out.
     pub(super) fn new(history: &'h History, clients: usize) -> Self {
         let planned = |client: ClientId| usize::try_from(client).is_ok_and(|client| client < clients);
-        let sorted = |mut records: Vec<(ClientId, Nanos, usize)>| {
+        let sorted = |of: &dyn Fn(usize) -> Option<(ClientId, Nanos)>, count: usize| {
+            let mut records = Vec::with_capacity(count);
+            records.extend((0..count).filter_map(|position| {
+                let (client, at) = of(position).filter(|(client, _)| planned(*client))?;
+                Some((client, at, position))
+            }));
             records.sort_unstable();
             records
         };
-        let of = |client: Option<ClientId>, at: Nanos, position: usize| {
-            client.filter(|client| planned(*client)).map(|client| (client, at, position))
-        };
+        let History { attempts, operations, notices, .. } = history;
         Self {
             history,
             attempts: sorted(
-                (history.attempts.iter().enumerate())
-                    .filter_map(|(position, attempt)| of(Some(attempt.client), begin(attempt), position))
-                    .collect(),
+                &|at| attempts.get(at).map(|attempt| (attempt.client, begin(attempt))),
+                attempts.len(),
             ),
             operations: sorted(
-                (history.operations.iter().enumerate())
-                    .filter_map(|(position, operation)| of(operation.client, operation.invoked, position))
-                    .collect(),
+                &|at| operations.get(at).and_then(|operation| Some((operation.client?, operation.invoked))),
+                operations.len(),
             ),
             notices: sorted(
-                (history.notices.iter().enumerate())
-                    .filter_map(|(position, notice)| of(notice.client, notice.at, position))
-                    .collect(),
+                &|at| notices.get(at).and_then(|notice| Some((notice.client?, notice.at))),
+                notices.len(),
             ),
         }
     }

@@ -3,9 +3,9 @@
 use super::Pursued;
 use super::sightings::Sightings;
 use crate::observation::{Observation, Outcome};
-use crate::oracle::alphabet::Alphabet;
+use crate::oracle::alphabet::{Alphabet, Listed};
 use crate::oracle::rules::Variant;
-use crate::oracle::state::{Seen, SeenAuth};
+use crate::oracle::state::{Claim, Seen, SeenAuth};
 use crate::oracle::{Secret, classify};
 use crate::plan::AuthMode;
 
@@ -23,15 +23,23 @@ pub(super) fn decides_by_token(connect: &Pursued<'_, '_>, auth: AuthMode) -> boo
 pub(super) fn seen(
     observation: &Observation,
     variant: &Variant,
+    claim: &Claim,
     alphabet: &Alphabet<'_>,
     sightings: &Sightings<'_>,
 ) -> Seen {
     match &observation.outcome {
-        Outcome::Session(grant) => Seen::Session(grant.auth.as_ref().map(|auth| SeenAuth {
-            role_fits: auth.role == variant.facts.role,
-            scopes: alphabet.listed(&auth.scopes),
-            as_asked: auth.scopes == variant.facts.distinct_scopes(),
-            token: auth.token.and_then(|token| sightings.token_mark(token)),
+        Outcome::Session(grant) => Seen::Session(grant.auth.as_ref().map(|auth| {
+            let as_asked = auth.scopes == variant.distinct_scopes;
+            SeenAuth {
+                role_fits: auth.role == variant.facts.role,
+                scopes: if as_asked && variant.asks_in_order {
+                    Listed::Sorted(claim.scopes)
+                } else {
+                    alphabet.listed(&auth.scopes)
+                },
+                as_asked,
+                token: auth.token.and_then(|token| sightings.token_mark(token)),
+            }
         })),
         Outcome::Refused(refusal) => {
             let class = classify::refusal_class(refusal);

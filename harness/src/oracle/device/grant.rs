@@ -18,7 +18,7 @@ impl DeviceJudge<'_, '_, '_> {
             return (MismatchKind::FalseAccept, why);
         }
         let why = match (due, auth.token) {
-            _ if auth.scopes != variant.facts.distinct_scopes() => {
+            _ if auth.scopes != variant.distinct_scopes => {
                 "hello.auth does not grant what was asked, in that order".to_owned()
             }
             (Some(_), None) => "hello.auth carries no device token".to_owned(),

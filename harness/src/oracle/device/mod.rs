@@ -24,8 +24,10 @@ mod sightings;
 mod stored;
 mod unanswered;
 
-use super::Oracle;
-use super::alphabet::{Alphabet, Covering};
+use super::{CohortRules, Oracle};
+use std::rc::Rc;
+
+use super::alphabet::Alphabet;
 use super::explain::Story;
 use super::limits::Neighbours;
 use super::locality::Seat;
@@ -38,7 +40,8 @@ use super::verdict::Verdict;
 use super::windows::Windows;
 use crate::history::History;
 use crate::observation::{Observation, Outcome};
-use crate::plan::Nanos;
+use crate::plan::{CohortId, Nanos};
+use names::Names;
 use protocol::scope::{ROLE_NODE, ROLE_OPERATOR};
 use sightings::Sightings;
 
@@ -50,6 +53,9 @@ pub(super) struct DeviceJudge<'o, 'p, 'h> {
     neighbours: &'o Neighbours,
     search: Search,
     sightings: Sightings<'h>,
+    /// Names of the last device that only its connects named any for, by its cohort and their numbers: the next device is
+    /// mostly of the same cohort, and brings up the same.
+    names: Option<(CohortId, Vec<u16>, Option<Rc<Names<'h>>>)>,
     ops: Vec<Op>,
     peeks: Vec<Op>,
     connects: Vec<Pursued<'o, 'h>>,
@@ -74,7 +80,7 @@ struct Pursued<'o, 'h> {
     peek: Option<usize>,
 }
 
-impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
+impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
     pub(super) fn new(
         oracle: &'o Oracle<'p>,
         history: &'h History,
@@ -88,6 +94,7 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
             neighbours,
             search: Search::default(),
             sightings: Sightings::default(),
+            names: None,
             ops: Vec::new(),
             peeks: Vec::new(),
             connects: Vec::new(),
@@ -111,7 +118,11 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
 
         self.connects.clear();
         let mut seats: Vec<(u16, Seat)> = Vec::new();
+        let mut asks: Vec<u16> = Vec::new();
         for (position, observation) in device.attempts() {
+            if !asks.contains(&observation.ask) {
+                asks.push(observation.ask);
+            }
             if matches!(observation.outcome, Outcome::Dropped(_)) {
                 continue;
             }
@@ -151,8 +162,7 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         if self.connects.is_empty() {
             return;
         }
-        let prepared = names::alphabet(rules, device).zip(names::texts(rules, device));
-        let Some((alphabet, texts)) = prepared else {
+        let Some(names) = self.names(client.cohort, rules, &asks, device) else {
             for connect in &self.connects {
                 let why =
                     "the device's history names more roles, scopes or platforms than the oracle follows"
@@ -162,15 +172,16 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
             return;
         };
 
-        self.see(rules, client, device);
-        let start = self.start(rules, client, &alphabet, &texts);
-        let covering = Covering::new(&alphabet, oracle.release.coverage);
-        let claims = self.claims(&alphabet, &texts);
+        let Names { alphabet, texts, covering } = &*names;
+        let tokens: Vec<_> = stored::tokens(oracle, rules, client).collect();
+        self.see(&tokens, device);
+        let start = stored::start(rules, &tokens, alphabet, texts);
+        let claims = self.claims(alphabet, texts);
         let Some(usual) = claims.first().copied() else { return };
         let clocks = oracle.clocks;
         let model = Model {
             release: oracle.release,
-            covering: &covering,
+            covering,
             operator: alphabet.role(ROLE_OPERATOR),
             node: alphabet.role(ROLE_NODE),
             usual,
@@ -180,11 +191,11 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
         self.ops.clear();
         self.peeks.clear();
         self.actions.clear();
-        self.add_actions(device, &alphabet);
+        self.add_actions(device, alphabet);
         if oracle.release.store_read_at_load {
             self.add_loads();
         }
-        self.add_connects(&alphabet, &claims);
+        self.add_connects(alphabet, &claims);
         let question = Question { model, start, ops: &self.ops, peeks: &self.peeks };
         let found = self.search.run(&question);
 
@@ -206,7 +217,29 @@ impl<'o, 'p, 'h> DeviceJudge<'o, 'p, 'h> {
                 .filter_map(|at| found.findings.get(at))
                 .max_by_key(|finding| finding.badness());
             let finding = worst.unwrap_or(&Finding::Fits);
-            put(connect.position, self.pursue(connect, finding, peeked, &story, &alphabet));
+            put(connect.position, self.pursue(connect, finding, peeked, &story, alphabet));
+        }
+    }
+
+    /// Names of the device's history; `None` if there are too many.
+    fn names(
+        &mut self,
+        cohort: CohortId,
+        rules: &CohortRules<'h>,
+        asks: &[u16],
+        device: &Device<'_, 'h>,
+    ) -> Option<Rc<Names<'h>>> {
+        let coverage = self.oracle.release.coverage;
+        if names::are_named_by_operations(device) {
+            return Names::new(rules, asks, device, coverage).map(Rc::new);
+        }
+        match &self.names {
+            Some((of, made, names)) if *of == cohort && made == asks => names.clone(),
+            _ => {
+                let names = Names::new(rules, asks, device, coverage).map(Rc::new);
+                self.names = Some((cohort, asks.to_vec(), names.clone()));
+                names
+            }
         }
     }
 

@@ -2,36 +2,67 @@
 
 use crate::history::{OperationKind, StoreEdit};
 use crate::oracle::CohortRules;
-use crate::oracle::alphabet::Alphabet;
+use crate::oracle::alphabet::{Alphabet, Covering};
+use crate::oracle::release::Coverage;
 use crate::oracle::rules::{AskRules, Texts};
 use crate::oracle::timeline::Device;
 use protocol::scope::ROLE_OPERATOR;
 
 use super::stored;
 
-/// The connects that the device's attempts made.
-fn asks<'r, 'p>(rules: &'r CohortRules<'p>, device: &Device<'_, '_>) -> Vec<&'r AskRules<'p>> {
-    let mut numbers: Vec<u16> = device.attempts().map(|(_, attempt)| attempt.ask).collect();
-    // A stored entry is the first connect's.
-    numbers.push(0);
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers.into_iter().filter_map(|number| rules.ask(number)).collect()
+/// What a device's history can bring up, numbered, and what its connects claim in these numbers.
+pub(super) struct Names<'a> {
+    pub(super) alphabet: Alphabet<'a>,
+    pub(super) texts: Texts,
+    pub(super) covering: Covering,
+}
+
+impl<'a> Names<'a> {
+    /// `None` if there are too many. `asks`: numbers of the connects that the device's attempts made.
+    pub(super) fn new(
+        rules: &CohortRules<'a>,
+        asks: &[u16],
+        device: &Device<'_, 'a>,
+        rule: Coverage,
+    ) -> Option<Self> {
+        // A stored entry is the first connect's.
+        let mut numbers = [asks, &[0]].concat();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let asks: Vec<&AskRules<'a>> = numbers.into_iter().filter_map(|number| rules.ask(number)).collect();
+        let alphabet = alphabet(rules, &asks, device)?;
+        let covering = Covering::new(&alphabet, rule);
+        Some(Self { texts: texts(rules, &asks)?, alphabet, covering })
+    }
+}
+
+/// Whether an operation on the device names roles or scopes of its own.
+pub(super) fn are_named_by_operations(device: &Device<'_, '_>) -> bool {
+    device.operations().any(|operation| {
+        matches!(
+            operation.kind,
+            OperationKind::Rotate { .. }
+                | OperationKind::Revoke { .. }
+                | OperationKind::Edit(StoreEdit::SetScopes(_))
+        )
+    })
 }
 
 /// Every platform and family that the device's history can bring up; `None` if there are too many.
-pub(super) fn texts(rules: &CohortRules<'_>, device: &Device<'_, '_>) -> Option<Texts> {
+fn texts(rules: &CohortRules<'_>, asks: &[&AskRules<'_>]) -> Option<Texts> {
     let stored = rules.cohort.stored.as_ref().map(|stored| stored::metadata(rules, stored));
-    let claimed = asks(rules, device)
-        .into_iter()
-        .flat_map(|ask| [Some(ask.spec.platform.as_str()), ask.spec.device_family.as_deref()]);
+    let claimed =
+        asks.iter().flat_map(|ask| [Some(ask.spec.platform.as_str()), ask.spec.device_family.as_deref()]);
     let stored = stored.into_iter().flat_map(|(platform, family)| [platform, family]);
     Texts::new(claimed.chain(stored).flatten())
 }
 
 /// Every role and scope that the device's history can bring up.
-pub(super) fn alphabet<'a>(rules: &CohortRules<'a>, device: &Device<'_, 'a>) -> Option<Alphabet<'a>> {
-    let asks = asks(rules, device);
+fn alphabet<'a>(
+    rules: &CohortRules<'a>,
+    asks: &[&AskRules<'a>],
+    device: &Device<'_, 'a>,
+) -> Option<Alphabet<'a>> {
     let stored = rules.cohort.stored.as_ref();
     let mut roles: Vec<&'a str> =
         asks.iter().map(|ask| ask.spec.role.as_deref().unwrap_or(ROLE_OPERATOR)).collect();

@@ -21,15 +21,21 @@ impl DeviceJudge<'_, '_, '_> {
         variant: &Variant,
         seat: Seat,
     ) -> Option<Verdict> {
-        let class = classify::class(&observation.outcome);
         if let (Some(most), Outcome::UpgradeRefused { status: 503, .. }, Some(address)) =
             (self.oracle.release.sockets_max, &observation.outcome, seat.address)
         {
             let stamps = observation.stamps;
             let (from, until) = (stamps.started?, stamps.last()?);
             let open = self.neighbours.sockets.at_most(address, from, until);
-            return (open > most as usize).then(|| Verdict::Match { expected: class.into_owned() });
+            return (open > most as usize)
+                .then(|| Verdict::Match { expected: classify::class_of(&observation.outcome) });
         }
+        let locks = &self.neighbours.locks;
+        let (Outcome::Session(_) | Outcome::Refused(_)) = &observation.outcome else { return None };
+        if locks.is_empty() && !self.oracle.release.starting_phase {
+            return None;
+        }
+        let class = classify::class(&observation.outcome);
         if self.oracle.release.starting_phase
             && class == STARTING
             && self.windows.starting(observation)

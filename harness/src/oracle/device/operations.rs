@@ -14,8 +14,13 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
     pub(super) fn add_connects(&mut self, alphabet: &Alphabet<'_>, claims: &[Claim]) {
         let auth = self.oracle.plan.gateway.auth;
         let mut connects = std::mem::take(&mut self.connects);
-        let mut spans: Vec<(Nanos, Nanos)> = self.ops.iter().map(|op| (op.from, op.until)).collect();
-        spans.extend(connects.iter().map(|connect| self.span(connect.observation)));
+        // Only these releases care whether a connect is alone.
+        let cares = self.oracle.release.two_steps || self.oracle.release.live_grant;
+        let mut spans: Vec<(Nanos, Nanos)> = Vec::new();
+        if cares {
+            spans.extend(self.ops.iter().map(|op| (op.from, op.until)));
+            spans.extend(connects.iter().map(|connect| self.span(connect.observation)));
+        }
         let overlaps = Overlaps::new(spans);
         for (connect, claim) in connects.iter_mut().zip(claims) {
             let observation = connect.observation;
@@ -26,9 +31,9 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
                 .map(|token| token.0);
             let place = connect.seat.place;
             let may_be_stale = connect.variant.expected(place).narrowed(observation).1.is_some();
-            let seen = answer::seen(observation, connect.variant, alphabet, &self.sightings);
+            let seen = answer::seen(observation, connect.variant, claim, alphabet, &self.sightings);
             let (from, until) = self.span(observation);
-            let raced = overlaps.is_shared(from, until);
+            let raced = cares && overlaps.is_shared(from, until);
             let whole = Connect { claim: *claim, presented, may_be_stale, records_later: false, raced, seen };
             let answered = matches!(observation.outcome, Outcome::Session(_) | Outcome::Refused(_));
             if answered {

@@ -1,63 +1,105 @@
 //! When tokens and request ids of one device were first seen.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
-use super::{DeviceJudge, stored};
+use super::DeviceJudge;
 use crate::history::{OperationEnd, OperationKind};
 use crate::observation::{Fingerprint, Outcome};
-use crate::oracle::CohortRules;
 use crate::oracle::state::Mark;
 use crate::oracle::timeline::Device;
-use crate::plan::{Nanos, PlannedClient};
+use crate::plan::Nanos;
 
 /// When tokens and request ids of one device were first seen.
 #[derive(Default)]
 pub(super) struct Sightings<'h> {
-    ids: HashMap<&'h str, Mark>,
-    names: Vec<&'h str>,
-    tokens: HashMap<Fingerprint, Nanos>,
+    /// The number of an id is its position.
+    ids: Firsts<&'h str>,
+    tokens: Firsts<Fingerprint>,
 }
 
 impl<'h> Sightings<'h> {
     pub(super) fn clear(&mut self) {
         self.ids.clear();
-        self.names.clear();
         self.tokens.clear();
     }
 
     pub(super) fn id(&mut self, id: &'h str, at: Nanos) {
-        let next = self.names.len();
-        let mark = self.ids.entry(id).or_insert_with(|| Mark { value: next as u64, first: at });
-        mark.first = mark.first.min(at);
-        if mark.value == next as u64 {
-            self.names.push(id);
-        }
+        self.ids.note(id, at);
     }
 
     pub(super) fn token(&mut self, token: Fingerprint, at: Nanos) {
-        let first = self.tokens.entry(token).or_insert(at);
-        *first = at.min(*first);
+        self.tokens.note(token, at);
     }
 
     pub(super) fn id_mark(&self, id: &str) -> Option<Mark> {
-        self.ids.get(id).copied()
+        let position = self.ids.position(&id)?;
+        let (_, first) = self.ids.all.get(position)?;
+        Some(Mark { value: position as u64, first: *first })
     }
 
     pub(super) fn token_mark(&self, token: Fingerprint) -> Option<Mark> {
-        self.tokens.get(&token).map(|first| Mark { value: token.0, first: *first })
+        let (_, first) = self.tokens.all.get(self.tokens.position(&token)?)?;
+        Some(Mark { value: token.0, first: *first })
     }
 
     pub(super) fn id_name(&self, value: u64) -> Option<&'h str> {
-        self.names.get(usize::try_from(value).ok()?).copied()
+        self.ids.all.get(usize::try_from(value).ok()?).map(|(id, _)| *id)
+    }
+}
+
+/// Things in the order in which they were noted, each with the earliest time. Most devices have one or two of a kind,
+/// which are found faster without a table.
+struct Firsts<K> {
+    all: Vec<(K, Nanos)>,
+    /// Positions in `all`, once there are more than a few.
+    positions: HashMap<K, usize>,
+}
+
+impl<K> Default for Firsts<K> {
+    fn default() -> Self {
+        Self { all: Vec::new(), positions: HashMap::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Firsts<K> {
+    const FEW: usize = 8;
+
+    fn clear(&mut self) {
+        self.all.clear();
+        self.positions.clear();
+    }
+
+    fn position(&self, thing: &K) -> Option<usize> {
+        if self.all.len() > Self::FEW {
+            self.positions.get(thing).copied()
+        } else {
+            // The latest is asked for most.
+            self.all.iter().rposition(|(known, _)| known == thing)
+        }
+    }
+
+    fn note(&mut self, thing: K, at: Nanos) {
+        if let Some((_, first)) = self.position(&thing).and_then(|position| self.all.get_mut(position)) {
+            *first = at.min(*first);
+            return;
+        }
+        self.all.push((thing, at));
+        if self.all.len() > Self::FEW {
+            let unlisted = self.positions.len();
+            self.positions.extend(
+                self.all.iter().enumerate().skip(unlisted).map(|(position, (thing, _))| (*thing, position)),
+            );
+        }
     }
 }
 
 impl<'h> DeviceJudge<'_, '_, 'h> {
     /// Notes every token and request id that the history shows.
-    pub(super) fn see(&mut self, rules: &CohortRules<'_>, client: &PlannedClient, device: &Device<'_, 'h>) {
+    pub(super) fn see(&mut self, stored: &[(&str, Fingerprint)], device: &Device<'_, 'h>) {
         self.sightings.clear();
-        for (_, token) in stored::tokens(self.oracle, rules, client) {
-            self.sightings.token(token, 0);
+        for (_, token) in stored {
+            self.sightings.token(*token, 0);
         }
         for (_, observation) in device.attempts() {
             let at = observation.stamps.answered.or_else(|| observation.stamps.last()).unwrap_or_default();

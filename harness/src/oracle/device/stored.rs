@@ -1,6 +1,5 @@
 //! The device's state before the run.
 
-use super::DeviceJudge;
 use crate::observation::{Fingerprint, fingerprint};
 use crate::oracle::alphabet::{Alphabet, ROLES_MAX, RoleSet};
 use crate::oracle::rules::Texts;
@@ -9,45 +8,38 @@ use crate::oracle::{CohortRules, Oracle};
 use crate::plan::{PlannedClient, StoredEntry, StoredMetadata};
 use protocol::scope::ROLE_NODE;
 
-impl DeviceJudge<'_, '_, '_> {
-    /// The device's state before the run.
-    pub(super) fn start(
-        &self,
-        rules: &CohortRules<'_>,
-        client: &PlannedClient,
-        alphabet: &Alphabet<'_>,
-        texts: &Texts,
-    ) -> State {
-        let nothing = State { entry: None, pending: None, edited: None };
-        let (Some(stored), Some(ask)) = (rules.cohort.stored.as_ref(), rules.ask(0)) else { return nothing };
-        let scopes = alphabet.set(stored.scopes.iter().map(String::as_str));
-        let roles = stored
-            .roles
-            .iter()
-            .filter_map(|role| alphabet.role(role))
-            .fold(RoleSet::default(), RoleSet::with);
-        let number = |text: Option<&str>| {
-            text.and_then(|text| texts.number(&protocol::device::normalized_metadata(text)))
-        };
-        let (platform, family) = metadata(rules, stored);
-        let mut entry = Entry {
-            roles,
-            scopes,
-            approved: Some(scopes),
-            platform: number(platform),
-            family: number(family),
-            repairable: false,
-            browser: ask.variant(false).facts.is_browser(),
-            tokens: [None; ROLES_MAX],
-        };
-        for (role, token) in tokens(self.oracle, rules, client) {
-            let Some(number) = alphabet.role(role) else { continue };
-            let scopes = if role == ROLE_NODE { alphabet.set([]) } else { scopes };
-            let secret = Ident::Seen(token.0);
-            entry.set_token(number, Token { secret, scopes, revoked: false, bound: false });
-        }
-        State { entry: Some(entry), ..nothing }
+/// The device's state before the run; `tokens` are those of [`tokens`].
+pub(super) fn start(
+    rules: &CohortRules<'_>,
+    tokens: &[(&str, Fingerprint)],
+    alphabet: &Alphabet<'_>,
+    texts: &Texts,
+) -> State {
+    let nothing = State { entry: None, pending: None, edited: None };
+    let (Some(stored), Some(ask)) = (rules.cohort.stored.as_ref(), rules.ask(0)) else { return nothing };
+    let scopes = alphabet.set(stored.scopes.iter().map(String::as_str));
+    let roles =
+        stored.roles.iter().filter_map(|role| alphabet.role(role)).fold(RoleSet::default(), RoleSet::with);
+    let number =
+        |text: Option<&str>| text.and_then(|text| texts.number(&protocol::device::normalized_metadata(text)));
+    let (platform, family) = metadata(rules, stored);
+    let mut entry = Entry {
+        roles,
+        scopes,
+        approved: Some(scopes),
+        platform: number(platform),
+        family: number(family),
+        repairable: false,
+        browser: ask.variant(false).facts.is_browser(),
+        tokens: [None; ROLES_MAX],
+    };
+    for &(role, token) in tokens {
+        let Some(number) = alphabet.role(role) else { continue };
+        let scopes = if role == ROLE_NODE { alphabet.set([]) } else { scopes };
+        let secret = Ident::Seen(token.0);
+        entry.set_token(number, Token { secret, scopes, revoked: false, bound: false });
     }
+    State { entry: Some(entry), ..nothing }
 }
 
 /// Role and fingerprint of the tokens that the store fixture gives to the client: one for each approved role.
