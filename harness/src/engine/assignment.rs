@@ -1,16 +1,16 @@
 //! What a reactor is given, and what it gives back beside the records.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use super::feed::{Feed, StopPhase};
+use super::transcripts::Transcripts;
 use crate::clock::Clock;
 use crate::gateway::TargetAddress;
-use crate::observation::TranscriptLine;
+use crate::plan::Plan;
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Plan};
 
 /// What every reactor is given.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub struct Assignment {
 #[derive(Debug, Default)]
 pub struct ReactorOutput {
     /// What passed in the kept attempts.
-    pub transcripts: HashMap<(ClientId, u32), Vec<TranscriptLine>>,
+    pub transcripts: Vec<Transcripts>,
     /// Secrets that the gateway issued, for redaction.
     pub secrets: HashSet<String>,
 }

@@ -45,8 +45,15 @@ const EVENTS_AT_ONCE: usize = 256;
 
 pub(super) const WAKE: Token = Token(0);
 const ALARM: Token = Token(1);
-/// Tokens of connections begin here.
+/// Keys of connections begin here in tokens.
 const FIRST: usize = 2;
+/// The upper half of a token is the connection's serial number: an event that was on its way when its connection went must
+/// not be taken for one of the next that has its key.
+const SERIAL_SHIFT: u32 = 32;
+
+const fn token(key: usize, serial: u32) -> Token {
+    Token((serial as usize) << SERIAL_SHIFT | (FIRST + key))
+}
 
 /// A reactor at work.
 pub(super) struct EventLoop {
@@ -122,8 +129,11 @@ impl EventLoop {
                 Err(error) => return Err(error),
             }
             for event in &events {
-                if let Some(key) = event.token().0.checked_sub(FIRST) {
-                    self.ready(key, event.is_read_closed() || event.is_error());
+                let Token(token) = event.token();
+                let serial = token >> SERIAL_SHIFT;
+                let key = (token & u32::MAX as usize).checked_sub(FIRST);
+                if let Some(key) = key.filter(|key| self.is_connection(*key, serial)) {
+                    self.ready(key, event.is_read_closed() && !event.is_error());
                 }
                 let now = self.shared.clock.now();
                 if self.next_start().is_some_and(|at| at <= now) {
@@ -131,6 +141,10 @@ impl EventLoop {
                 }
             }
         }
+    }
+
+    fn is_connection(&self, key: usize, serial: usize) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.serial as usize == serial)
     }
 
     fn is_done(&mut self) -> bool {
@@ -258,7 +272,7 @@ impl EventLoop {
             }
         };
         if let Err(error) =
-            self.poll.registry().register(&mut made.stream, Token(FIRST + connection), interest)
+            self.poll.registry().register(&mut made.stream, token(connection, serial), interest)
         {
             let outcome = attempt.fail(socket::failure(&error), shared.clock.now());
             return self.failed(key, *attempt.stamps(), outcome);
@@ -295,8 +309,12 @@ impl EventLoop {
                 }
                 Ok(read) => {
                     self.received(key, buffer.get(..read).unwrap_or_default(), false);
-                    // Less than was asked for means that there is no more (epoll(7), question 9).
-                    if read < buffer.len() && !closed {
+                    // Less than was asked for means that there is no more (epoll(7), question 9). If the peer had closed
+                    // before, the end is what comes next, and need not be asked for.
+                    if read < buffer.len() {
+                        if closed {
+                            self.received(key, &[], true);
+                        }
                         break;
                     }
                 }
@@ -446,7 +464,11 @@ impl EventLoop {
             Sent::Partly => {
                 let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll.registry().reregister(&mut connection.stream, Token(FIRST + key), interest)
+                self.poll.registry().reregister(
+                    &mut connection.stream,
+                    token(key, connection.serial),
+                    interest,
+                )
             }
             Sent::Broken(error) => Err(error),
         }

@@ -134,7 +134,7 @@ impl Shared {
         self.lane.flush();
         let transcripts = self.bench.borrow_mut().transcripts.take();
         ReactorOutput {
-            transcripts: transcripts.map(|kept| kept.by_attempt()).unwrap_or_default(),
+            transcripts: transcripts.into_iter().collect(),
             secrets: self.secrets.take().iter().map(|secret| secret.as_ref().to_owned()).collect(),
         }
     }

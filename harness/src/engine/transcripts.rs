@@ -5,6 +5,7 @@
 //! one is emptied and taken. At least one full page is always there.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::attempt::Who;
 use crate::observation::{Direction, TranscriptLine};
@@ -21,10 +22,16 @@ const LINES_MAX: usize = 64;
 const HEAD: usize = 4 + 4 + 8 + 1 + 4 + 4;
 
 /// Lines of the latest attempts.
+#[derive(Debug)]
 pub struct Transcripts {
     pages: [Vec<u8>; 2],
     current: usize,
+    /// Where the lines of each attempt begin; made when the first one is asked for, since most runs ask for none.
+    index: OnceLock<HashMap<Who, Vec<Place>>>,
 }
+
+/// Page and offset of a line.
+type Place = (usize, usize);
 
 impl Transcripts {
     /// Nothing noted yet, with `bytes` of memory, which is touched at once: a run's memory is to be flat from its start.
@@ -35,7 +42,7 @@ impl Transcripts {
             page.clear();
             page
         };
-        Self { pages: [page(), page()], current: 0 }
+        Self { pages: [page(), page()], current: 0, index: OnceLock::new() }
     }
 
     /// Notes a line.
@@ -65,28 +72,52 @@ impl Transcripts {
         page.extend_from_slice(kept);
     }
 
-    /// The lines by attempt. Of an attempt that began on a page that was taken again, the first are missing.
+    /// The lines of an attempt, after the last one was noted; none when it is not there any more. Of an attempt that began
+    /// on a page that was taken again, the first are missing.
     #[must_use]
-    pub fn by_attempt(&self) -> HashMap<Who, Vec<TranscriptLine>> {
-        let mut attempts: HashMap<Who, Vec<TranscriptLine>> = HashMap::new();
-        for page in [1 - self.current, self.current].into_iter().filter_map(|page| self.pages.get(page)) {
-            let mut rest = page.as_slice();
-            while let Some((who, line, after)) = read(rest) {
-                rest = after;
-                let lines = attempts.entry(who).or_default();
-                match lines.len() {
-                    LINES_MAX => lines.push(TranscriptLine {
-                        at: line.at,
-                        direction: Direction::Note,
-                        text: "further lines of this attempt were left out".to_owned(),
-                    }),
-                    kept if kept < LINES_MAX => lines.push(line),
-                    _ => {}
+    pub fn lines(&self, who: Who) -> Vec<TranscriptLine> {
+        let places = self.index.get_or_init(|| self.places());
+        let found = places.get(&who).into_iter().flatten();
+        let line = |(page, at): &Place| {
+            let page = self.pages.get(*page)?;
+            read(page.get(*at..)?).map(|(_, line, _)| line)
+        };
+        let mut lines: Vec<TranscriptLine> = found.clone().take(LINES_MAX).filter_map(line).collect();
+        if let Some(left_out) = found.skip(LINES_MAX).find_map(line) {
+            lines.push(TranscriptLine {
+                at: left_out.at,
+                direction: Direction::Note,
+                text: "further lines of this attempt were left out".to_owned(),
+            });
+        }
+        lines
+    }
+
+    fn places(&self) -> HashMap<Who, Vec<Place>> {
+        let mut places: HashMap<Who, Vec<Place>> = HashMap::new();
+        for page in [1 - self.current, self.current] {
+            let Some(bytes) = self.pages.get(page) else { continue };
+            let mut at = 0;
+            while let Some((who, length)) = bytes.get(at..).and_then(head) {
+                let known = places.entry(who).or_default();
+                // One more than are shown, to tell that there are more.
+                if known.len() <= LINES_MAX {
+                    known.push((page, at));
                 }
+                at += length;
             }
         }
-        attempts
+        places
     }
+}
+
+/// Whose the line at the beginning of `bytes` is, and how long it is.
+fn head(bytes: &[u8]) -> Option<(Who, usize)> {
+    let (client, rest) = bytes.split_first_chunk::<4>()?;
+    let (attempt, _) = rest.split_first_chunk::<4>()?;
+    let kept = bytes.get(HEAD - 4..HEAD)?.first_chunk::<4>()?;
+    let length = HEAD + usize::try_from(u32::from_le_bytes(*kept)).ok()?;
+    Some(((u32::from_le_bytes(*client), u32::from_le_bytes(*attempt)), length))
 }
 
 fn read(bytes: &[u8]) -> Option<(Who, TranscriptLine, &[u8])> {
@@ -125,7 +156,7 @@ mod tests {
     use super::*;
 
     fn texts(transcripts: &Transcripts, who: Who) -> Vec<String> {
-        transcripts.by_attempt().remove(&who).unwrap_or_default().into_iter().map(|line| line.text).collect()
+        transcripts.lines(who).into_iter().map(|line| line.text).collect()
     }
 
     #[test]
@@ -136,7 +167,7 @@ mod tests {
         }
         assert_eq!(texts(&transcripts, (1, 0)), ["a", "c"]);
         assert_eq!(texts(&transcripts, (2, 0)), ["b"]);
-        let line = &transcripts.by_attempt()[&(1, 1)][0];
+        let line = &transcripts.lines((1, 1))[0];
         assert_eq!((line.at, line.direction), (7, Direction::In));
     }
 
@@ -148,10 +179,9 @@ mod tests {
             transcripts.note((1, attempt), 0, Direction::Out, &[b'x'; 100]);
         }
         assert_eq!(transcripts.pages.each_ref().map(Vec::capacity), before);
-        let kept = transcripts.by_attempt();
-        assert!(!kept.contains_key(&(1, 0)));
+        assert_eq!(transcripts.lines((1, 0)), []);
         // One page of 32 KiB holds 262 lines of 125 bytes.
-        assert!((9_738..10_000).all(|attempt| kept.contains_key(&(1, attempt))));
+        assert!((9_738..10_000).all(|attempt| transcripts.lines((1, attempt)).len() == 1));
     }
 
     #[test]

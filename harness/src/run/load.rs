@@ -15,13 +15,13 @@ use super::resources::{self, GatewayUsage, ReactorUsage};
 use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
+use crate::engine::transcripts::Transcripts;
 use crate::engine::{
     Assignment, Feed, PreparedReactor, Progress, Reactor, ReactorOutput, StopPhase, StopSwitch,
 };
 use crate::gateway::{GatewayProcess, TargetError};
 use crate::history::{Header, Log, Written};
 use crate::nemesis;
-use crate::observation::TranscriptLine;
 use crate::operator::Desk;
 use crate::operator::desk::{self, DeskContext};
 use crate::oracle::Oracle;
@@ -49,7 +49,7 @@ pub struct Loaded {
     /// The run's clock.
     pub clock: Clock,
     /// What passed in the kept attempts.
-    pub transcripts: HashMap<(ClientId, u32), Vec<TranscriptLine>>,
+    pub transcripts: Vec<Transcripts>,
     /// Secrets to be removed from everything that is written.
     pub secrets: HashSet<String>,
     /// Attempts that the engine counted, to be compared with the history.
