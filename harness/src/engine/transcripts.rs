@@ -47,6 +47,7 @@ impl Transcripts {
 
     /// Notes a line.
     pub fn note(&mut self, who: Who, at: Nanos, direction: Direction, text: &[u8]) {
+        self.index.take();
         let kept = text.get(..text.len().min(TEXT_MAX)).unwrap_or_default();
         let Some(page) = self.pages.get_mut(self.current) else { return };
         if page.capacity() - page.len() < HEAD + kept.len() {
@@ -72,7 +73,7 @@ impl Transcripts {
         page.extend_from_slice(kept);
     }
 
-    /// The lines of an attempt, after the last one was noted; none when it is not there any more. Of an attempt that began
+    /// The lines of an attempt; none when it is not there any more. Of an attempt that began
     /// on a page that was taken again, the first are missing.
     #[must_use]
     pub fn lines(&self, who: Who) -> Vec<TranscriptLine> {
