@@ -144,18 +144,6 @@ pub enum FrameError {
     CloseReasonUtf8,
 }
 
-impl FrameError {
-    /// Code of the close frame that is sent before the connection is failed (section 7.4.1).
-    #[must_use]
-    pub const fn close_code(&self) -> u16 {
-        match self {
-            Self::TextUtf8 | Self::CloseReasonUtf8 => 1007,
-            Self::MessageTooLong { .. } => 1009,
-            _ => 1002,
-        }
-    }
-}
-
 /// A frame's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
