@@ -115,6 +115,8 @@ pub async fn load(
     };
     let prepared = prepare(&assignment, &mut stop)?;
     let own_before = resources::own();
+    let mut reactor_usage = ReactorUsage::default();
+    reactor_usage.begin(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0));
     // Everything is made; from here on time counts.
     observer.stage("load");
     let clock = Clock::start();
@@ -165,7 +167,6 @@ pub async fn load(
     let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
     let mut usage = GatewayUsage::default();
-    let mut reactor_usage = ReactorUsage::default();
     let mut early = options
         .fail_fast
         .then(|| EarlyJudge::new(Oracle::new(plan, &target.identities), Arc::clone(&file), path.clone()));

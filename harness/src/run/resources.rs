@@ -79,6 +79,8 @@ impl GatewayUsage {
 pub struct ReactorUsage {
     /// By thread: the CPU's time and the time in which it could have run, but had no core.
     threads: BTreeMap<i32, Scheduled>,
+    /// The same when the load began: making the clients is no part of it.
+    before: BTreeMap<i32, Scheduled>,
     descriptors_high: Option<u64>,
     sockets: Option<Sockets>,
     /// Cores that reactors may run on, and that the gateway may.
@@ -94,7 +96,23 @@ struct Scheduled {
     turns: u64,
 }
 
+impl Scheduled {
+    const fn since(self, before: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(before.ran),
+            waited: self.waited.saturating_sub(before.waited),
+            turns: self.turns.saturating_sub(before.turns),
+        }
+    }
+}
+
 impl ReactorUsage {
+    /// The load begins: what reactors used until now was its preparation.
+    pub fn begin(&mut self, gateway: u32) {
+        self.sample(gateway);
+        self.before = self.threads.clone();
+    }
+
     /// Looks at this process, and at the gateway's (0 = it is not ours or not there). What a reactor used after the last look
     /// before its end is missing.
     pub fn sample(&mut self, gateway: u32) {
@@ -138,11 +156,16 @@ impl ReactorUsage {
         if self.threads.is_empty() || seconds <= 0.0 {
             return None;
         }
+        let used: Vec<Scheduled> = self
+            .threads
+            .iter()
+            .map(|(thread, now)| now.since(self.before.get(thread).copied().unwrap_or_default()))
+            .collect();
         let share = |of: fn(&Scheduled) -> Duration| {
-            self.threads.values().map(|scheduled| of(scheduled).as_secs_f64() / seconds).fold(0.0, f64::max)
+            used.iter().map(|scheduled| of(scheduled).as_secs_f64() / seconds).fold(0.0, f64::max)
         };
-        let waited: Duration = self.threads.values().map(|scheduled| scheduled.waited).sum();
-        let turns: u64 = self.threads.values().map(|scheduled| scheduled.turns).sum();
+        let waited: Duration = used.iter().map(|scheduled| scheduled.waited).sum();
+        let turns: u64 = used.iter().map(|scheduled| scheduled.turns).sum();
         Some(ReactorLoad {
             cpu_share: share(|scheduled| scheduled.ran),
             wait_share: share(|scheduled| scheduled.waited),
