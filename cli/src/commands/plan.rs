@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use harness::plan::needs::Needs;
+
 use crate::args::PlanArguments;
 use crate::printer;
 
@@ -9,5 +11,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> ExitCode {
     let Some((_, plan)) = super::load::load(&arguments.scenario) else {
         return harness::record::exit_code::ExitCode::Usage.into();
     };
-    printer::finish(&harness::plan::describe(&plan), ExitCode::SUCCESS)
+    let mut text = harness::plan::describe(&plan);
+    text.push_str(&Needs::of(&plan, false).against(&harness::run::preflight::machine()));
+    printer::finish(&text, ExitCode::SUCCESS)
 }

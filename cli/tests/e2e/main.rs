@@ -18,6 +18,7 @@ mod defects;
 mod differential;
 mod foreign;
 mod main_job;
+mod preflight;
 mod process;
 mod profiles;
 mod steps;

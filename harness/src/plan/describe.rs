@@ -8,6 +8,7 @@ use std::time::Duration;
 use protocol::ProfileName;
 
 use super::limits::limits;
+use super::needs::Needs;
 use super::{
     Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, LaunchPlan, Nanos,
     NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, StopSignal, persona,
@@ -19,8 +20,6 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const BAR_WIDTH: usize = 50;
 /// Rows of the chart at most; beyond, a row stands for several seconds.
 const CHART_ROWS: u64 = 60;
-/// Descriptors beside the clients' sockets: standard streams, the store's files, the reactors' own, results.
-const DESCRIPTORS_BESIDE: usize = 64;
 
 /// The plan as text: clients by cohort, arrivals by second, faults on the time line, and what the run needs of the
 /// machine. Pure; no line ends in a space.
@@ -331,24 +330,18 @@ fn write_rules(text: &mut String, plan: &Plan) -> std::fmt::Result {
 }
 
 fn write_needs(text: &mut String, plan: &Plan) -> std::fmt::Result {
-    let sockets = sockets_at_most(plan);
-    let mut by_source: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
-    for client in &plan.clients {
-        *by_source.entry(client.source).or_default() += 1;
-    }
-    let (address, clients) = by_source
-        .iter()
-        .max_by_key(|(_, clients)| **clients)
-        .map_or((Ipv4Addr::LOCALHOST, 0), |(a, c)| (*a, *c));
+    let needs = Needs::of(plan, false);
+    let (address, clients) = needs.busiest.unwrap_or((Ipv4Addr::LOCALHOST, 0));
     writeln!(text, "\nneeds of the machine, at most")?;
-    writeln!(text, "  sockets      {sockets} (attempts in progress are limited to {})", plan.in_flight_max)?;
     writeln!(
         text,
-        "  descriptors  {} here, as many sockets again in the gateway",
-        sockets + DESCRIPTORS_BESIDE
+        "  sockets      {} (attempts in progress are limited to {})",
+        needs.sockets, plan.in_flight_max
     )?;
-    writeln!(text, "  addresses    {} source addresses on loopback", by_source.len())?;
+    writeln!(text, "  descriptors  {} here, as many sockets again in the gateway", needs.descriptors)?;
+    writeln!(text, "  addresses    {} source addresses on loopback", needs.addresses)?;
     writeln!(text, "  ports        {clients} on {address}, the busiest address")?;
+    writeln!(text, "  memory       about {} MB here", needs.memory_bytes / 1_000_000)?;
     write_shared(text, plan)
 }
 
@@ -380,22 +373,4 @@ fn write_shared(text: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(text, "  {clients:>6}  clients are forwarded for {value}, as the scenario has it")?;
     }
     Ok(())
-}
-
-/// Every client has one socket at most; those that leave at once only while an attempt is in progress.
-fn sockets_at_most(plan: &Plan) -> usize {
-    let mut staying = 0_usize;
-    let mut passing = 0_usize;
-    for (cohort, times) in plan.cohorts.iter().zip(times_by_cohort(plan)) {
-        let at_a_time = match cohort.executor {
-            Executor::Open => times.len(),
-            Executor::Closed { concurrency, .. } => times.len().min(concurrency as usize),
-            Executor::Steps => 1,
-        };
-        match cohort.session.hold {
-            Some(hold) if hold.max.is_zero() => passing += at_a_time,
-            _ => staying += at_a_time,
-        }
-    }
-    staying + passing.min(plan.in_flight_max) + plan.operators.len()
 }

@@ -6,6 +6,7 @@
 mod describe;
 pub mod identity;
 mod narrate;
+pub mod needs;
 mod randomness;
 mod schedule;
 #[cfg(test)]

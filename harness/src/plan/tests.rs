@@ -245,6 +245,7 @@ fn the_plan_reads_well() {
       descriptors  76 here, as many sockets again in the gateway
       addresses    3 source addresses on loopback
       ports        6 on 127.2.0.1, the busiest address
+      memory       about 134 MB here
     ");
 }
 

@@ -50,7 +50,7 @@ pub enum ExitCode {
     Violated = 1,
     /// A threshold of the scenario was not met.
     Threshold = 2,
-    /// The gateway could not be started or reached.
+    /// The gateway could not be started or reached, or this machine cannot carry the load.
     Failed = 3,
     /// The numbers cannot be trusted: generator saturated, evidence missing, or a metric without samples.
     Invalid = 4,

@@ -2,7 +2,7 @@
 //!
 //! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load, which writes its history,
 //! [`early`] looks at it meanwhile, [`judge`] judges it shard by shard, [`finish`] reports, [`foreign`] treats somebody
-//! else's gateway with care.
+//! else's gateway with care. Before all of it [`preflight`] refuses what this machine cannot carry.
 
 pub mod differential;
 pub mod early;
@@ -11,6 +11,7 @@ pub mod foreign;
 pub mod gateway;
 pub mod judge;
 pub mod load;
+pub mod preflight;
 pub mod resources;
 
 use std::future::Future;
@@ -91,6 +92,9 @@ pub enum RunError {
     /// The store fixture could not be written.
     #[error("the store fixture could not be written: {0}")]
     Fixture(#[from] crate::gateway::fixture::FixtureError),
+    /// This machine has too little of something.
+    #[error(transparent)]
+    NotEnough(#[from] preflight::NotEnough),
     /// An operator has no session.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -134,6 +138,11 @@ pub async fn run(
 ) -> Result<RunOutcome, RunError> {
     crate::report::files::check_folder(&options.out)?;
     let plan = Arc::new(options.plan.clone());
+    let on_loopback = match &options.target {
+        RunTarget::Own(_) => true,
+        RunTarget::Foreign(foreign) => foreign.address.is_loopback_v4(),
+    };
+    let warning = preflight::check(&plan, on_loopback)?;
     let mut target = gateway::Up::bring(&plan, &options.target, observer).await?;
     let visit = match &options.target {
         RunTarget::Foreign(_) if plan.oracle == crate::plan::OracleMode::Profile => {
@@ -153,6 +162,7 @@ pub async fn run(
     if let (Some(ready), RunTarget::Own(Launch::Program(_))) = (target.ready_after, &options.target) {
         remarks.push(format!("the gateway was ready {:.1} s after its start", ready.as_secs_f64()));
     }
+    remarks.extend(warning);
     observer.stage("stopping the gateway");
     let log = target.down(&mut remarks).await;
     observer.stage("judging");
