@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`facts`] | what only the run itself knows |
 //! | [`tally`] | all of the following, added up shard by shard |
-//! | [`outcomes`], [`mismatches`], [`refusals`], [`cohorts`] | counts |
+//! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`] | counts |
 //! | [`histogram`], [`phases`], [`approvals`], [`restarts`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
@@ -19,6 +19,7 @@ pub mod cohorts;
 pub mod device_history;
 pub mod exit_code;
 pub mod facts;
+pub mod groups;
 pub mod histogram;
 pub mod hlog;
 pub mod intervals;
@@ -31,6 +32,7 @@ pub mod redact;
 pub mod refusals;
 pub mod restarts;
 pub mod result;
+mod scan;
 pub mod schema;
 pub mod tally;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use gateway_under_test::defect::Defect;
 use harness::oracle::MismatchKind;
-use harness::record::mismatches::MismatchGroup;
+use harness::record::groups::MismatchGroup;
 
 /// A defect, the scenario meant for it, and the check that must catch it there.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,8 @@ use harness::oracle::MismatchKind;
 use harness::plan::Overrides;
 use harness::record::RunResult;
 use harness::record::exit_code::RunVerdict;
-use harness::record::mismatches::{MismatchCounts, MismatchGroup};
+use harness::record::groups::MismatchGroup;
+use harness::record::mismatches::MismatchCounts;
 use harness::run::{RunOptions, RunTarget};
 
 use super::table::Meant;
