@@ -1,35 +1,29 @@
-//! What the gateway's decisions cost, without socket and store.
+//! What the gateway's decisions cost, without socket and store: from the request's head and the text of its parameters to a
+//! session or a refusal. Each is measured whole, and once more without the check of the signature, which the defect
+//! `accept-bad-signature` leaves out; everything else of the proof (key, id, clock, nonce) is in both.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
-use benches::recorded;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::locality::{Locality, TrustedProxies};
+use gateway_under_test::defect::Defect;
+use gateway_under_test::policy::locality::{TrustedProxies, locate};
 use gateway_under_test::policy::{
-    DeviceEntry, DeviceView, Fresh, HttpFacts, RateLimiter, Rules, Screened, admit, screen,
+    DeviceAttempt, DeviceEntry, DeviceView, Fresh, HttpFacts, RateLimiter, Rules, Screened, TokenEntry,
+    admit, screen,
 };
 use gateway_under_test::profile;
-use protocol::Frame;
+use harness::client::{Credentials, DeviceKey, FirstMessage, Sender};
+use harness::plan::{ConnectSpec, Credential, Deviation, NetworkPath, Persona, SignatureVersion};
+use harness::vocabulary::persona;
+use protocol::connect::AuthParams;
+use protocol::{Frame, ProfileName};
 
 const NOW_MS: u64 = 1_795_414_435_593;
 const TOKEN: &str = "secret-token-1";
-/// The challenge that the first recorded `connect` answers, at [`NOW_MS`].
 const NONCE: &str = "21e7bad3-490e-4598-b503-d9e9b41f4c87";
-
-fn rules() -> Rules {
-    Rules {
-        trusted_proxies: TrustedProxies::parse(&profile::ARTICLE, &["127.2.0.1".to_owned()]),
-        ..Rules::of(&profile::ARTICLE, AuthConfig::Token(Secret::new(TOKEN)))
-    }
-}
-
-fn remote() -> (HttpFacts, Locality) {
-    let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
-    let http = HttpFacts::from_peer(IpAddr::V4(Ipv4Addr::new(127, 2, 0, 1)));
-    (http, Locality::direct(client, false))
-}
+const ORIGIN: &str = "https://ui.example.com";
 
 struct Numbered(u64);
 
@@ -45,60 +39,142 @@ impl Fresh for Numbered {
     }
 }
 
-/// From the message to a device that proved its key: schema, origin, signature. Nearly all of it is the signature.
-fn screening(c: &mut Criterion) {
-    let rules = rules();
-    let (http, locality) = remote();
-    let limiter = RateLimiter::new(rules.profile.rate_limit, None);
-    let Some(Ok(Frame::Request(request))) =
-        recorded::frames(recorded::OLD, NONCE).map(|frame| Frame::decode(frame.as_bytes())).nth(1)
-    else {
-        unreachable!("the fixture begins with a challenge and its connect")
-    };
-    let params = request.params.map(|params| params.get()).unwrap_or_default();
-    let screened = |rules: &Rules| screen(rules, &limiter, &http, locality, params, NONCE, NOW_MS);
-    assert!(matches!(screened(&rules), Ok(Screened::Device(_))), "the recorded connect is a good one");
-    c.bench_function("screen_with_device", |b| b.iter(|| screened(black_box(&rules))));
+/// Somebody who connects.
+struct Case {
+    name: &'static str,
+    persona: Persona,
+    remote: bool,
+    paired: bool,
 }
 
-/// From a proved device to a verdict: credential, pairing, effects.
-fn admission(c: &mut Criterion) {
-    let rules = rules();
-    let (http, locality) = remote();
-    let limiter = RateLimiter::new(rules.profile.rate_limit, None);
-    let params = recorded::frames(recorded::OLD, NONCE).nth(1).map(|frame| Frame::decode(frame.as_bytes()));
-    let Some(Ok(Frame::Request(request))) = params else { unreachable!("a recorded connect") };
-    let params = request.params.map(|params| params.get()).unwrap_or_default();
-    let Ok(Screened::Device(attempt)) = screen(&rules, &limiter, &http, locality, params, NONCE, NOW_MS)
-    else {
-        unreachable!("the recorded connect is a good one")
-    };
-    let entry = DeviceEntry {
+const CASES: [Case; 3] = [
+    Case { name: "paired_operator", persona: Persona::Cli, remote: false, paired: true },
+    Case { name: "not_paired", persona: Persona::Ios, remote: true, paired: false },
+    Case { name: "proxied_browser", persona: Persona::ControlUi, remote: true, paired: true },
+];
+
+impl Case {
+    fn http(&self) -> HttpFacts {
+        let some = |text: &str| Some(text.to_owned());
+        let peer = if self.remote { Ipv4Addr::new(127, 2, 0, 1) } else { Ipv4Addr::LOCALHOST };
+        HttpFacts {
+            host: some("127.0.0.1:18789"),
+            origin: some(ORIGIN).filter(|_| self.persona == Persona::ControlUi),
+            forwarded_for: some("203.0.113.7").filter(|_| self.remote),
+            headers: vec![("host".to_owned(), "127.0.0.1:18789".to_owned())],
+            ..HttpFacts::from_peer(IpAddr::V4(peer))
+        }
+    }
+
+    /// The parameters that the client sends.
+    fn params(&self, profile: ProfileName) -> String {
+        let traits = persona::profile(self.persona, profile);
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let spec = ConnectSpec {
+            persona: self.persona,
+            role: Some("operator".to_owned()),
+            scopes: Some(owned(&["operator.read", "operator.write"])),
+            platform: traits.platform.to_owned(),
+            device_family: traits.device_family.map(str::to_owned),
+            credential: Credential::SharedToken,
+            path: NetworkPath::Direct,
+            origin: None,
+            deviation: Deviation::None,
+            signature: SignatureVersion::V3,
+        };
+        let Ok(key) = DeviceKey::from_seed(&[7; 32]) else { unreachable!("any seed gives a key") };
+        let auth = AuthParams { token: Some(TOKEN.to_owned()), ..AuthParams::default() };
+        let credentials = Credentials { auth: Some(auth), device_token_in: None };
+        let sender = Sender { spec: &spec, persona: traits, key: &key, credentials: &credentials };
+        let FirstMessage::Text(text) = sender.first_message(NONCE, NOW_MS) else {
+            unreachable!("a client without deviation says something")
+        };
+        match Frame::decode(text.as_bytes()) {
+            Ok(Frame::Request(request)) => request.params.map_or("", |params| params.get()).to_owned(),
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+/// The entry of a device that asked for the same before.
+fn entry(attempt: &DeviceAttempt) -> DeviceEntry {
+    let mut entry = DeviceEntry {
         device_id: attempt.device_id.clone(),
         public_key: attempt.public_key.clone(),
+        display_name: attempt.client.display_name.clone(),
         platform: Some(attempt.client.platform.clone()),
+        device_family: attempt.client.device_family.clone(),
+        client_id: Some(attempt.client.id.as_str().to_owned()),
+        client_mode: Some(attempt.client.mode.as_str().to_owned()),
         role: Some(attempt.role.clone()),
         roles: Some(vec![attempt.role.clone()]),
         scopes: Some(attempt.scopes.clone()),
         approved_scopes: Some(attempt.scopes.clone()),
+        remote_ip: attempt.kept_ip.map(|ip| ip.to_string()),
         created_at_ms: NOW_MS,
         approved_at_ms: NOW_MS,
         ..DeviceEntry::default()
     };
-    let mut fresh = Numbered(0);
-    let mut group = c.benchmark_group("admit");
-    for (name, view, accepted) in [
-        ("paired", DeviceView { entry: Some(&entry), ..DeviceView::default() }, true),
-        ("not_paired", DeviceView::default(), false),
-    ] {
-        let admitted = admit(&rules, &attempt, &view, NOW_MS, &mut fresh);
-        assert_eq!(admitted.outcome.is_ok(), accepted, "{name}: {:?}", admitted.outcome);
-        group.bench_function(name, |b| {
-            b.iter(|| admit(&rules, black_box(&attempt), &view, NOW_MS, &mut fresh));
-        });
-    }
-    group.finish();
+    let token = TokenEntry {
+        token: format!("{:043}", 1),
+        role: attempt.role.clone(),
+        scopes: attempt.scopes.clone(),
+        created_at_ms: NOW_MS,
+        rotated_at_ms: None,
+        revoked_at_ms: None,
+        last_used_at_ms: None,
+        more: serde_json::Map::new(),
+    };
+    entry.tokens.insert(attempt.role.clone(), token);
+    entry
 }
 
-criterion_group!(policy, screening, admission);
+fn decisions(c: &mut Criterion) {
+    for (profile, name) in [
+        (&profile::ARTICLE, ProfileName::Article),
+        (&profile::V2026_2_22, ProfileName::V2026_2_22),
+        (&profile::V2026_3_13, ProfileName::V2026_3_13),
+        (&profile::V2026_9_6, ProfileName::V2026_9_6),
+    ] {
+        let mut group = c.benchmark_group(format!("decision/{name}"));
+        for case in &CASES {
+            let (http, params) = (case.http(), case.params(name));
+            for (kind, defect) in [("whole", None), ("without_signature", Some(Defect::AcceptBadSignature))] {
+                let rules = Rules {
+                    trusted_proxies: TrustedProxies::parse(profile, &["127.2.0.1".to_owned()]),
+                    allowed_origins: vec![ORIGIN.to_owned()],
+                    defect,
+                    ..Rules::of(profile, AuthConfig::Token(Secret::new(TOKEN)))
+                };
+                let limiter = RateLimiter::new(rules.profile.rate_limit, None);
+                let screened = |params: &str| {
+                    let locality = locate(rules.profile, &rules.trusted_proxies, false, &http);
+                    screen(&rules, &limiter, &http, locality, params, NONCE, NOW_MS)
+                };
+                // What 2026.2.22 takes for a signature is not what a new client sends.
+                let attempt = match screened(&params) {
+                    Ok(Screened::Device(attempt)) => attempt,
+                    Err(refusal) if refusal.cause == "device-signature" => continue,
+                    other => unreachable!("{name}, {}: {other:?}", case.name),
+                };
+                let entry = case.paired.then(|| entry(&attempt));
+                let view = DeviceView { entry: entry.as_ref(), ..DeviceView::default() };
+                let mut fresh = Numbered(0);
+                let admission = admit(&rules, &attempt, &view, NOW_MS, &mut fresh);
+                assert_eq!(admission.outcome.is_ok(), case.paired, "{name}, {}", case.name);
+                group.bench_function(format!("{}/{kind}", case.name), |b| {
+                    b.iter(|| match screened(black_box(&params)) {
+                        Ok(Screened::Device(attempt)) => {
+                            Some(admit(&rules, &attempt, &view, NOW_MS, &mut fresh))
+                        }
+                        _ => None,
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(policy, decisions);
 criterion_main!(policy);

@@ -5,7 +5,8 @@
 //! is the CPU time of the gateway's process, its threads and children included, by handshake: it does not depend on how fast
 //! the client is, nor on what a release waits for. Nothing is taken from a round in which a handshake failed.
 //!
-//! `-- --hold N` holds N sessions on each in-repo gateway instead and prints the memory that one takes.
+//! `-- --hold N` holds N sessions on the in-repo gateway (`article`, which tells its sessions nothing unasked) instead and prints
+//! the memory that one takes.
 
 mod client;
 mod contender;
@@ -83,15 +84,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let launch = real(arguments)?.program().into();
         contenders.push(Contender::real(launch, ProfileName::V2026_9_6));
     }
-    for (profile, devices) in [
+    let in_repo: &[(ProfileName, usize)] = &[
+        (ProfileName::Article, 1),
         (ProfileName::V2026_9_6, 1),
         (ProfileName::V2026_9_6, 100),
         (ProfileName::V2026_9_6, 10_000),
         (ProfileName::V2026_3_13, 1),
-        (ProfileName::Article, 1),
         (ProfileName::Article, 100),
         (ProfileName::Article, 10_000),
-    ] {
+    ];
+    let taking_part = if arguments.hold.is_some() { 1 } else { in_repo.len() };
+    for &(profile, devices) in in_repo.iter().take(taking_part) {
         contenders.push(Contender::in_repo(program, profile, devices)?);
     }
     let mut running = Vec::new();

@@ -14,6 +14,8 @@ use crate::profile::Announces;
 /// Least time between two announcements: a release takes about as long to make one, and ours would otherwise cost the
 /// square of the number of clients in a rush.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Announcing may take one part in so many of the time: to tell thousands of sessions who is there takes longer than the pause.
+const SHARE: u32 = 10;
 /// Least time between two `health` events of 2026.9.6.
 const HEALTH_EVERY: Duration = Duration::from_secs(60);
 
@@ -36,6 +38,7 @@ pub(super) async fn run(gateway: &Gateway) {
     let mut told_health: Option<Stopwatch> = None;
     loop {
         gateway.announcer.connected.notified().await;
+        let watch = Stopwatch::start();
         match announces {
             Announces::Nothing => continue,
             Announces::Health => gateway.sessions.announce_health(&rpc::health(gateway)),
@@ -47,6 +50,6 @@ pub(super) async fn run(gateway: &Gateway) {
                 }
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE.max(watch.elapsed().saturating_mul(SHARE))).await;
     }
 }

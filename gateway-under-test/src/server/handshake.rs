@@ -576,8 +576,7 @@ async fn welcome(
         forwarded_proto: facts.http.header("x-forwarded-proto"),
     };
     for (id, auth) in grants.into_iter().map(|grant| (grant.id, grant.auth)).chain([(last.id, last.auth)]) {
-        let hello = hello::hello(gateway, guest, auth);
-        if let Some(text) = to_raw_value(&hello).ok().and_then(|payload| rpc::encode(&id, Ok(payload))) {
+        if let Some(text) = rpc::encode_ok(&id, &hello::hello(gateway, guest, auth)) {
             socket.send(text);
         }
         gateway.metrics.handshake("accepted", "accepted");

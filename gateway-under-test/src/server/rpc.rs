@@ -73,6 +73,24 @@ pub(super) fn encode(id: &str, result: Result<Box<RawValue>, Box<ErrorShape>>) -
     Frame::Response(Response { id: id.into(), ok, payload: payload.as_deref(), error }).encode().ok()
 }
 
+/// Bytes that a hello of a few sessions takes: more is seldom copied into a larger buffer.
+const ANSWER_BYTES: usize = 2048;
+
+/// The text of a response that says yes, written at once; `None` only if it cannot be serialised.
+pub(super) fn encode_ok(id: &str, payload: &impl Serialize) -> Option<String> {
+    #[derive(Serialize)]
+    struct Yes<'a, T> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        id: &'a str,
+        ok: bool,
+        payload: &'a T,
+    }
+    let mut text = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut text, &Yes { kind: "res", id, ok: true, payload }).ok()?;
+    String::from_utf8(text).ok()
+}
+
 fn invalid(message: String) -> Box<ErrorShape> {
     Box::new(ErrorShape::new(ErrorCode::InvalidRequest, message))
 }

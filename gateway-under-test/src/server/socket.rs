@@ -17,6 +17,9 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 /// Bytes read from the TCP stream at once.
 const READ_BYTES: usize = 8 * 1024;
+/// Bytes that the state machine has for what it was given, and keeps as long as the session lasts: a `connect` fits, larger
+/// messages come in pieces or get more.
+const MACHINE_BYTES: usize = 1024;
 /// Bytes waiting to be sent above which nothing more is read or taken from queues.
 const BACKLOG_MAX: usize = 64 * 1024;
 /// Largest single message sent; a list of 100,000 devices has about 80 MB.
@@ -41,7 +44,8 @@ impl Read for Pipe {
         let count = (&mut &*waiting).read(buffer)?;
         self.read += count;
         if self.read == self.inbound.len() {
-            self.inbound.clear();
+            // Nearly all the time a session is silent, and then it holds nothing.
+            self.inbound = Vec::new();
             self.read = 0;
         }
         Ok(count)
@@ -67,6 +71,15 @@ impl Write for Pipe {
 impl Pipe {
     fn backlog(&self) -> &[u8] {
         self.outbound.get(self.sent..).unwrap_or_default()
+    }
+
+    /// Frees what was sent, once that is everything: neither a list of all devices nor hello must hold its memory as long as
+    /// the session.
+    fn let_go(&mut self) {
+        if self.sent == self.outbound.len() {
+            self.outbound = Vec::new();
+            self.sent = 0;
+        }
     }
 }
 
@@ -101,7 +114,7 @@ impl Socket {
     /// the request.
     pub(super) fn new(stream: TcpStream, unsent: Vec<u8>, leftover: &[u8], message_bytes_max: usize) -> Self {
         let config = WebSocketConfig::default()
-            .read_buffer_size(4096)
+            .read_buffer_size(MACHINE_BYTES)
             .write_buffer_size(0)
             .max_write_buffer_size(WRITE_BYTES_MAX)
             .max_message_size(Some(message_bytes_max))
@@ -196,15 +209,7 @@ impl Socket {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
-            if pipe.sent == pipe.outbound.len() {
-                // A list of all devices must not hold its memory as long as the session.
-                if pipe.outbound.capacity() > 2 * BACKLOG_MAX {
-                    pipe.outbound = Vec::new();
-                } else {
-                    pipe.outbound.clear();
-                }
-                pipe.sent = 0;
-            }
+            pipe.let_go();
         }
         if ready.is_readable() && interest.is_readable() && !pipe.ended {
             let mut buffer = [0_u8; READ_BYTES];
@@ -251,7 +256,21 @@ impl Socket {
     pub(super) async fn finish(mut self, linger: Duration) {
         // The answer is queued inside the state machine until it is driven once more.
         let _ = self.ws.flush();
+        self.send_last();
         let _ = tokio::time::timeout(linger, self.flush()).await;
+    }
+
+    /// Sends what waits in one packet with the end of the stream, which has to follow at once: so the peer is woken once.
+    fn send_last(&mut self) {
+        let (stream, pipe) = (&self.stream, self.ws.get_mut());
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            Ok(rustix::net::send(stream, pipe.backlog(), rustix::net::SendFlags::MORE)?)
+        });
+        // What it did not take is sent as ever, and so is an error met again.
+        if let Ok(count) = sent {
+            pipe.sent += count;
+            pipe.let_go();
+        }
     }
 
     /// Reads to the end without looking.
