@@ -14,10 +14,9 @@ use gateway_under_test::policy::{
     admit, screen,
 };
 use gateway_under_test::profile;
-use harness::client::{Credentials, DeviceKey, FirstMessage, Sender};
+use harness::client::{AuthKey, Credentials, DeviceKey, Scratch, Sender};
 use harness::plan::{ConnectSpec, Credential, Deviation, NetworkPath, Persona, SignatureVersion};
 use harness::vocabulary::persona;
-use protocol::connect::AuthParams;
 use protocol::{Frame, ProfileName};
 
 const NOW_MS: u64 = 1_795_414_435_593;
@@ -83,13 +82,11 @@ impl Case {
             signature: SignatureVersion::V3,
         };
         let Ok(key) = DeviceKey::from_seed(&[7; 32]) else { unreachable!("any seed gives a key") };
-        let auth = AuthParams { token: Some(TOKEN.to_owned()), ..AuthParams::default() };
-        let credentials = Credentials { auth: Some(auth), device_token_in: None };
-        let sender = Sender { spec: &spec, persona: traits, key: &key, credentials: &credentials };
-        let FirstMessage::Text(text) = sender.first_message(NONCE, NOW_MS) else {
-            unreachable!("a client without deviation says something")
-        };
-        match Frame::decode(text.as_bytes()) {
+        let credentials = Credentials { key: AuthKey::Token, value: TOKEN, is_device_token: false };
+        let sender = Sender { spec: &spec, persona: traits, key: &key, credentials, template: None };
+        let mut scratch = Scratch::default();
+        assert!(sender.write_first_message(NONCE, NOW_MS, &mut scratch), "it says something");
+        match Frame::decode(&scratch.message) {
             Ok(Frame::Request(request)) => request.params.map_or("", |params| params.get()).to_owned(),
             other => unreachable!("{other:?}"),
         }
