@@ -1,9 +1,8 @@
 //! What figures cost: one value into a histogram, a shard of a run into its figures, and the result of them.
 
-mod story;
-
 use std::hint::black_box;
 
+use benches::story;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use harness::history::History;
 use harness::observation::Outcome;

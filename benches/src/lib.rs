@@ -9,6 +9,8 @@
 //! | [`report`] | what a client process says when it is done |
 //! | [`processes`] | server and clients as processes, each on its core |
 //! | [`rounds`] | medians of rounds, and how sure they are |
+//! | [`story`] | a run that never took place, for oracle and recorder |
+//! | [`workload`] | pieces of a handshake without sockets |
 //! | [`usage`] | clock, CPU time, memory |
 //! | [`cores`] | where a process runs and how many descriptors it has |
 //! | [`wire`] | the few WebSocket frames that server and floor client exchange |
@@ -22,5 +24,7 @@ pub mod recorded;
 pub mod reference_server;
 pub mod report;
 pub mod rounds;
+pub mod story;
 pub mod usage;
 pub mod wire;
+pub mod workload;

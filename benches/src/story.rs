@@ -31,7 +31,7 @@ think   = "10ms"
 "#;
 
 /// The plan of a story with so many clients.
-pub(crate) fn plan(clients: u32) -> Plan {
+pub fn plan(clients: u32) -> Plan {
     let overrides = Overrides { clients: Some(u64::from(clients)), ..Overrides::default() };
     match scenario::parse("story.toml", SCENARIO, &[]).and_then(|scenario| unfold(&scenario, &overrides)) {
         Ok(plan) => plan,
@@ -40,7 +40,7 @@ pub(crate) fn plan(clients: u32) -> Plan {
 }
 
 /// Each client is refused, approved 20 ms later, and has a session 20 ms after that; neighbours overlap.
-pub(crate) fn history(clients: u32) -> History {
+pub fn history(clients: u32) -> History {
     let mut history = History::default();
     for client in 0..clients {
         let start = Nanos::from(client) * MS;
