@@ -41,6 +41,14 @@ pub struct Observation {
     pub outcome: Outcome,
 }
 
+impl Observation {
+    /// When the last thing was seen of it; of one that never started, when it was to start.
+    #[must_use]
+    pub fn ended_at(&self) -> Nanos {
+        self.stamps.last().unwrap_or(self.intended)
+    }
+}
+
 /// When the phases of an attempt ended; `None` = never reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamps {

@@ -19,16 +19,16 @@ pub const SHARD_ATTEMPTS: u64 = 50_000;
 /// It keeps the file open: a folder that is taken away during a run takes no evidence with it.
 #[derive(Debug, Clone)]
 pub struct Log {
-    file: Arc<File>,
-    path: PathBuf,
-    header: Header,
+    pub(super) file: Arc<File>,
+    pub(super) path: PathBuf,
+    pub(super) header: Header,
     /// Where records begin in the file, and where those that are sound end.
-    begin: u64,
-    sound: u64,
-    attempts: u64,
-    records: u64,
-    ended: Nanos,
-    end: Result<End, Break>,
+    pub(super) begin: u64,
+    pub(super) sound: u64,
+    pub(super) attempts: u64,
+    pub(super) records: u64,
+    pub(super) ended: Nanos,
+    pub(super) end: Result<End, Break>,
 }
 
 impl Log {
@@ -166,9 +166,9 @@ impl Log {
 
 /// Reads a file from a place, without moving the place at which others read or write it.
 #[derive(Debug)]
-struct FileFrom {
-    file: Arc<File>,
-    at: u64,
+pub(super) struct FileFrom {
+    pub(super) file: Arc<File>,
+    pub(super) at: u64,
 }
 
 impl Read for FileFrom {
@@ -184,7 +184,7 @@ impl Record {
     #[must_use]
     pub fn at(&self) -> Nanos {
         match self {
-            Self::Attempt(attempt) => attempt.stamps.last().unwrap_or(attempt.intended),
+            Self::Attempt(attempt) => attempt.ended_at(),
             Self::SessionEnd(end) => end.at,
             Self::Notice(notice) => notice.at,
             Self::Operation(operation) => operation.end.at().unwrap_or(operation.invoked),

@@ -3,14 +3,15 @@
 //! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
 
 //!
-//! On disk it is `history.bin` (`docs/reference/history.md`): [`writer`] writes it while the load goes on, [`reader`] and
-//! [`log`] read it, [`format`] knows its bytes. In memory there is a [`History`] of as many clients as one asks for.
+//! On disk it is `history.bin` (`docs/reference/history.md`): [`writer`] writes it while the load goes on, [`reader`],
+//! [`log`] and [`tail`] read it, [`format`] knows its bytes. In memory there is a [`History`] of as many clients as one asks for.
 
 mod borrowed;
 pub mod format;
 pub mod log;
 pub mod reader;
 mod stamps;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod writer;
@@ -20,6 +21,7 @@ pub use format::{End, Header};
 pub use log::Log;
 pub use reader::{Break, OpenError, Reader};
 use serde::{Deserialize, Serialize};
+pub use tail::Tail;
 pub use writer::{Backpressure, Intake, Outlet, Writer, Written};
 
 use crate::observation::{CloseSeen, Fingerprint, Observation};

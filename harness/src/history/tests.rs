@@ -423,6 +423,27 @@ fn a_log_that_breaks_off_is_read_up_to_there() {
     assert_eq!(log.whole().unwrap().attempts.len(), 2);
 }
 
+#[test]
+fn a_file_that_grows_is_read_on_and_half_a_record_waits() {
+    let records = few();
+    let (bytes, ends) = file(&records, Some(10_000));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.bin");
+    std::fs::write(&path, &bytes[..ends[1] + 5]).unwrap();
+    let mut tail = Tail::new(Arc::new(std::fs::File::open(&path).unwrap()), &path).unwrap();
+    let new = tail.read_on();
+    assert_eq!((new.attempts.len(), new.notices.len()), (1, 0));
+    assert_eq!(tail.read_on(), History::default());
+    std::fs::write(&path, &bytes[..ends[3]]).unwrap();
+    let new = tail.read_on();
+    assert_eq!((new.attempts.len(), new.notices.len()), (1, 1));
+    let so_far = tail.so_far(99).whole().unwrap();
+    assert_eq!((so_far.attempts.len(), so_far.notices.len(), so_far.ended), (2, 1, 99));
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(tail.read_on().session_ends.len(), 1, "and the end is no record");
+    assert_eq!(tail.read_on(), History::default());
+}
+
 /// A sink whose bytes the test sees.
 #[derive(Clone, Default)]
 struct Memory {

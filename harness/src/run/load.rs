@@ -20,7 +20,7 @@ use crate::engine::{
     Assignment, Feed, PreparedReactor, Progress, Reactor, ReactorOutput, StopPhase, StopSwitch,
 };
 use crate::gateway::{GatewayProcess, TargetError};
-use crate::history::{Header, Log, Written};
+use crate::history::{Header, Log, Tail, Written};
 use crate::nemesis;
 use crate::operator::Desk;
 use crate::operator::desk::{self, DeskContext};
@@ -167,9 +167,11 @@ pub async fn load(
     let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
     let mut usage = GatewayUsage::default();
-    let mut early = options
-        .fail_fast
-        .then(|| EarlyJudge::new(Oracle::new(plan, &target.identities), Arc::clone(&file), path.clone()));
+    let oracle = Oracle::new(plan, &target.identities);
+    let mut early = match options.fail_fast {
+        true => Some(EarlyJudge::new(&oracle, Tail::new(Arc::clone(&file), &path)?)),
+        false => None,
+    };
     let control = async {
         let mut interrupt = std::pin::pin!(interrupt);
         let mut duration_ends = plan.duration.map(|duration| clock.instant(crate::clock::nanos(duration)));
