@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
 use super::lane::{Lane, Looks};
 use crate::history::writer::{self, Intake, Outlet};
-use crate::history::{OutcomeRef, Record};
+use crate::history::{OutcomeRef, Record, Secret};
 use crate::observation::{Outcome, Stamps};
 use crate::plan::Nanos;
 
@@ -19,6 +19,7 @@ pub struct Feed {
     shared_lane: Arc<Mutex<Lane>>,
     lanes: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
     looks: Arc<Looks>,
+    secret: Arc<OnceLock<Secret>>,
     progress: Arc<Progress>,
     open: Arc<OpenRecords>,
 }
@@ -70,13 +71,15 @@ impl Feed {
     #[must_use]
     pub fn new() -> (Self, Outlet) {
         let (intake, outlet) = writer::channel();
-        let (progress, looks) = (Arc::default(), Arc::default());
-        let shared_lane = Lane::new(intake.clone(), Arc::clone(&progress), Arc::clone(&looks));
+        let (progress, looks, secret) = (Arc::default(), Arc::default(), Arc::default());
+        let shared_lane =
+            Lane::new(intake.clone(), Arc::clone(&progress), Arc::clone(&looks), Arc::clone(&secret));
         let feed = Self {
             intake,
             shared_lane: Arc::new(Mutex::new(shared_lane)),
             lanes: Arc::default(),
             looks,
+            secret,
             progress,
             open: Arc::default(),
         };
@@ -90,10 +93,23 @@ impl Feed {
         lane.flush();
     }
 
+    /// Keeps a secret out of every record from now on, should the gateway send it back.
+    pub fn keep_out(&self, secret: &str) {
+        if let Some(secret) = Secret::new(secret) {
+            // A run has one.
+            let _ = self.secret.set(secret);
+        }
+    }
+
     /// A way in for one thread that has many records.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        let lane = Lane::new(self.intake.clone(), Arc::clone(&self.progress), Arc::clone(&self.looks));
+        let lane = Lane::new(
+            self.intake.clone(),
+            Arc::clone(&self.progress),
+            Arc::clone(&self.looks),
+            Arc::clone(&self.secret),
+        );
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane.told());
         lane
     }

@@ -1,13 +1,13 @@
 //! The way into the history for one thread that has many records.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::feed::{Counted, Progress};
 use crate::history::format;
 use crate::history::writer::{Batch, Intake};
-use crate::history::{AttemptRef, Record};
+use crate::history::{AttemptRef, Record, Secret};
 
 /// Takes the records of one thread, which may be another than the one that asked for it. Everything that was pushed is
 /// handed over when there is enough of it, and at the latest when it is flushed or dropped.
@@ -20,6 +20,7 @@ pub struct Lane {
     progress: Arc<Progress>,
     batch: RefCell<Batch>,
     looks: Arc<Looks>,
+    secret: Arc<OnceLock<Secret>>,
     told: Arc<AtomicU64>,
 }
 
@@ -34,9 +35,14 @@ impl Looks {
 }
 
 impl Lane {
-    pub(super) fn new(intake: Intake, progress: Arc<Progress>, looks: Arc<Looks>) -> Self {
+    pub(super) fn new(
+        intake: Intake,
+        progress: Arc<Progress>,
+        looks: Arc<Looks>,
+        secret: Arc<OnceLock<Secret>>,
+    ) -> Self {
         let batch = RefCell::new(intake.batch());
-        Self { intake, progress, batch, looks, told: Arc::default() }
+        Self { intake, progress, batch, looks, secret, told: Arc::default() }
     }
 
     /// Of the looks, the last one before which this lane handed over everything.
@@ -69,7 +75,7 @@ impl Lane {
 
     fn take(&self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>) {
         let mut batch = self.batch.borrow_mut();
-        if !batch.add(append) {
+        if !batch.add(self.secret.get(), append) {
             self.intake.lose(1);
         }
         let is_full = batch.is_full();
@@ -198,6 +204,26 @@ mod tests {
         assert_eq!(records(&memory), [end(0), end(1), end(3)]);
         drop(kept);
         assert_eq!(writer.finish(0).records, 4);
+    }
+
+    #[test]
+    fn a_secret_that_the_gateway_sends_back_is_not_written() {
+        const SECRET: &str = "secret-of-the-run-4711";
+        let (feed, writer, memory) = begin();
+        feed.keep_out(SECRET);
+        let said = format!("I know {SECRET} and {SECRET}!");
+        let what = said.replace(SECRET, &"*".repeat(SECRET.len()));
+        let lane = feed.lane();
+        lane.attempt(&AttemptRef { outcome: OutcomeRef::NotAGateway { what: &said }, ..attempt(0, 0) });
+        lane.attempt(&attempt(0, 1));
+        drop(lane);
+        assert_eq!(writer.finish(0).records, 2);
+        let read = records(&memory);
+        let Record::Attempt(first) = &read[0] else { panic!("an attempt") };
+        assert_eq!(first.outcome, crate::observation::Outcome::NotAGateway { what });
+        assert_eq!(read.len(), 2, "checksums are right");
+        assert!(!String::from_utf8_lossy(&memory.0.lock().unwrap()).contains(SECRET));
+        assert!(!format!("{feed:?}").contains(SECRET));
     }
 
     #[test]

@@ -167,11 +167,19 @@ fn content<T: Serialize>(
         Ok(length) if content.len() <= CONTENT_BYTES_MAX => length,
         _ => return Err(EncodeError::TooLong(content.len())),
     };
-    let checksum = crc32fast::hash(content);
-    for (to, from) in prefix.iter_mut().zip(length.to_le_bytes().into_iter().chain(checksum.to_le_bytes())) {
+    for (to, from) in prefix.iter_mut().zip(length.to_le_bytes()) {
         *to = from;
     }
+    seal(buffer.get_mut(start..).unwrap_or_default());
     Ok(())
+}
+
+/// Writes the checksum of a frame.
+pub(super) fn seal(frame: &mut [u8]) {
+    let Some((prefix, content)) = frame.split_at_mut_checked(PREFIX_BYTES) else { return };
+    for (to, from) in prefix.iter_mut().skip(4).zip(crc32fast::hash(content).to_le_bytes()) {
+        *to = from;
+    }
 }
 
 /// Appends to a buffer that stays its owner's, which postcard's own flavours do not.

@@ -10,6 +10,7 @@ mod borrowed;
 pub mod format;
 pub mod log;
 pub mod reader;
+pub mod secret;
 mod stamps;
 pub mod tail;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use borrowed::{AttemptRef, CloseRef, ClosedRef, GrantAuthRef, GrantRef, Outc
 pub use format::{End, Header};
 pub use log::Log;
 pub use reader::{Break, OpenError, Reader};
+pub use secret::Secret;
 use serde::{Deserialize, Serialize};
 pub use tail::Tail;
 pub use writer::{Backpressure, Intake, Outlet, Writer, Written};

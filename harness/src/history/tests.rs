@@ -485,7 +485,7 @@ impl Sink for Gate {
 
 fn batch(intake: &Intake, record: &Record) -> writer::Batch {
     let mut batch = intake.batch();
-    assert!(batch.add(|bytes| format::append(bytes, record)));
+    assert!(batch.add(None, |bytes| format::append(bytes, record)));
     batch
 }
 
@@ -540,7 +540,7 @@ fn a_full_disk_costs_the_records_that_follow_and_nothing_else() {
     assert_eq!((written.records, written.lost), (2, 2));
     let failure = written.failure.unwrap();
     assert_eq!(failure.from, Some(1_010), "the time of the first record that is missing");
-    assert_eq!(failure.why, "no storage space");
+    assert_eq!(failure.to_string(), "incomplete from 0.0 s on: no storage space");
     let bytes = memory.bytes.lock().unwrap();
     assert_eq!(bytes[..], whole[..ends[2] + 3]);
     let (read, end) = read(&bytes);

@@ -5,6 +5,7 @@
 //! waits: that is counted, because it is time in which nothing was driven. A disk that refuses does not end the run:
 //! what follows is counted as lost.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::format::{self, End, Header};
 use super::reader::Frames;
+use super::secret::Secret;
 use crate::vocabulary::Nanos;
 
 /// Bytes at which a buffer is full.
@@ -68,9 +70,17 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Appends a record as `append` frames it ([`format::append`]); false if it cannot be framed.
-    pub fn add(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>) -> bool {
+    /// Appends a record as `append` frames it ([`format::append`]), but for `secret`; false if it cannot be framed.
+    pub fn add(
+        &mut self,
+        secret: Option<&Secret>,
+        append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>,
+    ) -> bool {
+        let start = self.bytes.len();
         let added = append(&mut self.bytes).is_ok();
+        if let (Some(secret), Some(frame)) = (secret, self.bytes.get_mut(start..)) {
+            secret.cover(frame);
+        }
         self.records += u64::from(added);
         added
     }
@@ -216,6 +226,18 @@ pub struct Failure {
     pub from: Option<Nanos>,
     /// What the system said.
     pub why: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.from {
+            Some(from) => {
+                let from = Duration::from_nanos(from).as_secs_f64();
+                write!(formatter, "incomplete from {from:.1} s on: {}", self.why)
+            }
+            None => write!(formatter, "not safe on the disk: {}", self.why),
+        }
+    }
 }
 
 impl Outlet {

@@ -37,7 +37,7 @@ pub fn finish(
         remarks.push(format!("the history cannot be read: {error}"));
     }
     if let Some(failure) = &loaded.written.failure {
-        remarks.push(format!("the history is not safe on the disk: {}", failure.why));
+        remarks.push(format!("the history is {failure}"));
     }
     if undeclared > 0 {
         remarks.push(format!(

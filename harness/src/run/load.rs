@@ -92,6 +92,7 @@ pub async fn load(
     interrupt: impl Future<Output = ()>,
 ) -> Result<Loaded, RunError> {
     let (feed, outlet) = Feed::new();
+    feed.keep_out(&target.secret);
     let progress = Arc::clone(feed.progress());
     let mut desks = open_desks(plan, target, &feed, observer).await?;
 
