@@ -1,5 +1,11 @@
 //! What the history costs: an attempt into a lane, borrowed and owned, and a record read back; bytes a record are printed.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench: it may stop, and prints the sizes that it measures"
+)]
+
 use std::hint::black_box;
 use std::io;
 use std::path::Path;
