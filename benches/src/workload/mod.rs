@@ -1,5 +1,4 @@
-//! Pieces of a handshake without sockets, as they are counted in instructions and allocations (`--bench instructions`,
-//! `--bench allocations`). Each is prepared once and then repeated.
+//! Pieces of a handshake without sockets, as the binary `instructions` counts them. Each is prepared once and then repeated.
 
 mod client;
 mod codec;
