@@ -101,6 +101,9 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
             if profile.stop == StopRule::ClosesHandshakes {
                 let close = Close::cut(code::SERVICE_RESTART, SERVICE_RESTART);
                 socket.close(&close, gateway.durations.linger).await;
+            } else {
+                // Who was granted the upgrade hears of it: the answer waits in the socket for the challenge.
+                let _ = tokio::time::timeout(gateway.durations.linger, socket.flush()).await;
             }
             return;
         }

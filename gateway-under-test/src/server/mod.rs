@@ -17,8 +17,8 @@
 //! | [`log`], [`metrics`] | what the gateway says of itself |
 //!
 //! One worker thread accepts and serves all connections (`--threads`), as OpenClaw's event loop does; the store and the log
-//! have a thread each. The signature check (about 30 µs) and the kernel's share are the largest costs there, so that one thread
-//! bears nearly ten thousand handshakes a second and leaves the other cores to whoever makes the load.
+//! have a thread each. The signature check (about 30 µs) and the kernel's share are the largest costs there, and the other
+//! cores are left to whoever makes the load.
 
 mod announce;
 mod handshake;

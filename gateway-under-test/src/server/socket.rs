@@ -224,7 +224,7 @@ impl Socket {
     }
 
     /// Sends what waits.
-    async fn flush(&mut self) -> io::Result<()> {
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
         while !self.ws.get_ref().backlog().is_empty() {
             tokio::task::coop::consume_budget().await;
             self.transfer(Interest::WRITABLE).await?;

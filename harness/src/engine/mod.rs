@@ -12,7 +12,7 @@
 //! | [`single`], [`conversation`], [`held`], [`puppets`] | the same attempt on tokio, for operators and stories |
 //! | `ears` | notes the events that not every session may hear |
 //! | [`assignment`] | what a reactor is given, and what it gives back |
-//! | [`feed`], [`lane`], [`stop`] | hands records to the run; tells everybody to stop |
+//! | [`feed`], `lane`, [`stop`] | hands records to the run; tells everybody to stop |
 
 mod alarm;
 pub mod assignment;

@@ -4,7 +4,7 @@
 
 //!
 //! On disk it is `history.bin` (`docs/reference/history.md`): [`writer`] writes it while the load goes on, [`reader`],
-//! [`log`] and [`tail`] read it, [`format`] knows its bytes. In memory there is a [`History`] of as many clients as one asks for.
+//! [`log`] and [`tail`] read it, [`mod@format`] knows its bytes. In memory there is a [`History`] of as many clients as one asks for.
 
 mod borrowed;
 pub mod format;

@@ -218,7 +218,7 @@ impl IntervalSamples {
         }
     }
 
-    /// Sorts in what waits. After this, [`IntervalSamples::groups`] has everything.
+    /// Sorts in what waits. After this, `groups` has everything.
     pub fn settle(&mut self) {
         self.waiting.sort_unstable();
         for group in self.waiting.chunk_by(|a, b| a >> BUCKET_BITS == b >> BUCKET_BITS) {

@@ -1,7 +1,7 @@
 //! Takes secrets out of evidence.
 //!
 //! Frames are evidence and may be malformed, cut or quoted inside one another, so this works on text first: with a scanner
-//! that knows quoting levels ([`super::scan`]), not a parser. What it leaves is parsed, if it can be, as a second line of
+//! that knows quoting levels (`scan`), not a parser. What it leaves is parsed, if it can be, as a second line of
 //! defence.
 
 use std::collections::{HashMap, HashSet};

@@ -5,7 +5,7 @@ use crate::record::RunResult;
 /// The result as indented JSON with a newline at the end.
 ///
 /// # Errors
-/// If the result cannot be encoded; no result that [`crate::record::assemble`] gives is one of those.
+/// If the result cannot be encoded; no result that [`crate::record::Tally`] gives is one of those.
 pub fn text(result: &RunResult) -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string_pretty(result)?;
     text.push('\n');
