@@ -59,7 +59,7 @@ pub enum Arrivals {
 #[must_use]
 pub fn scenario(crowds: &[Crowd], reject: bool) -> String {
     let mut text = String::from(
-        "name = \"bench\"\nabout = \"Made by a benchmark.\"\nmax_time = \"3h\"\nin_flight_max = 100_000\n\
+        "name = \"bench\"\nabout = \"Made by a benchmark.\"\nmax_time = \"3h\"\nin_flight_max = 18_000\n\
          [gateway]\nprofile = \"2026.9.6\"\n",
     );
     if reject {

@@ -80,7 +80,7 @@ impl Contender {
         let text = format!(
             "name = \"gateways\"\nabout = \"one paired device\"\n[gateway]\nprofile = \"{}\"\n{store}\
              [cohort.device]\npersona = \"cli\"\ncount = 1\ndeviation = \"none\"\n\
-             [cohort.device.arrivals.burst]\nat = \"0s\"\n",
+             [cohort.device.arrivals.herd]\nat = \"0s\"\n",
             self.profile,
         );
         let plan = scenario::parse("gateways.toml", &text, &[])
