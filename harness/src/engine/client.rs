@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
+use super::attempt::{MESSAGE_BYTES_MAX, Terms};
 use super::opening::Opening;
-use super::shared::Shared;
-use crate::client::{Credentials, DeviceKey, Purse, upgrade};
+use super::shared::{PreparedAsk, Shared};
+use crate::client::{Credentials, DeviceKey, Purse, Sender, upgrade};
 use crate::observation::{Fingerprint, fingerprint};
 use crate::plan::{AuthMode, ClientId, Cohort, ConnectSpec, PlannedClient, route};
 use crate::vocabulary::persona::PersonaProfile;
@@ -115,8 +116,32 @@ impl Client {
         route(shared.plan.gateway.profile, &spec.path, self.planned.cohort, cohorts, self.planned.index)
     }
 
-    /// The credential of a connect.
-    pub(super) fn credentials<'c>(
+    /// What a connect is made with.
+    pub(super) fn terms<'c>(
+        &'c self,
+        shared: &'c Shared,
+        spec: &'c ConnectSpec,
+        prepared: &'c PreparedAsk,
+    ) -> Terms<'c> {
+        let credentials = self.credentials(shared, spec, prepared.traits);
+        Terms {
+            sender: Sender {
+                spec,
+                persona: prepared.traits,
+                key: &self.key,
+                credentials,
+                template: prepared.template(spec, credentials.key),
+            },
+            message_bytes_max: MESSAGE_BYTES_MAX,
+        }
+    }
+
+    /// What the history calls the device token that is presented, if one is.
+    pub(super) fn presented(&self, terms: &Terms<'_>) -> Option<Fingerprint> {
+        terms.sender.credentials.device_token().map(|token| self.fingerprint(token))
+    }
+
+    fn credentials<'c>(
         &'c self,
         shared: &'c Shared,
         spec: &ConnectSpec,

@@ -1,6 +1,6 @@
 //! One connection of a reactor.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{Error, ErrorKind, Write as _};
 
 use mio::net::TcpStream;
 
@@ -37,6 +37,10 @@ pub(super) enum Stage {
     Draining,
 }
 
+/// Bytes that may wait for a peer that does not read, beside the message that filled its window: what answers its pings must
+/// not fill our memory.
+const UNSENT_MAX: usize = 64 << 10;
+
 /// What became of bytes that were to be sent.
 #[derive(Debug)]
 pub(super) enum Sent {
@@ -45,13 +49,16 @@ pub(super) enum Sent {
     /// The rest waits until the socket is writable.
     Partly,
     /// The connection is broken.
-    Broken(std::io::Error),
+    Broken(Error),
 }
 
 impl Connection {
     /// Sends `bytes` after what is waiting already.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Sent {
         if !self.unsent.is_empty() {
+            if bytes.len() > UNSENT_MAX.saturating_sub(self.unsent.len()) {
+                return Sent::Broken(Error::other("the peer does not read what it is sent"));
+            }
             self.unsent.extend_from_slice(bytes);
             return Sent::Partly;
         }
@@ -94,5 +101,33 @@ impl Connection {
             }
         }
         Ok(sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_does_not_read_is_sent_no_more_after_a_while() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _silent = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut connection = Connection {
+            stream: TcpStream::from_std(stream),
+            serial: 1,
+            script: 0,
+            stage: Stage::Draining,
+            received: Vec::new(),
+            unsent: Vec::new(),
+        };
+        // Buffers of the kernel take some megabytes first.
+        let pong = [0; 1_000];
+        let refused = (0..100_000).find(|_| matches!(connection.send(&pong), Sent::Broken(_)));
+        assert!(refused.is_some());
+        assert!((1..=UNSENT_MAX).contains(&connection.unsent.len()), "{}", connection.unsent.len());
     }
 }

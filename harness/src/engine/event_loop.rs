@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::alarm::Alarm;
-use super::attempt::{Attempt, End, MESSAGE_BYTES_MAX, Terms};
+use super::attempt::{Attempt, End};
 use super::client::Client;
 use super::connection::{Connection, Sent, Stage};
 use super::deadlines::{Appointments, Due, Limits};
@@ -23,7 +23,7 @@ use super::script::{Script, State};
 use super::shared::Shared;
 use super::socket;
 use super::starts::Starts;
-use crate::client::{Hello, Sender};
+use crate::client::Hello;
 use crate::clock::nanos;
 use crate::observation::{Direction, DropReason, Outcome, Stamps};
 use crate::plan::{Nanos, stream};
@@ -41,6 +41,8 @@ const FLUSH_EVERY: Duration = Duration::from_millis(100);
 const STARTS_AT_ONCE: usize = 32;
 /// One read takes a hello-ok of any release, and what follows it.
 const READ_BYTES: usize = 64 << 10;
+/// Reads of one socket before the others have their turn: a gateway that floods has no end.
+const READS_AT_ONCE: usize = 16;
 const EVENTS_AT_ONCE: usize = 256;
 
 pub(super) const WAKE: Token = Token(0);
@@ -161,10 +163,11 @@ impl EventLoop {
         limits.into_iter().chain([self.next_start()]).flatten().min().unwrap_or(flush).min(flush)
     }
 
-    /// Lets begin what is due, a bounded number at once.
+    /// Lets begin what is due, a bounded number at once, in the order of time.
     fn begin_due(&mut self, now: Nanos) {
         for _ in 0..STARTS_AT_ONCE {
-            if let Some((intended, id)) = self.starts.arrive(now) {
+            let until = self.appointments.next().unwrap_or(now).min(now);
+            if let Some((intended, id)) = self.starts.arrive(until) {
                 if let Some(client) = self.starts.make(id, &self.shared) {
                     let key = self.enlist(client, intended, None);
                     self.attempt(key);
@@ -296,12 +299,27 @@ impl EventLoop {
                         attempt.dialled(self.shared.clock.now());
                     }
                 }
+                // Once it is connected the answer may still be there to be read, or the same error is.
+                Sent::Broken(error) => {
+                    if matches!(&connection.stage, Stage::Attempt(attempt, _) if attempt.stamps().dialled.is_none())
+                    {
+                        return self.broke(key, &error);
+                    }
+                }
                 Sent::Partly => {}
-                Sent::Broken(error) => return self.broke(key, &error),
             }
         }
         let mut buffer = std::mem::take(&mut self.buffer);
+        let mut reads = 0;
         while let Some(connection) = self.connections.get_mut(key) {
+            if reads == READS_AT_ONCE {
+                // What is there is told again, after the others.
+                if let Err(error) = self.listen_again(key) {
+                    self.broke(key, &error);
+                }
+                break;
+            }
+            reads += 1;
             match connection.stream.read(&mut buffer) {
                 Ok(0) => {
                     self.received(key, &[], true);
@@ -381,19 +399,9 @@ impl EventLoop {
         let who = attempt.who();
         let mut issued: Option<Box<str>> = None;
         let client = &script.client;
-        let credentials = client.credentials(&shared, spec, prepared.traits);
-        let terms = Terms {
-            sender: Sender {
-                spec,
-                persona: prepared.traits,
-                key: client.key(),
-                credentials,
-                template: prepared.template(spec, credentials.key),
-            },
-            message_bytes_max: MESSAGE_BYTES_MAX,
-        };
+        let terms = client.terms(&shared, spec, prepared);
         let intended = script.intended;
-        let presented = credentials.device_token().map(|token| client.fingerprint(token));
+        let presented = client.presented(&terms);
         let mut accept = |hello: &Hello<'_>, stamps: &Stamps| {
             let token = hello.auth.as_ref().and_then(|auth| auth.device_token.as_deref());
             recording::session(
@@ -461,16 +469,20 @@ impl EventLoop {
     pub(super) fn after_send(&mut self, key: usize, sent: Sent) -> Result<(), std::io::Error> {
         match sent {
             Sent::All => Ok(()),
-            Sent::Partly => {
-                let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll.registry().reregister(
-                    &mut connection.stream,
-                    token(key, connection.serial),
-                    interest,
-                )
-            }
+            Sent::Partly => self.listen_again(key),
             Sent::Broken(error) => Err(error),
         }
+    }
+
+    /// Asks to be told of everything that a socket is ready for, even if that was told before.
+    fn listen_again(&mut self, key: usize) -> Result<(), std::io::Error> {
+        let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+        let interest = if connection.unsent.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE | Interest::WRITABLE
+        };
+        let token = token(key, connection.serial);
+        self.poll.registry().reregister(&mut connection.stream, token, interest)
     }
 }

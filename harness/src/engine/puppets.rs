@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
 
 use super::assignment::{Assignment, ReactorOutput};
-use super::attempt::{MESSAGE_BYTES_MAX, Terms};
 use super::client::Client;
 use super::conversation::Conversation;
 use super::ears::{Ears, Listener};
@@ -15,7 +14,6 @@ use super::feed::StopPhase;
 use super::held::Held;
 use super::shared::Shared;
 use super::single::{Ended, Single};
-use crate::client::Sender;
 use crate::history::{EndedBy, Record, SessionEnd};
 use crate::observation::{DropReason, Observation, Outcome, Stamps};
 use crate::plan::{ClientId, Nanos};
@@ -151,8 +149,8 @@ async fn attempt(
     let who = (client.id(), number);
     let route = client.route(shared, ask)?;
     let (_, spec, prepared) = shared.ask(client.planned().cohort, ask)?;
-    let credentials = client.credentials(shared, spec, prepared.traits);
-    let presented_token = credentials.device_token().map(|token| client.fingerprint(token));
+    let terms = client.terms(shared, spec, prepared);
+    let presented_token = client.presented(&terms);
     let ended = match (shared.enter(), route.opening) {
         (None, _) => not_started(Outcome::Dropped(DropReason::InFlightLimit)),
         (_, Err(error)) => not_started(Outcome::Unreachable { error }),
@@ -162,16 +160,7 @@ async fn attempt(
                 target: &shared.target,
                 source: shared.target.is_loopback_v4().then_some(route.source),
                 opening: &opening,
-                terms: Terms {
-                    sender: Sender {
-                        spec,
-                        persona: prepared.traits,
-                        key: client.key(),
-                        credentials,
-                        template: prepared.template(spec, credentials.key),
-                    },
-                    message_bytes_max: MESSAGE_BYTES_MAX,
-                },
+                terms,
                 timeout: shared.plan.attempt_timeout,
             };
             let mut stop = shared.stop.clone();

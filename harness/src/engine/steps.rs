@@ -4,9 +4,11 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use slab::Slab;
+
 use super::attempt::MESSAGE_BYTES_MAX;
-use super::connection::Stage;
-use super::deadlines::Due;
+use super::connection::{Connection, Stage};
+use super::deadlines::{Due, Limits};
 use super::ears::Ears;
 use super::event_loop::{EOF_WITHIN, EventLoop, LEAVE_WITHIN};
 use super::feed::StopPhase;
@@ -26,8 +28,7 @@ impl EventLoop {
         let shared = Rc::clone(&self.shared);
         let Some(script) = self.scripts.get_mut(key) else { return };
         let Some((cohort, spec, prepared)) = shared.ask(script.client.planned().cohort, 0) else { return };
-        let credentials = script.client.credentials(&shared, spec, prepared.traits);
-        let presented = credentials.device_token().map(|token| script.client.fingerprint(token));
+        let presented = script.client.presented(&script.client.terms(&shared, spec, prepared));
         let who = (script.client.id(), script.client.last_attempt());
         recording::ended(&shared.lane, who, script.intended, stamps, presented, &outcome);
         script.failures += 1;
@@ -231,48 +232,25 @@ impl EventLoop {
 
     /// Time limits that have been reached.
     pub(super) fn expire(&mut self, now: Nanos) {
-        loop {
-            let connections = &self.connections;
-            let of_attempt = |due: &Due, closing: bool| {
-                connections.get(due.key).is_some_and(|connection| {
-                    connection.serial == due.serial
-                        && matches!(&connection.stage, Stage::Attempt(attempt, _) if !closing || attempt.awaits_close())
-                })
-            };
-            let attempt = self.attempts.take(now, |due| of_attempt(due, false));
-            let Some(due) = attempt.or_else(|| self.closes.take(now, |due| of_attempt(due, true))) else {
-                break;
-            };
-            let Some(mut connection) = self.connections.try_remove(due.key) else { continue };
+        let is_attempt = |stage: &Stage| matches!(stage, Stage::Attempt(..));
+        let awaits_close =
+            |stage: &Stage| matches!(stage, Stage::Attempt(attempt, _) if attempt.awaits_close());
+        while let Some(mut connection) = expired(&mut self.attempts, &mut self.connections, now, is_attempt)
+            .or_else(|| expired(&mut self.closes, &mut self.connections, now, awaits_close))
+        {
             let Stage::Attempt(attempt, _) = &mut connection.stage else { continue };
             let outcome = attempt.on_timeout(now);
             let (stamps, owner) = (*attempt.stamps(), connection.script);
+            // Gives its place back before the client tries again.
             drop(connection);
             self.failed(owner, stamps, outcome);
         }
-        loop {
-            let connections = &self.connections;
-            let leaves = |due: &Due| {
-                connections.get(due.key).is_some_and(|connection| {
-                    connection.serial == due.serial && matches!(connection.stage, Stage::Leaving(_))
-                })
-            };
-            let Some(due) = self.leaves.take(now, leaves) else { break };
-            let Some(connection) = self.connections.try_remove(due.key) else { continue };
-            let owner = connection.script;
-            drop(connection);
-            self.after_session(owner, true);
+        let leaves = |stage: &Stage| matches!(stage, Stage::Leaving(_));
+        while let Some(connection) = expired(&mut self.leaves, &mut self.connections, now, leaves) {
+            self.after_session(connection.script, true);
         }
-        loop {
-            let connections = &self.connections;
-            let drains = |due: &Due| {
-                connections.get(due.key).is_some_and(|connection| {
-                    connection.serial == due.serial && matches!(connection.stage, Stage::Draining)
-                })
-            };
-            let Some(due) = self.drains.take(now, drains) else { break };
-            self.connections.try_remove(due.key);
-        }
+        let drains = |stage: &Stage| matches!(stage, Stage::Draining);
+        while expired(&mut self.drains, &mut self.connections, now, drains).is_some() {}
     }
 
     /// Follows what the run has been told.
@@ -331,4 +309,19 @@ impl EventLoop {
             self.finish(key);
         }
     }
+}
+
+/// Takes the next connection whose limit has been reached, if it still `is` at the stage that the limit was set for.
+fn expired(
+    limits: &mut Limits,
+    connections: &mut Slab<Connection>,
+    now: Nanos,
+    is: impl Fn(&Stage) -> bool,
+) -> Option<Connection> {
+    let concerns = |due: &Due| {
+        let connection = connections.get(due.key);
+        connection.is_some_and(|connection| connection.serial == due.serial && is(&connection.stage))
+    };
+    let due = limits.take(now, concerns)?;
+    connections.try_remove(due.key)
 }
