@@ -1,8 +1,8 @@
 //! What of a gateway's hello-ok matters to a handshake, read without building the rest.
 //!
-//! A real hello-ok has 15 KB, of which the grant takes 200 bytes. Parsing it typed costs 8 µs, as much as signing; walking
-//! over it, from string to string, less than half (`cargo bench -p benches -- client`). So [`scan`] walks, and takes only
-//! messages that look exactly as gateways write them; whatever looks otherwise goes through [`parse`], which decides.
+//! A real hello-ok has 15 KB, of which the grant takes 200 bytes. Parsing it typed costs as much as signing (8 µs, measured
+//! before the project began). So [`scan`] walks over it from string to string, and takes only messages that look exactly as
+//! gateways write them; whatever looks otherwise goes through [`parse`], which decides.
 
 use std::borrow::Cow;
 

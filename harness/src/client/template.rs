@@ -1,8 +1,7 @@
 //! A `connect` request with holes: everything that the clients of a cohort have in common is serialised once, and only what
 //! differs from attempt to attempt is filled in.
 //!
-//! Serialising the request anew costs some 2.5 µs and thirty allocations a handshake, filling in a tenth of a microsecond
-//! and none (`cargo bench -p benches -- client`).
+//! What both ways cost is measured by `cargo bench -p benches --bench client` (`first_message`, with and without).
 
 use protocol::connect::{ConnectParams, DeviceProof};
 

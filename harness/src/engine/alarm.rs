@@ -1,7 +1,6 @@
 //! Wakes a reactor at a time, to the microsecond.
 //!
-//! `epoll_wait` counts whole milliseconds, and so does tokio's timer: a client that is due would start half a millisecond
-//! late on average. A timerfd has the clock's own resolution, and is one more thing that the poll waits for.
+//! `epoll_wait` counts whole milliseconds, and so does tokio's timer: a client that is due would start up to one late. A timerfd has the clock's own resolution, and is one more thing that the poll waits for.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;

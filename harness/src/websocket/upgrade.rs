@@ -336,7 +336,8 @@ impl Body {
                         None => (chunk, false),
                     }
                 }
-                Ok(httparse::Status::Partial) => (&[][..], false),
+                // A chunk's head may have an extension of any length; one that long is waited for no more.
+                Ok(httparse::Status::Partial) => (&[][..], bytes.len() > BODY_MAX),
                 Err(_) => (bytes, true),
             },
             Self::UntilEnd => (bytes, false),
@@ -551,5 +552,16 @@ mod tests {
         }
         let old = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi";
         assert_eq!(answer(old, false), Ok(Answer::Refused { status: 200, body: b"hi" }));
+    }
+
+    #[test]
+    fn a_chunk_whose_head_never_ends_is_not_waited_for() {
+        let mut answer = b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n1;x".to_vec();
+        assert_eq!(read_answer(&answer, &Nonce::new([0; 16]), false), Ok(Answer::Partial));
+        answer.extend([b'x'; BODY_MAX]);
+        assert_eq!(
+            read_answer(&answer, &Nonce::new([0; 16]), false),
+            Ok(Answer::Refused { status: 503, body: b"" })
+        );
     }
 }

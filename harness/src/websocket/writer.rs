@@ -1,7 +1,6 @@
 //! Frames as a client sends them: whole messages, masked, appended to a buffer.
 //!
-//! The mask is the caller's, from a generator that a peer cannot foresee (section 5.3 asks for it where a page in a browser
-//! could choose what is sent; here a seeded one will do, and makes a run repeatable).
+//! The mask is the caller's, from a generator that a peer cannot foresee (section 5.3).
 
 use super::frame::{CONTROL_MAX, Control, Data, FIN, LENGTH_16, LENGTH_64, MASKED, Opcode};
 use super::mask;
