@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use benches::processes::{Places, ServerProcess, client};
 use benches::reference_server::HelloSize;
-use benches::report::ClientReport;
+use benches::report::{ClientReport, JsonFile};
 use benches::rounds::Spread;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -107,6 +107,7 @@ struct Case {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let json = arguments.json.as_deref().map(JsonFile::create).transpose()?;
     let places = Places::choose()?;
     let mut out = io::stdout();
     writeln!(
@@ -146,10 +147,14 @@ fn main() -> anyhow::Result<()> {
         }
         server.stop()?;
     }
-    if let Some(file) = &arguments.json {
-        fs::write(file, serde_json::to_string_pretty(&figures)?)
-            .with_context(|| file.display().to_string())?;
+    let bad: u64 = figures.rows.iter().map(|row| row.bad).sum();
+    if let Some(json) = json {
+        json.write(&figures)?;
     }
+    ensure!(
+        bad == 0,
+        "{bad} handshakes did not end as they should: the rows that have them are worth nothing"
+    );
     Ok(())
 }
 

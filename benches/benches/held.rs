@@ -1,14 +1,13 @@
 //! What a held session costs in memory, and what a handshake costs while sessions are held. `benches/README.md` says how it is
 //! made.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use benches::processes::{Places, ServerProcess, client};
 use benches::reference_server::HelloSize;
-use benches::report::HeldReport;
+use benches::report::{HeldReport, JsonFile};
 use benches::rounds::Spread;
 use clap::Parser;
 use serde::Serialize;
@@ -58,6 +57,7 @@ struct Row {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let json = arguments.json.as_deref().map(JsonFile::create).transpose()?;
     let places = Places::choose()?;
     let mut out = io::stdout();
     writeln!(out, "{}; {} rounds, medians", places.describe(), arguments.rounds)?;
@@ -69,8 +69,13 @@ fn main() -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for &hello in &arguments.hello {
         let mut turns: Vec<Vec<HeldReport>> = arguments.sessions.iter().map(|_| Vec::new()).collect();
-        for _ in 0..arguments.rounds {
-            for (sessions, reports) in arguments.sessions.iter().zip(&mut turns) {
+        for round in 0..arguments.rounds {
+            // Each round begins with another number, so that none always follows the same.
+            for place in (0..arguments.sessions.len()).cycle().skip(round).take(arguments.sessions.len()) {
+                let (Some(sessions), Some(reports)) = (arguments.sessions.get(place), turns.get_mut(place))
+                else {
+                    continue;
+                };
                 reports.push(turn(&arguments, places, hello, *sessions)?);
             }
         }
@@ -81,9 +86,14 @@ fn main() -> anyhow::Result<()> {
             rows.push(row);
         }
     }
-    if let Some(file) = &arguments.json {
-        fs::write(file, serde_json::to_string_pretty(&rows)?).with_context(|| file.display().to_string())?;
+    if let Some(coverage) = rows.first().map(|row| row.ratio_to_fewest.coverage) {
+        writeln!(out, "the interval covers the true median with probability {coverage:.2}")?;
     }
+    let bad: u64 = rows.iter().map(|row| row.bad).sum();
+    if let Some(json) = json {
+        json.write(&rows)?;
+    }
+    ensure!(bad == 0, "{bad} sessions or handshakes did not go as they should");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use anyhow::{Context as _, ensure};
 use benches::processes::{Places, ServerProcess, client};
 use benches::reference_server::HelloSize;
 use benches::report::ClientReport;
@@ -53,15 +54,25 @@ fn main() -> anyhow::Result<()> {
             [port, "open".to_owned(), format!("--rate={rate}"), format!("--seconds={}", arguments.seconds)];
         // The run's own result: what every run says of itself.
         let result: Value = client(Path::new(ENGINE), places.client, &words)?;
-        let figure = |place: &str| result.pointer(place).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        let figure = |place: &str| {
+            result
+                .pointer(place)
+                .and_then(Value::as_f64)
+                .with_context(|| format!("the run's result lacks {place}"))
+        };
+        let (attempted, sessions) = (figure("/attempts/attempted")?, figure("/attempts/session")?);
+        ensure!(
+            attempted == sessions && attempted > 0.0,
+            "{sessions} of {attempted} attempts got a session: their lateness says nothing"
+        );
         writeln!(
             out,
             "{round:>5}  {highest:>12.0}  {rate:>12.0}  {:>8}  {:>7}  {:>8.0}  {:>8.0}  {:>8.0}",
-            figure("/attempts/attempted"),
-            figure("/attempts/dropped"),
-            figure("/lag/p50"),
-            figure("/lag/p99"),
-            figure("/lag/max"),
+            attempted,
+            figure("/attempts/dropped")?,
+            figure("/lag/p50")?,
+            figure("/lag/p99")?,
+            figure("/lag/max")?,
         )?;
         server.stop()?;
     }

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::ensure;
 use benches::processes::{ClientProcess, Places, ServerProcess};
 use benches::reference_server::HelloSize;
 use benches::report::ClientReport;
@@ -73,5 +74,6 @@ fn main() -> anyhow::Result<()> {
         at(quarter),
         at(3 * quarter),
     )?;
+    ensure!(report.bad == 0, "{} handshakes did not end as they should", report.bad);
     Ok(())
 }

@@ -5,13 +5,14 @@
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
+use benches::numbered::Numbered;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::defect::Defect;
 use gateway_under_test::policy::locality::{TrustedProxies, locate};
 use gateway_under_test::policy::{
-    DeviceAttempt, DeviceEntry, DeviceView, Fresh, HttpFacts, RateLimiter, Rules, Screened, TokenEntry,
-    admit, screen,
+    DeviceAttempt, DeviceEntry, DeviceView, HttpFacts, RateLimiter, Rules, Screened, TokenEntry, admit,
+    screen,
 };
 use gateway_under_test::profile;
 use harness::client::{AuthKey, Credentials, DeviceKey, Scratch, Sender};
@@ -23,20 +24,6 @@ const NOW_MS: u64 = 1_795_414_435_593;
 const TOKEN: &str = "secret-token-1";
 const NONCE: &str = "21e7bad3-490e-4598-b503-d9e9b41f4c87";
 const ORIGIN: &str = "https://ui.example.com";
-
-struct Numbered(u64);
-
-impl Fresh for Numbered {
-    fn request_id(&mut self) -> String {
-        self.0 += 1;
-        format!("00000000-0000-4000-8000-{:012x}", self.0)
-    }
-
-    fn token(&mut self) -> String {
-        self.0 += 1;
-        format!("{:043}", self.0)
-    }
-}
 
 /// Somebody who connects.
 struct Case {
@@ -156,7 +143,7 @@ fn decisions(c: &mut Criterion) {
                 };
                 let entry = case.paired.then(|| entry(&attempt));
                 let view = DeviceView { entry: entry.as_ref(), ..DeviceView::default() };
-                let mut fresh = Numbered(0);
+                let mut fresh = Numbered::default();
                 let admission = admit(&rules, &attempt, &view, NOW_MS, &mut fresh);
                 assert_eq!(admission.outcome.is_ok(), case.paired, "{name}, {}", case.name);
                 group.bench_function(format!("{}/{kind}", case.name), |b| {

@@ -3,15 +3,15 @@
 //! A change is a temporary file, fsync, rename and fsync of the folder, or a commit of SQLite with synchronous FULL, so that
 //! its time is the disk's as much as ours.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use benches::numbered::Numbered;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{Caller, DeviceEntry, Fresh, Rules, TokenEntry};
+use gateway_under_test::policy::{Caller, DeviceEntry, Rules, TokenEntry};
 use gateway_under_test::profile::{self, Profile};
 use gateway_under_test::store::{Core, backend};
 use protocol::pairing::RevokeParams;
@@ -40,20 +40,6 @@ impl Drop for Folder {
     }
 }
 
-struct Numbered(Cell<u64>);
-
-impl Fresh for Numbered {
-    fn request_id(&mut self) -> String {
-        self.0.set(self.0.get() + 1);
-        format!("00000000-0000-4000-8000-{:012x}", self.0.get())
-    }
-
-    fn token(&mut self) -> String {
-        self.0.set(self.0.get() + 1);
-        format!("{:043}", self.0.get())
-    }
-}
-
 /// Kinds of stores, with a name and a profile that has it.
 const BACK_ENDS: [(&str, &Profile); 2] = [("json", &profile::ARTICLE), ("sqlite", &profile::V2026_9_6)];
 
@@ -64,7 +50,7 @@ fn rules(profile: &'static Profile) -> Arc<Rules> {
 fn core(folder: &Folder, profile: &'static Profile) -> Core {
     let core = backend::open(profile.store, &folder.0).and_then(|backend| {
         backend.prepare(true)?;
-        Core::load(backend, rules(profile), Box::new(|| NOW_MS), Box::new(Numbered(Cell::new(0))))
+        Core::load(backend, rules(profile), Box::new(|| NOW_MS), Box::new(Numbered::default()))
     });
     match core {
         Ok(core) => core,

@@ -90,13 +90,15 @@ async fn node(peer: Peer, cache: &Path) -> anyhow::Result<Tool> {
 async fn locust(cache: &Path) -> anyhow::Result<Tool> {
     let folder = scripts("locust", cache)?;
     let requirements = fs::read_to_string(folder.join("requirements.txt"))?;
-    if !is_installed(&folder, &requirements) {
+    // Its programs name the folder that they were made for: a cache that was moved has to be filled anew.
+    let wanted = format!("{requirements}# in {}\n", folder.display());
+    if !is_installed(&folder, &wanted) {
         let mut venv = Command::new("python3");
         succeed(venv.args(["-m", "venv", "--clear", "venv"]).current_dir(&folder), "python3 -m venv").await?;
         let mut pip = Command::new(folder.join("venv/bin/pip"));
         pip.args(["install", "--quiet", "--only-binary", ":all:", "--requirement", "requirements.txt"]);
         succeed(pip.current_dir(&folder), "pip").await?;
-        fs::write(folder.join(RECEIPT), &requirements)?;
+        fs::write(folder.join(RECEIPT), &wanted)?;
     }
     let of = |package: &str| {
         let pinned = requirements.lines().find_map(|line| line.strip_prefix(package)?.strip_prefix("=="));

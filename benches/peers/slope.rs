@@ -16,26 +16,6 @@ pub(crate) fn seconds_each(short: Point, long: Point) -> Option<f64> {
     (longer > 0.0).then(|| longer / more as f64)
 }
 
-/// The middle one, or the mean of the two in the middle.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let upper = sorted.get(middle)?;
-    if sorted.len() % 2 == 1 {
-        return Some(*upper);
-    }
-    let lower = sorted.get(middle.checked_sub(1)?)?;
-    Some(f64::midpoint(*lower, *upper))
-}
-
-/// Smallest and largest.
-pub(crate) fn range(values: &[f64]) -> Option<(f64, f64)> {
-    let smallest = values.iter().copied().min_by(f64::total_cmp)?;
-    let largest = values.iter().copied().max_by(f64::total_cmp)?;
-    Some((smallest, largest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,15 +40,5 @@ mod tests {
         assert_eq!(seconds_each(point(11, 1.0), point(10, 2.0)), None);
         assert_eq!(seconds_each(point(10, 2.0), point(20, 2.0)), None);
         assert_eq!(seconds_each(point(10, 2.0), point(20, 2.5)), Some(0.05));
-    }
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3.0]), Some(3.0));
-        assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 9.0]), Some(3.0));
-        assert_eq!(range(&[4.0, 1.0, 2.0]), Some((1.0, 4.0)));
-        assert_eq!(range(&[]), None);
     }
 }

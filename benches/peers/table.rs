@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::peer::{Expresses, Peer};
 use super::run::{Conditions, Run};
-use super::slope::{median, range, seconds_each};
+use benches::rounds::Spread;
+
+use super::slope::seconds_each;
 
 /// Everything that was found out.
 #[derive(Debug, Serialize)]
@@ -82,7 +84,7 @@ impl Row {
         let ratios = (0..self.rounds.len())
             .filter_map(|round| Some(self.cpu_micros(round)? / other.cpu_micros(round)?))
             .collect::<Vec<_>>();
-        median(&ratios)
+        Spread::of(&ratios).map(|spread| spread.median)
     }
 
     /// Of the long runs.
@@ -134,7 +136,7 @@ impl Report {
         text.push('\n');
         text.push_str(&aligned(&self.figures(), 2));
         text.push_str(
-            "\nhs/s: of artillery and tsung what was asked for (3000 and 1500), of the others the most that they could.\n\
+            "\nhs/s: of artillery and tsung what came of the rate that they were asked for (3000 and 1500), of the others the most that they could.\n\
              begun, incomplete: as the server counts, long runs. unsaid: where the tool's own count of successes differs from it.\n\n",
         );
         text.push_str(&aligned(&self.words(), usize::MAX));
@@ -172,9 +174,10 @@ impl Report {
             lines.push(vec![
                 row.peer.name().to_owned(),
                 row.version.clone().unwrap_or_default(),
-                figure(median(&rates), 0),
-                figure(median(&cpu), 1),
-                range(&cpu).map_or_else(|| "-".to_owned(), |(min, max)| format!("{min:.0}..{max:.0}")),
+                figure(Spread::of(&rates).map(|spread| spread.median), 0),
+                figure(Spread::of(&cpu).map(|spread| spread.median), 1),
+                Spread::of(&cpu)
+                    .map_or_else(|| "-".to_owned(), |cpu| format!("{:.0}..{:.0}", cpu.min, cpu.max)),
                 figure(row.ratio_to(self.row(Peer::Floor)), 2),
                 figure(row.ratio_to(self.row(Peer::Pairstorm)), 2),
                 at_a_time.map_or_else(|| "-".to_owned(), |most| most.to_string()),

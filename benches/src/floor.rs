@@ -173,10 +173,9 @@ fn start(settings: &Settings, script: &Script, poll: &Poll, number: usize) -> io
     Ok(slot)
 }
 
-/// A socket as the engine makes it: TCP_NODELAY, bound if it is to be.
+/// A socket as the engine makes it: with the system's settings, bound if it is to be.
 fn dial(settings: &Settings) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(settings.target), Type::STREAM.nonblocking(), None)?;
-    socket.set_tcp_nodelay(true)?;
     if let Some(source) = settings.source {
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }

@@ -9,7 +9,8 @@
 //! | [`report`] | what a client process says when it is done |
 //! | [`processes`] | server and clients as processes, each on its core |
 //! | [`rounds`] | medians of rounds, and how sure they are |
-//! | [`story`] | a run that never took place, for oracle and recorder |
+//! | [`story`] | a run that never took place, for the recorder and what counts instructions, and its pieces |
+//! | [`numbered`] | what a gateway makes up, the same each time |
 //! | [`workload`] | pieces of a handshake without sockets |
 //! | [`usage`] | clock, CPU time, memory |
 //! | [`cores`] | where a process runs and how many descriptors it has |
@@ -19,6 +20,7 @@
 pub mod cores;
 pub mod engine;
 pub mod floor;
+pub mod numbered;
 pub mod processes;
 pub mod recorded;
 pub mod reference_server;

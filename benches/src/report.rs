@@ -1,5 +1,9 @@
 //! What a client process says when it is done: one line of JSON that the drivers read.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::Cost;
@@ -50,4 +54,30 @@ pub struct HeldReport {
     pub resident_holding: u64,
     /// The handshakes beside them.
     pub beside: ClientReport,
+}
+
+/// A file of figures, made before anything is measured: a path that cannot be written must not cost the measurement.
+#[derive(Debug)]
+pub struct JsonFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl JsonFile {
+    /// Makes the file. Cargo runs a benchmark in `benches/`: relative paths begin there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes the figures.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(self, figures: &impl Serialize) -> anyhow::Result<()> {
+        serde_json::to_writer_pretty(self.file, figures).with_context(|| self.path.display().to_string())
+    }
 }

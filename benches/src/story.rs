@@ -6,6 +6,7 @@ use harness::plan::{ClientId, Nanos, Overrides, Plan, unfold};
 use harness::scenario;
 
 const MS: Nanos = 1_000_000;
+const SCOPES: [&str; 2] = ["operator.read", "operator.write"];
 
 const SCENARIO: &str = r#"
 name  = "story"
@@ -45,7 +46,7 @@ pub fn history(clients: u32) -> History {
     for client in 0..clients {
         let start = Nanos::from(client) * MS;
         let request_id = format!("00000000-0000-4000-8000-{client:012x}");
-        history.attempts.push(attempt(client, 0, start, refused(&request_id)));
+        history.attempts.push(observed(client, 0, start, not_paired(&request_id)));
         history.operations.push(Operation {
             operator: 0,
             client: Some(client),
@@ -54,47 +55,67 @@ pub fn history(clients: u32) -> History {
             invoked: start + 20 * MS,
             end: OperationEnd::Done { at: start + 25 * MS, token: None },
         });
-        history.attempts.push(attempt(client, 1, start + 40 * MS, session(client)));
+        history.attempts.push(observed(
+            client,
+            1,
+            start + 40 * MS,
+            session(3, &SCOPES, Fingerprint(u64::from(client))),
+        ));
         history.ended = start + 100 * MS;
     }
     history
 }
 
-fn attempt(client: ClientId, attempt: u32, start: Nanos, outcome: Outcome) -> Observation {
-    let ended = matches!(outcome, Outcome::Refused(_)).then_some(start + 6 * MS);
+/// One attempt that began at `start`, its stages a millisecond apart.
+#[must_use]
+pub fn observed(client: ClientId, attempt: u32, start: Nanos, outcome: Outcome) -> Observation {
+    let answered = matches!(outcome, Outcome::Session(_) | Outcome::Refused(_));
     let stamps = Stamps {
         started: Some(start),
         dialled: Some(start + MS),
         upgraded: Some(start + 2 * MS),
         challenged: Some(start + 3 * MS),
         sent: Some(start + 4 * MS),
-        answered: Some(start + 5 * MS),
-        ended,
+        answered: answered.then_some(start + 5 * MS),
+        ended: (!matches!(outcome, Outcome::Session(_))).then_some(start + 6 * MS),
     };
     Observation { client, attempt, ask: 0, intended: start, stamps, presented_token: None, outcome }
 }
 
-fn refused(request_id: &str) -> Outcome {
-    let text = |text: &str| Some(text.to_owned());
-    Outcome::Refused(Refusal {
-        code: "NOT_PAIRED".to_owned(),
-        message: "pairing required".to_owned(),
-        detail_code: text("PAIRING_REQUIRED"),
-        reason: text("not-paired"),
-        auth_reason: None,
-        next_step: None,
-        request_id: text(request_id),
-        close: Some(CloseSeen::Frame { code: 1008, reason: "pairing required".to_owned() }),
+/// hello-ok with these scopes.
+#[must_use]
+pub fn session(protocol: u32, scopes: &[&str], token: Fingerprint) -> Outcome {
+    Outcome::Session(Grant {
+        protocol,
+        auth: Some(GrantAuth {
+            role: "operator".to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            token: Some(token),
+        }),
     })
 }
 
-fn session(client: ClientId) -> Outcome {
-    Outcome::Session(Grant {
-        protocol: 3,
-        auth: Some(GrantAuth {
-            role: "operator".to_owned(),
-            scopes: vec!["operator.read".to_owned(), "operator.write".to_owned()],
-            token: Some(Fingerprint(u64::from(client))),
-        }),
+/// A refusal that closes with 1008.
+#[must_use]
+pub fn refused(code: &str, message: &str, detail_code: &str) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        detail_code: Some(detail_code.to_owned()),
+        reason: None,
+        auth_reason: None,
+        next_step: None,
+        request_id: None,
+        close: Some(CloseSeen::Frame { code: 1008, reason: message.to_owned() }),
+    }
+}
+
+/// "pairing required", with the request that waits.
+#[must_use]
+pub fn not_paired(id: &str) -> Outcome {
+    Outcome::Refused(Refusal {
+        reason: Some("not-paired".to_owned()),
+        request_id: Some(id.to_owned()),
+        ..refused("NOT_PAIRED", "pairing required", "PAIRING_REQUIRED")
     })
 }

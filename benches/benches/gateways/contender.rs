@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context as _;
+use benches::cores;
 use harness::client::DeviceKey;
 use harness::gateway::process::GatewayArguments;
 use harness::gateway::{GatewayCommand, GatewayProcess, Launch, StateDir, fixture, port};
@@ -14,7 +15,6 @@ use harness::vocabulary::persona;
 use protocol::ProfileName;
 
 use super::client::Device;
-use super::process;
 
 /// First argument that makes this program the in-repo gateway.
 pub(super) const GATEWAY: &str = "gateway";
@@ -102,7 +102,7 @@ impl Contender {
         let arguments =
             GatewayArguments { profile: self.profile.to_string(), port, defect: None, time_scale: 1.0 };
         // Children and threads inherit it.
-        process::pin_to(1)?;
+        cores::pin(1).context("client and gateway need a core each")?;
         let is_real = matches!(self.launch, Launch::Program(_));
         let process = GatewayProcess::start(self.launch, arguments, &state).await?;
         Ok(Running { name: self.name, is_real, device, process, _state: state })

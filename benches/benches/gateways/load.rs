@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
+use benches::rounds::Spread;
+use benches::usage::resident_bytes;
 use harness::clock::Clock;
 
 use super::client::Session;
@@ -76,7 +78,7 @@ pub(super) fn drive(
 pub(super) fn hold(gateway: &Running, clock: &Clock, count: usize, in_flight: usize) -> anyhow::Result<f64> {
     // Pairs the device, and lets the allocator have what handshakes need anyway.
     drive(gateway, clock, 2_000, in_flight)?;
-    let before = process::resident(gateway.pid())?;
+    let before = resident_bytes(gateway.pid())?;
     let held: Mutex<Vec<Session>> = Mutex::default();
     closed(count as u64, in_flight, |number| {
         let address = usize::try_from(number).unwrap_or_default() / SESSIONS_AN_ADDRESS;
@@ -88,28 +90,12 @@ pub(super) fn hold(gateway: &Running, clock: &Clock, count: usize, in_flight: us
         Ok(())
     })
     .with_context(|| gateway.name.clone())?;
-    let after = process::resident(gateway.pid())?;
+    let after = resident_bytes(gateway.pid())?;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     Ok(after.saturating_sub(before) as f64 / count as f64)
 }
 
-/// Median, least and most of some rounds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Spread {
-    pub(super) median: f64,
-    least: f64,
-    most: f64,
-}
-
-pub(super) fn spread(values: impl Iterator<Item = f64>) -> Spread {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    Spread { median: at(values.len() / 2), least: at(0), most: at(values.len().saturating_sub(1)) }
-}
-
-impl Spread {
-    pub(super) fn one_decimal(self) -> String {
-        format!("{:.1} [{:.1} .. {:.1}]", self.median, self.least, self.most)
-    }
+/// Of rounds, as it stands in the table: the median, and between which rounds the true one lies.
+pub(super) fn one_decimal(spread: Spread) -> String {
+    format!("{:.1} [{:.1} .. {:.1}]", spread.median, spread.low, spread.high)
 }

@@ -16,13 +16,16 @@ mod process;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use benches::cores;
+use benches::rounds::Spread;
 use clap::Parser as _;
 use harness::clock::Clock;
 use harness::gateway::openclaw::{self, Release};
 use protocol::ProfileName;
 
 use self::contender::Contender;
-use self::load::Sample;
+use self::load::{Sample, one_decimal};
 
 const REAL: &str = "2026.9.6";
 
@@ -102,7 +105,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         note(&format!("starting {}", contender.name));
         running.push(runtime.block_on(contender.start())?);
     }
-    process::pin_to(0)?;
+    cores::pin(0).context("client and gateway need a core each")?;
     if let Some(count) = arguments.hold {
         for gateway in &running {
             let bytes = load::hold(gateway, &clock, count, arguments.in_flight)?;
@@ -127,17 +130,28 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "gateway", "handshakes/s", "CPU us a handshake", "times the real one"
     ));
     let reference = running.iter().position(|gateway| gateway.is_real).and_then(|at| samples.get(at));
+    let mut coverage = 0.0;
     for (gateway, samples) in running.iter().zip(&samples) {
-        let rate = load::spread(samples.iter().map(|sample| sample.per_second));
-        let cpu = load::spread(samples.iter().map(|sample| sample.cpu_us));
-        let times = reference.map_or_else(String::new, |reference| {
+        let series = |of: fn(&Sample) -> f64| Spread::of(&samples.iter().map(of).collect::<Vec<f64>>());
+        let rate = series(|sample| sample.per_second).context("there were no rounds")?;
+        let cpu = series(|sample| sample.cpu_us).context("there were no rounds")?;
+        coverage = cpu.coverage;
+        let times = reference.and_then(|reference| {
             let rounds = reference.iter().zip(samples);
-            load::spread(rounds.map(|(real, ours)| real.cpu_us / ours.cpu_us)).one_decimal()
+            let ratios: Vec<f64> = rounds.map(|(real, ours)| real.cpu_us / ours.cpu_us).collect();
+            Spread::of(&ratios).map(one_decimal)
         });
-        say(&format!("{:<28} {:>12.0} {:>28} {times:>26}", gateway.name, rate.median, cpu.one_decimal()));
+        say(&format!(
+            "{:<28} {:>12.0} {:>28} {:>26}",
+            gateway.name,
+            rate.median,
+            one_decimal(cpu),
+            times.unwrap_or_default()
+        ));
     }
     say(&format!(
-        "median [least .. most] of {} rounds; {} in flight; gateways on core 1, client on core 0",
+        "median [interval that covers the true one with probability {coverage:.2}] of {} rounds; {} in flight; gateways on \
+         core 1, client on core 0",
         arguments.rounds, arguments.in_flight
     ));
     Ok(())

@@ -1,17 +1,8 @@
-//! What a process has used, with its children, and where it may run.
+//! What a process has used, with its children.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rustix::thread::{CpuSet, sched_setaffinity};
-
-/// Lets this thread, and whatever it starts from now on, run on one core only.
-pub(super) fn pin_to(core: usize) -> anyhow::Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    sched_setaffinity(None, &cores)
-        .with_context(|| format!("cannot run on core {core}: client and gateway need one each"))
-}
 
 /// User and system time of a process and its descendants, those that have ended included.
 pub(super) fn cpu(pid: u32) -> anyhow::Result<Duration> {
@@ -30,12 +21,4 @@ pub(super) fn cpu(pid: u32) -> anyhow::Result<Duration> {
         }
     }
     Ok(used)
-}
-
-/// Resident memory of a process, bytes.
-pub(super) fn resident(pid: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kilobytes = line.split_whitespace().next().unwrap_or_default();
-    Ok(kilobytes.parse::<u64>()? * 1024)
 }

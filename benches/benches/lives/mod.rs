@@ -1,9 +1,9 @@
 //! Runs that never took place, as the oracle meets them: regulars that come back and back, and a mix of everybody.
 
+use benches::story::{not_paired, observed, refused, session};
 use harness::history::{Fault, History, Operation, OperationEnd, OperationKind, RestartStamps};
 use harness::observation::{
-    CloseSeen, Closed, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal, Stamps,
-    fingerprint,
+    CloseSeen, Closed, Fingerprint, Observation, Outcome, Phase, Refusal, fingerprint,
 };
 use harness::plan::identity::Identities;
 use harness::plan::{ClientId, FaultKind, Nanos, Overrides, Plan, StopSignal, unfold};
@@ -160,52 +160,6 @@ pub(crate) fn mix(each: u32) -> (Plan, History) {
         history.attempts.push(observed(phone, 3, 10_000 * MS + begin, session(3, &both, token)));
     }
     (plan, history)
-}
-
-fn observed(client: ClientId, attempt: u32, start: Nanos, outcome: Outcome) -> Observation {
-    let answered = matches!(outcome, Outcome::Session(_) | Outcome::Refused(_));
-    let stamps = Stamps {
-        started: Some(start),
-        dialled: Some(start + MS),
-        upgraded: Some(start + 2 * MS),
-        challenged: Some(start + 3 * MS),
-        sent: Some(start + 4 * MS),
-        answered: answered.then_some(start + 5 * MS),
-        ended: (!matches!(outcome, Outcome::Session(_))).then_some(start + 6 * MS),
-    };
-    Observation { client, attempt, ask: 0, intended: start, stamps, presented_token: None, outcome }
-}
-
-fn session(protocol: u32, scopes: &[&str], token: Fingerprint) -> Outcome {
-    Outcome::Session(Grant {
-        protocol,
-        auth: Some(GrantAuth {
-            role: "operator".to_owned(),
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            token: Some(token),
-        }),
-    })
-}
-
-fn refused(code: &str, message: &str, detail_code: &str) -> Refusal {
-    Refusal {
-        code: code.to_owned(),
-        message: message.to_owned(),
-        detail_code: Some(detail_code.to_owned()),
-        reason: None,
-        auth_reason: None,
-        next_step: None,
-        request_id: None,
-        close: Some(CloseSeen::Frame { code: 1008, reason: message.to_owned() }),
-    }
-}
-
-fn not_paired(id: &str) -> Outcome {
-    Outcome::Refused(Refusal {
-        reason: Some("not-paired".to_owned()),
-        request_id: Some(id.to_owned()),
-        ..refused("NOT_PAIRED", "pairing required", "PAIRING_REQUIRED")
-    })
 }
 
 fn wrong_token() -> Outcome {

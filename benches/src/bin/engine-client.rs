@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use benches::cores;
 use benches::engine::{self, Arrivals, Bare, Crowd};
 use benches::report::{ClientReport, HeldReport};
@@ -143,11 +143,15 @@ impl Held {
         let plan = engine::plan(&[held, beside], false)?;
         let planned = resident_bytes(pid)?;
         let bare = Bare::start(plan, port, false)?;
-        bare.wait_until(|done| done.held == self.sessions)?;
+        bare.wait_until(|done| done.held == self.sessions || done.refused + done.others > 0)?;
+        let lost = bare.done();
+        ensure!(lost.refused + lost.others == 0, "not everybody could be held: {lost:?}");
         // What is freed when a session is held is freed by now.
         std::thread::sleep(Duration::from_secs(1));
         let holding = resident_bytes(pid)?;
         let watch = Stopwatch::start();
+        let early = bare.done().sessions.saturating_sub(self.sessions);
+        ensure!(early == 0, "{early} handshakes had been made before their cost was looked at");
         let all = self.in_flight * self.handshakes.div_ceil(self.in_flight);
         bare.wait_until(|done| done.finished == self.in_flight)?;
         let cost = watch.cost();

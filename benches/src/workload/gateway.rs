@@ -4,14 +4,16 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use gateway_under_test::config::{AuthConfig, Secret};
+use gateway_under_test::defect::Defect;
 use gateway_under_test::policy::locality::{Locality, TrustedProxies};
 use gateway_under_test::policy::{
-    DeviceAttempt, DeviceEntry, DeviceView, Fresh, HttpFacts, RateLimiter, Rules, Screened, admit, screen,
+    DeviceAttempt, DeviceEntry, DeviceView, HttpFacts, RateLimiter, Rules, Screened, admit, screen,
 };
 use gateway_under_test::profile;
 use protocol::Frame;
 
 use super::Piece;
+use crate::numbered::Numbered;
 use crate::recorded;
 
 const NOW_MS: u64 = 1_795_414_435_593;
@@ -30,6 +32,8 @@ struct Door {
 impl Door {
     fn new() -> Self {
         let rules = Rules {
+            // The signature is `sign`'s and the library's; it would hide what becomes of everything else.
+            defect: Some(Defect::AcceptBadSignature),
             trusted_proxies: TrustedProxies::parse(&profile::ARTICLE, &["127.2.0.1".to_owned()]),
             ..Rules::of(&profile::ARTICLE, AuthConfig::Token(Secret::new("secret-token-1")))
         };
@@ -63,20 +67,6 @@ pub(super) fn screen_device() -> Piece {
     })
 }
 
-struct Numbered(u64);
-
-impl Fresh for Numbered {
-    fn request_id(&mut self) -> String {
-        self.0 += 1;
-        format!("00000000-0000-4000-8000-{:012x}", self.0)
-    }
-
-    fn token(&mut self) -> String {
-        self.0 += 1;
-        format!("{:043}", self.0)
-    }
-}
-
 pub(super) fn admit_paired() -> Piece {
     let door = Door::new();
     let attempt = door.screened();
@@ -92,7 +82,7 @@ pub(super) fn admit_paired() -> Piece {
         approved_at_ms: NOW_MS,
         ..DeviceEntry::default()
     };
-    let mut fresh = Numbered(0);
+    let mut fresh = Numbered::default();
     Box::new(move || {
         let view = DeviceView { entry: Some(&entry), ..DeviceView::default() };
         let admitted = admit(&door.rules, black_box(&attempt), &view, NOW_MS, &mut fresh);
