@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// Method name of the first request.
@@ -30,9 +31,33 @@ pub struct Challenge {
 macro_rules! closed_names {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         pub enum $name {
             $($(#[$vmeta])* #[serde(rename = $text)] $variant,)+
+        }
+
+        // By hand, because serde's own for an enum takes `{"name":null}` as well.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Name;
+
+                impl Visitor<'_> for Name {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("a name")
+                    }
+
+                    fn visit_str<E: Error>(self, text: &str) -> Result<$name, E> {
+                        match text {
+                            $($text => Ok($name::$variant),)+
+                            _ => Err(E::unknown_variant(text, &[$($text),+])),
+                        }
+                    }
+                }
+
+                deserializer.deserialize_str(Name)
+            }
         }
 
         impl $name {
@@ -133,7 +158,8 @@ impl ClientMode {
 }
 
 /// `params` of a well-formed `connect`. Closed at every level: an unknown key anywhere is refused, and so is a `null`
-/// where a key may be absent.
+/// where a key may be absent. What stands under `client`, `device` and `auth` is an object; that the whole is one too, and
+/// not a list of its values, is for who reads it to see.
 ///
 /// The key set is the union over all releases: which keys one release knows (`deviceToken`, `bootstrapToken` and the
 /// keys of 2026.9.6 came later), that texts have a character or more, and what is said about a malformed request are
@@ -146,6 +172,7 @@ pub struct ConnectParams {
     /// Highest protocol the client speaks, at least 1.
     pub max_protocol: u32,
     /// Who is calling.
+    #[serde(deserialize_with = "crate::frame::object")]
     pub client: ClientInfo,
     /// Capabilities of a node.
     #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
@@ -166,10 +193,18 @@ pub struct ConnectParams {
     #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
     /// Proof of the device key.
-    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::frame::present_object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub device: Option<DeviceProof>,
     /// Credentials.
-    #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::frame::present_object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub auth: Option<AuthParams>,
     /// Language of the client.
     #[serde(default, deserialize_with = "crate::frame::present", skip_serializing_if = "Option::is_none")]
@@ -327,6 +362,31 @@ mod tests {
             let with_null = MINIMAL.replacen('{', &format!("{{\"{key}\":null,"), 1);
             assert!(serde_json::from_str::<ConnectParams>(&with_null).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_an_object_no_name() {
+        let with = |key: &str| MINIMAL.replacen('{', &format!("{{{key},"), 1);
+        for key in [r#""auth":[]"#, r#""auth":["t"]"#, r#""device":["i","k","s",1,"n"]"#, r#""device":[]"#] {
+            assert!(serde_json::from_str::<ConnectParams>(&with(key)).is_err(), "{key}");
+        }
+        for (plain, other) in [
+            (r#""id":"cli""#, r#""id":{"cli":null}"#),
+            (r#""mode":"cli""#, r#""mode":{"cli":null}"#),
+            (
+                r#"{"id":"cli","version":"1","platform":"linux","mode":"cli"}"#,
+                r#"["cli","n","1","linux","f","m","cli"]"#,
+            ),
+        ] {
+            let text = MINIMAL.replacen(plain, other, 1);
+            assert_ne!(text, MINIMAL);
+            assert!(serde_json::from_str::<ConnectParams>(&text).is_err(), "{text}");
+        }
+        for id in ClientId::ALL {
+            let text = serde_json::to_string(id).unwrap();
+            assert_eq!(serde_json::from_str::<ClientId>(&text).unwrap(), *id);
+        }
+        assert!(serde_json::from_str::<ClientId>("\"CLI\"").is_err());
     }
 
     #[test]

@@ -537,8 +537,9 @@ mod tests {
         ("a bad signature", "device-signature"),
     ];
 
-    /// Keys of a connect that something else may stand in, or that may be added.
-    const PLACES: [&str; 32] = [
+    /// Keys of a connect that something else may stand in, or that may be added; the first is the whole.
+    const PLACES: [&str; 39] = [
+        "",
         "/minProtocol",
         "/maxProtocol",
         "/client",
@@ -559,20 +560,27 @@ mod tests {
         "/permissions",
         "/pathEnv",
         "/locale",
+        "/userAgent",
         "/computerUse",
         "/workerRuns",
         "/modelCatalog",
+        "/device",
         "/device/id",
+        "/device/publicKey",
         "/device/nonce",
         "/device/signedAt",
         "/device/signature",
+        "/auth",
+        "/auth/token",
         "/auth/deviceToken",
         "/auth/bootstrapToken",
         "/auth/approvalRuntimeToken",
+        "/auth/agentRuntimeIdentityToken",
         "/auth/password",
         "/bogus",
     ];
-    const VALUES: [&str; 16] = [
+    /// Among them lists of what the objects hold, in the order of the types, and objects that name a name.
+    const VALUES: [&str; 26] = [
         "null",
         "0",
         "1",
@@ -589,7 +597,90 @@ mod tests {
         "{}",
         "{\"x\":true}",
         "true",
+        "\"cli\"",
+        "{\"cli\":null}",
+        "{\"cli\":{}}",
+        "[null]",
+        "[\"i\",\"k\",\"s\",1,\"n\"]",
+        "[\"t\",\"p\"]",
+        "[\"cli\",\"n\",\"1\",\"linux\",\"f\",\"m\",\"cli\"]",
+        "[3,4,{\"id\":\"cli\",\"version\":\"1\",\"platform\":\"linux\",\"mode\":\"cli\"}]",
+        "{\"token\":\"t\"}",
+        "{\"token\":[\"t\"]}",
     ];
+
+    /// A connect with nothing unusual, which every release takes.
+    fn base() -> Value {
+        json!({
+            "minProtocol": 3, "maxProtocol": 4,
+            "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"},
+            "role": "operator", "scopes": ["operator.read"], "caps": [], "permissions": {"camera": true},
+            "device": {"id": "i", "publicKey": "k", "signature": "s", "signedAt": 1, "nonce": "n"},
+            "auth": {"token": "t"},
+        })
+    }
+
+    fn change(params: &mut Value, place: &str, value: &str) {
+        let value = serde_json::from_str(value).unwrap();
+        let Some((parent, key)) = place.rsplit_once('/') else {
+            *params = value;
+            return;
+        };
+        if let Some(object) = params.pointer_mut(parent).and_then(Value::as_object_mut) {
+            object.insert(key.to_owned(), value);
+        }
+    }
+
+    /// What is read without a tree is what the validator and the tree give. Gives how it was read.
+    fn read_both_ways(profile: &Profile, params: &Value) -> Option<ConnectParams> {
+        let text = params.to_string();
+        let plain = schema::plain_connect(profile, &text)?;
+        let valid = schema::validate(profile, schema::Params::Connect, params);
+        assert_eq!(valid, Ok(()), "{text} on {}", profile.name);
+        assert_eq!(decode_params(params.clone()).as_ref(), Ok(&plain), "{text} on {}", profile.name);
+        Some(plain)
+    }
+
+    #[test]
+    fn an_ordinary_connect_is_read_plainly_and_every_change_of_it_as_any_other() {
+        for profile in ALL {
+            assert!(read_both_ways(profile, &base()).is_some(), "{}", profile.name);
+            for place in PLACES {
+                for value in VALUES {
+                    let mut params = base();
+                    change(&mut params, place, value);
+                    let is_plain = read_both_ways(profile, &params).is_some();
+                    // Only these are taken by the validator alone.
+                    let is_odd = value == "3.0" || value == "4294967296";
+                    if !is_odd && schema::validate(profile, schema::Params::Connect, &params).is_ok() {
+                        assert!(is_plain, "{params} on {}", profile.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_in_the_place_of_an_object_is_told_so() {
+        for (place, value, said) in [
+            ("/auth", "[]", "at /auth: must be object"),
+            ("/auth", "[\"t\"]", "at /auth: must be object"),
+            ("/device", "[\"i\",\"k\",\"s\",1,\"n\"]", "at /device: must be object"),
+            (
+                "",
+                "[3,4,{\"id\":\"cli\",\"version\":\"1\",\"platform\":\"linux\",\"mode\":\"cli\"}]",
+                "must be object",
+            ),
+        ] {
+            for profile in ALL {
+                let mut params = base();
+                change(&mut params, place, value);
+                let refusal = read_params(profile, &params.to_string()).unwrap_err();
+                let message = refusal.error.map(|error| error.message);
+                assert_eq!(message, Some(format!("invalid connect params: {said}")), "{}", profile.name);
+            }
+        }
+    }
 
     fn cause(profile: &'static Profile, faults: &[bool; 9], token: &str) -> Option<&'static str> {
         let [key, protocol, role, origin, id, stale, blank, nonce, _] = *faults;
@@ -634,27 +725,12 @@ mod tests {
         fn a_plain_connect_is_read_as_any_other(
             changes in proptest::collection::vec((0_usize..PLACES.len(), 0_usize..VALUES.len()), 0..4),
         ) {
-            let mut params = json!({
-                "minProtocol": 3, "maxProtocol": 4,
-                "client": {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"},
-                "role": "operator", "scopes": ["operator.read"], "caps": [], "permissions": {"camera": true},
-                "device": {"id": "i", "publicKey": "k", "signature": "s", "signedAt": 1, "nonce": "n"},
-                "auth": {"token": "t"},
-            });
+            let mut params = base();
             for (place, value) in changes {
-                let (parent, key) = PLACES[place].rsplit_once('/').unwrap();
-                let value = serde_json::from_str(VALUES[value]).unwrap();
-                if let Some(object) = params.pointer_mut(parent).and_then(Value::as_object_mut) {
-                    object.insert(key.to_owned(), value);
-                }
+                change(&mut params, PLACES[place], VALUES[value]);
             }
-            let text = params.to_string();
             for profile in ALL {
-                let plain = schema::plain_connect(profile, &text);
-                let valid = schema::validate(profile, schema::Params::Connect, &params);
-                let Some(plain) = plain else { continue };
-                prop_assert_eq!(valid, Ok(()), "{} on {}", text, profile.name);
-                prop_assert_eq!(decode_params(params.clone()), Ok(plain));
+                read_both_ways(profile, &params);
             }
         }
 

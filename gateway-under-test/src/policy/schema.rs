@@ -215,6 +215,10 @@ pub fn validate(profile: &Profile, params: Params, value: &Value) -> Result<(), 
 /// nothing: [`validate`] has to look.
 #[must_use]
 pub(super) fn plain_connect(profile: &Profile, text: &str) -> Option<ConnectParams> {
+    // serde takes a list of the values for the object, too; below the top the types see to that themselves.
+    if !text.starts_with('{') {
+        return None;
+    }
     // Repeated keys, and whole numbers written as `3.0`, fail here, though the validator takes them.
     let params: ConnectParams = serde_json::from_str(text).ok()?;
     let ConnectParams { client, device, auth, caps, commands, scopes, .. } = &params;
