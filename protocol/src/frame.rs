@@ -96,16 +96,6 @@ pub enum FrameError {
     NotAFrame(String),
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    #[serde(rename = "req")]
-    Request,
-    #[serde(rename = "res")]
-    Response,
-    #[serde(rename = "event")]
-    Event,
-}
-
 /// All keys of all frames; which of them may stand together is checked by hand in [`Frame::decode`], because serde's
 /// tagged enums buffer the content and a buffered [`RawValue`] is an error.
 ///
@@ -114,8 +104,9 @@ enum Kind {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct AnyFrame<'a> {
-    #[serde(rename = "type")]
-    kind: Kind,
+    // A text, because serde's own for an enum takes `{"req":null}` as well.
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -126,13 +117,13 @@ struct AnyFrame<'a> {
     ok: Option<bool>,
     #[serde(borrow, default, deserialize_with = "present")]
     payload: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     error: Option<ErrorShape>,
     #[serde(borrow, default, deserialize_with = "present")]
     event: Option<Text<'a>>,
     #[serde(default, deserialize_with = "present")]
     seq: Option<u64>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     state_version: Option<StateVersion>,
     #[serde(borrow, default, deserialize_with = "present")]
     recipient_profile_id: Option<&'a RawValue>,
@@ -190,15 +181,17 @@ impl<'a> Frame<'a> {
     /// panics.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let text = std::str::from_utf8(bytes).map_err(|error| FrameError::NotJson(error.to_string()))?;
-        let any: AnyFrame<'a> = serde_json::from_str(text).map_err(|error| {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let any: Result<AnyFrame<'a>, _> = object(&mut json).and_then(|any| json.end().map(|()| any));
+        any.map_err(|error| {
             // Not told apart by the error's category: too deep a nesting counts as a syntax error, yet is JSON.
             if is_json(text) {
                 FrameError::NotAFrame(error.to_string())
             } else {
                 FrameError::NotJson(error.to_string())
             }
-        })?;
-        any.into_frame()
+        })?
+        .into_frame()
     }
 
     /// The frame as JSON text, keys in the order the gateways write them.
@@ -224,8 +217,8 @@ impl<'a> AnyFrame<'a> {
             || self.seq.is_some()
             || self.state_version.is_some()
             || self.recipient_profile_id.is_some();
-        match self.kind {
-            Kind::Request => {
+        match &*self.kind.0 {
+            "req" => {
                 if only_response || only_event || self.payload.is_some() {
                     return Err(mixed());
                 }
@@ -233,7 +226,7 @@ impl<'a> AnyFrame<'a> {
                 let method = self.method.and_then(Text::non_empty).ok_or_else(|| missing("method"))?;
                 Ok(Frame::Request(Request { id, method, params: self.params }))
             }
-            Kind::Response => {
+            "res" => {
                 if only_request || only_event {
                     return Err(mixed());
                 }
@@ -250,7 +243,7 @@ impl<'a> AnyFrame<'a> {
                 }
                 Ok(Frame::Response(Response { id, ok, payload: self.payload, error: self.error }))
             }
-            Kind::Event => {
+            "event" => {
                 if only_request || only_response || self.id.is_some() {
                     return Err(mixed());
                 }
@@ -263,6 +256,7 @@ impl<'a> AnyFrame<'a> {
                     recipient_profile_id: self.recipient_profile_id,
                 }))
             }
+            _ => Err(FrameError::NotAFrame("no known `type`".to_owned())),
         }
     }
 }
@@ -316,7 +310,13 @@ mod tests {
             ),
             // Other JSON.
             (r#"{"type":"hello"}"#, "not a frame"),
+            (r#"{"type":{"req":null},"id":"1","method":"health"}"#, "not a frame"),
             ("[]", "not a frame"),
+            // The values of a frame, in the order of the type.
+            (r#"["req","1","health"]"#, "not a frame"),
+            (r#"["req","1","health",{}]"#, "not a frame"),
+            (r#"{"type":"res","id":"1","ok":false,"error":["X","",null,null,null]}"#, "not a frame"),
+            (r#"{"type":"event","event":"tick","stateVersion":[1,1]}"#, "not a frame"),
             ("null", "not a frame"),
             ("7", "not a frame"),
             // No JSON.
