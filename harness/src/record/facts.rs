@@ -92,6 +92,8 @@ pub struct RunFacts {
     pub attempts_booked: Option<u64>,
     /// What writing the history came to. What of it was lost makes the run invalid.
     pub written: Written,
+    /// Where the history breaks off, or why it could not be read to its end, if so. The run is then invalid.
+    pub broken: Option<String>,
     /// A signal ended the run early.
     pub interrupted: bool,
     /// The run's wall-clock limit ended it.
@@ -105,4 +107,12 @@ pub struct RunFacts {
     /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
     /// before they become part of the result.
     pub redactor: Redactor,
+}
+
+impl RunFacts {
+    /// Whether the history lacks something: nothing follows from what is not in it.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.written.lost > 0 || self.broken.is_some()
+    }
 }

@@ -19,7 +19,8 @@ pub struct InvariantResult {
     pub invariant: String,
     /// How often it was broken.
     pub count: u64,
-    /// Whether the scenario expects it to be; `null` = the scenario expects nothing of invariants.
+    /// Whether the scenario expects it to be; `null` = the scenario expects nothing of
+    /// invariants, or the history is incomplete, so that one that was not seen broken may have been.
     pub expected: Option<bool>,
     /// One of the clients, as `cohort/index`; empty if it was not broken.
     pub example: String,
@@ -73,9 +74,10 @@ impl InvariantRecorder {
         }
     }
 
-    /// Every invariant that was broken or expected to be, in the order of the reference page.
+    /// Every invariant that was broken or expected to be, in the order of the reference page. Of an `incomplete` history
+    /// nobody can say that it holds no breach.
     #[must_use]
-    pub fn summary(&self, plan: &Plan) -> Vec<InvariantResult> {
+    pub fn summary(&self, plan: &Plan, incomplete: bool) -> Vec<InvariantResult> {
         let expected = plan.invariants.as_deref();
         let all: BTreeSet<Invariant> =
             self.found.keys().chain(expected.unwrap_or_default()).copied().collect();
@@ -84,7 +86,9 @@ impl InvariantRecorder {
             InvariantResult {
                 invariant: invariant.as_str().to_owned(),
                 count: found.map_or(0, |found| found.count),
-                expected: expected.map(|expected| expected.contains(&invariant)),
+                expected: expected
+                    .filter(|_| found.is_some() || !incomplete)
+                    .map(|expected| expected.contains(&invariant)),
                 example: found.map(|found| client_name(plan, found.example.client)).unwrap_or_default(),
                 example_attempt: found.map_or(0, |found| found.example.attempt),
                 example_why: found.map(|found| found.example.why.clone()).unwrap_or_default(),
@@ -124,6 +128,21 @@ mod tests {
             .collect();
         let result = story.result();
         (result.verdict, result.invariants)
+    }
+
+    #[test]
+    fn what_an_incomplete_history_does_not_show_is_no_surprise() {
+        let (kept, ids) = (Invariant::ApprovalIsKept, Invariant::RequestIdIsStable);
+        let mut story = Story::new(&[("phones", 1)]);
+        story.plan.invariants = Some(vec![kept]);
+        story.facts.broken = Some("it breaks off at byte 9: the file ends there".to_owned());
+        let result = story.result();
+        assert_eq!((result.verdict, result.invariants[0].expected), (RunVerdict::Invalid, None));
+        // What was seen was seen.
+        let why = "because".to_owned();
+        story.judgement.invariants = vec![InvariantFinding { invariant: ids, client: 0, attempt: 3, why }];
+        let result = story.result();
+        assert_eq!((result.verdict, result.invariants[1].expected), (RunVerdict::Violated, Some(false)));
     }
 
     #[test]

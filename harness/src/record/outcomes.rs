@@ -33,7 +33,7 @@ pub struct AttemptCounts {
 }
 
 /// Counts that do not add up: evidence is missing, so the run is invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SumError {
     /// The outcomes do not sum up to the attempts.
     #[error("{attempted} attempts, but {counted} outcomes")]
@@ -72,6 +72,12 @@ pub enum SumError {
     Lost {
         /// How many.
         lost: u64,
+    },
+    /// The history has no end, or could not be read up to it.
+    #[error("the history is incomplete: {why}")]
+    Broken {
+        /// Where it breaks off, or what the system said.
+        why: String,
     },
     /// An attempt stands in the history twice.
     #[error("{repeated} attempts stand in the history more than once")]

@@ -194,7 +194,7 @@ impl<'p> Tally<'p> {
             indeterminate: mismatches.indeterminate,
             expected_observed: mismatches.expected_observed,
             mismatch_groups: mismatches.groups,
-            invariants: self.invariants.summary(self.plan),
+            invariants: self.invariants.summary(self.plan, facts.is_incomplete()),
             refusals: self.refusals.summary(self.mismatches.matches()),
             cohorts: self.cohorts.summary(self.plan),
             phases: self.phases.summary(),
@@ -232,6 +232,7 @@ impl<'p> Tally<'p> {
             (verdicts != recorded).then_some(SumError::Verdicts { attempts: recorded, verdicts }),
             cohorts::check(&result.cohorts, &result.attempts).err(),
             (facts.written.lost > 0).then_some(SumError::Lost { lost: facts.written.lost }),
+            facts.broken.clone().map(|why| SumError::Broken { why }),
             (repeated > 0).then_some(SumError::Repeated { repeated }),
         ]
         .into_iter()

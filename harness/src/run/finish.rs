@@ -6,6 +6,7 @@ use super::gateway::Up;
 use super::judge::{Answers, Doubts, Judged, SecretKnown, judge};
 use super::load::Loaded;
 use super::{RunOptions, RunOutcome, RunTarget, resources};
+use crate::history::Log;
 use crate::observation::TranscriptLine;
 use crate::plan::{AuthMode, ClientId, OracleMode, Plan};
 use crate::record::Violations;
@@ -23,6 +24,7 @@ pub fn finish(
     mut remarks: Vec<String>,
     gateway_log: Option<Vec<u8>>,
 ) -> RunOutcome {
+    let mut facts = facts(plan, options, target, &loaded);
     let doubts = Doubts {
         undeclared: match &options.target {
             RunTarget::Foreign(foreign) if !foreign.declared && plan.oracle == OracleMode::Profile => {
@@ -30,11 +32,12 @@ pub fn finish(
             }
             _ => None,
         },
-        records_lost: loaded.written.lost > 0,
+        incomplete: facts.is_incomplete(),
     };
     let Judged { tally, undeclared, answers, unread } = judge(plan, &target.identities, &loaded.log, doubts);
     if let Some(error) = unread {
         remarks.push(format!("the history cannot be read: {error}"));
+        facts.broken.get_or_insert_with(|| format!("it cannot be read: {error}"));
     }
     if let Some(failure) = &loaded.written.failure {
         remarks.push(format!("the history is {failure}"));
@@ -56,7 +59,7 @@ pub fn finish(
                 .to_owned(),
         );
     }
-    let facts = facts(plan, options, target, &loaded, &answers);
+    facts.failed = facts.failed.or_else(|| no_gateway(options, &answers));
     remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
     let result = tally.finish(&facts);
     let exit = ExitCode::of_run(result.verdict, result.interrupted);
@@ -88,7 +91,7 @@ pub fn finish(
     RunOutcome { result, summary, folder, exit, remarks }
 }
 
-fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded, answers: &Answers) -> RunFacts {
+fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> RunFacts {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     RunFacts {
         started_at: jiff::Timestamp::try_from(loaded.clock.anchor()).unwrap_or_default(),
@@ -111,13 +114,19 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded, answer
         gateway_rss_max: loaded.gateway_usage.map(|usage| usage.rss_max_bytes),
         attempts_booked: Some(loaded.attempts_booked),
         written: loaded.written.clone(),
+        broken: broken(&loaded.log),
         interrupted: loaded.end.interrupted,
         max_time_hit: loaded.end.max_time_hit,
-        failed: loaded.end.failed.as_ref().map(ToString::to_string).or_else(|| no_gateway(options, answers)),
+        failed: loaded.end.failed.as_ref().map(ToString::to_string),
         fail_fast_hit: loaded.end.fail_fast_hit,
         run_duration_ns: loaded.ended,
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
+}
+
+/// Where the history breaks off, if it has no end.
+fn broken(log: &Log) -> Option<String> {
+    log.end().err().map(ToString::to_string)
 }
 
 fn generator(loaded: &Loaded) -> GeneratorFacts {
@@ -141,4 +150,39 @@ fn no_gateway(options: &RunOptions, answers: &Answers) -> Option<String> {
         answers.started,
         answers.first()?
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::history::format::{self, End, Header};
+
+    #[test]
+    fn a_history_without_its_end_is_broken() {
+        let header = Header {
+            scenario: String::new(),
+            scenario_sha256: String::new(),
+            seed: 0,
+            clients: 0,
+            started_at: 0,
+            pairstorm: String::new(),
+        };
+        let mut bytes = Vec::new();
+        format::append_header(&mut bytes, &header).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).unwrap();
+            let log = Log::of(Arc::new(std::fs::File::open(file.path()).unwrap()), Path::new("h")).unwrap();
+            RunFacts { broken: broken(&log), ..RunFacts::default() }
+        };
+        let cut = read(&bytes);
+        assert!(cut.is_incomplete());
+        let why = format!("it breaks off at byte {}: the file ends there", bytes.len());
+        assert_eq!(cut.broken, Some(why));
+        format::append_end(&mut bytes, &End { ended: 1, records: 0, waits: 0, waited: 0 }).unwrap();
+        assert!(!read(&bytes).is_incomplete());
+    }
 }

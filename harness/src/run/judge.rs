@@ -17,7 +17,7 @@ pub struct Doubts {
     /// The scenario does not declare the gateway's configuration; whether its owner gave the secret.
     pub undeclared: Option<SecretKnown>,
     /// Records did not reach the disk: what seems to be wrong may be explained by one of them.
-    pub records_lost: bool,
+    pub incomplete: bool,
 }
 
 /// Whether the owner of a foreign gateway gave its secret.
@@ -126,7 +126,7 @@ impl Judged<'_> {
         if let Some(SecretKnown(knows_secret)) = doubts.undeclared {
             self.undeclared += without_declared_configuration(plan, history, &mut judgement, knows_secret);
         }
-        if doubts.records_lost {
+        if doubts.incomplete {
             without_all_records(&mut judgement);
         }
         // Asked only while there is doubt: a challenge settles it.
@@ -199,8 +199,10 @@ mod tests {
     use crate::history::Record;
     use crate::history::format::{self, End, Header};
     use crate::observation::Outcome;
+    use crate::record::exit_code::RunVerdict;
     use crate::record::test_support::{Story, busy_story};
     use crate::record::{RunResult, Violations};
+    use crate::vocabulary::invariant::Invariant;
 
     /// The history of a story on disk.
     fn on_disk(story: &Story) -> (tempfile::NamedTempFile, Log) {
@@ -256,12 +258,14 @@ mod tests {
     #[test]
     fn what_lost_records_may_explain_is_held_against_nobody() {
         let mut story = busy_story();
+        story.plan.invariants = Some(vec![Invariant::ApprovalIsKept]);
         let (_file, log) = on_disk(&story);
-        let doubts = Doubts { records_lost: true, ..Doubts::default() };
+        let doubts = Doubts { incomplete: true, ..Doubts::default() };
         story.facts.written.lost = 3;
         let (result, lines) = figures(&story, &log, 2, doubts);
         assert_eq!((result.mismatches.total, lines.as_str()), (0, ""));
         assert!(result.indeterminate > 0);
+        assert_eq!(result.verdict, RunVerdict::Invalid, "an expected breach may be among what was lost");
         let reasons: Vec<_> = result.validity.reasons.iter().map(|reason| reason.text.as_str()).collect();
         assert!(reasons.contains(&"3 records of the history were lost"), "{reasons:?}");
     }
