@@ -99,3 +99,31 @@ expect = { outcome = "session" }
     assert_eq!(finished.code, Some(0), "{}", finished.said());
     assert_eq!(finished.result()["approval_to_session"]["acknowledged"], 1, "{}", finished.said());
 }
+
+/// In a story, too: its clients have few records, and none of them waits for the story's end.
+#[test]
+fn fail_fast_stops_a_story() {
+    let folder = scratch();
+    let mut story = r#"
+name = "wrong"
+max_time = "120s"
+oracle = "expectations"
+[cohort.laptop]
+persona = "cli"
+count = 1
+[cohort.laptop.expect]
+outcome = "refused"
+[[step]]
+connect = "laptop"
+"#
+    .to_owned();
+    // Looks are taken by the clock; a slow machine has 60 s for the first one.
+    story.push_str(&"[[step]]\nwait = \"200ms\"\n".repeat(300));
+    story.push_str("[[step]]\nconnect = \"laptop\"\n");
+    let story = write(folder.path(), "wrong.toml", &story);
+    let finished = pairstorm(folder.path(), &["run", &story, "--fail-fast", "--json", "--out", "run"]);
+    assert_eq!(finished.code, Some(1), "{}", finished.said());
+    let result = finished.result();
+    assert_eq!(result["ended_by"], "fail_fast", "{}", finished.said());
+    assert_eq!(result["attempts"]["attempted"], 1, "{}", finished.said());
+}

@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::lane::{Lane, Looks};
+use super::lane::{Buffer, Lane, Looks, Pace, SharedBuffer, lock};
 use crate::history::writer::{self, Intake, Outlet};
 use crate::history::{OutcomeRef, Record, Secret};
 use crate::observation::{Outcome, Stamps};
 use crate::plan::Nanos;
 
-/// Where records go. Cloned freely. Who has many takes a [`Lane`]; the few of others are handed over one by one.
+/// Where records go. Cloned freely. Who has many takes a [`Lane`]; the few of others are handed over one by one, and none of
+/// them waits for the disk.
 #[derive(Debug, Clone)]
 pub struct Feed {
     intake: Intake,
-    shared_lane: Arc<Mutex<Lane>>,
+    shared: SharedBuffer,
     lanes: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
     looks: Arc<Looks>,
     secret: Arc<OnceLock<Secret>>,
@@ -72,12 +73,18 @@ impl Feed {
     pub fn new() -> (Self, Outlet) {
         let (intake, outlet) = writer::channel();
         let (progress, looks, secret) = (Arc::default(), Arc::default(), Arc::default());
-        let shared_lane =
-            Lane::new(intake.clone(), Arc::clone(&progress), Arc::clone(&looks), Arc::clone(&secret));
+        let shared = Buffer::new(
+            Pace::AtOnce,
+            intake.clone(),
+            Arc::clone(&progress),
+            Arc::clone(&looks),
+            Arc::clone(&secret),
+        );
+        let lanes = Arc::new(Mutex::new(vec![shared.told()]));
         let feed = Self {
             intake,
-            shared_lane: Arc::new(Mutex::new(shared_lane)),
-            lanes: Arc::default(),
+            shared: Arc::new(Mutex::new(shared)),
+            lanes,
             looks,
             secret,
             progress,
@@ -86,11 +93,20 @@ impl Feed {
         (feed, outlet)
     }
 
-    /// Counts a record and hands it over at once. A run that has stopped listening loses it on purpose.
+    /// Counts a record and hands it over at once, or when the disk has room again ([`Self::flush`]). A run that has stopped
+    /// listening loses it on purpose.
     pub fn push(&self, record: Record) {
-        let lane = self.shared_lane.lock().unwrap_or_else(PoisonError::into_inner);
-        lane.push(&record);
-        lane.flush();
+        lock(&self.shared).push(&record);
+    }
+
+    /// Hands over what [`Self::push`] had to keep, if there is room for it now. To be called now and then.
+    pub fn flush(&self) {
+        lock(&self.shared).flush();
+    }
+
+    /// Hands over what [`Self::push`] had to keep, however long the disk takes. To be called when nothing else goes on.
+    pub fn flush_waiting(&self) {
+        lock(&self.shared).flush_waiting();
     }
 
     /// Keeps a secret out of every record from now on, should the gateway send it back.
@@ -104,14 +120,21 @@ impl Feed {
     /// A way in for one thread that has many records.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        let lane = Lane::new(
+        let buffer = Buffer::new(
+            Pace::Full,
             self.intake.clone(),
             Arc::clone(&self.progress),
             Arc::clone(&self.looks),
             Arc::clone(&self.secret),
         );
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane.told());
-        lane
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(buffer.told());
+        Lane::own(buffer)
+    }
+
+    /// A way in for a thread that has few records, each of which may be the last for long: what [`Self::push`] does.
+    #[must_use]
+    pub fn lane_at_once(&self) -> Lane {
+        Lane::shared(Arc::clone(&self.shared))
     }
 
     /// Asks all lanes to hand over what they have; they do when they are flushed next. `now` is the run's time.
@@ -120,6 +143,7 @@ impl Feed {
         // In this order: what ended before the answer was pushed before the lanes were asked.
         let complete_until = self.complete_until().min(now);
         let number = self.looks.ask();
+        self.flush();
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Look { number, lanes, complete_until }
     }

@@ -1,21 +1,46 @@
-//! The way into the history for one thread that has many records.
+//! The way into the history.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::feed::{Counted, Progress};
 use crate::history::format;
 use crate::history::writer::{Batch, Intake};
 use crate::history::{AttemptRef, Record, Secret};
 
-/// Takes the records of one thread, which may be another than the one that asked for it. Everything that was pushed is
-/// handed over when there is enough of it, and at the latest when it is flushed or dropped.
-///
-/// Records of one lane stay in their order. It waits while the disk is behind, and that is counted
-/// ([`crate::history::Backpressure`]).
+/// Takes records, which stay in their order. [`super::Feed::lane`] makes one for a thread that has many,
+/// [`super::Feed::lane_at_once`] one for a thread that has few and must not wait.
 #[derive(Debug)]
-pub struct Lane {
+pub struct Lane(Way);
+
+#[derive(Debug)]
+enum Way {
+    Own(Buffer),
+    Shared(SharedBuffer),
+}
+
+/// What everybody goes through who has few records.
+pub(super) type SharedBuffer = Arc<Mutex<Buffer>>;
+
+/// Bytes of records that are kept for a disk that is behind, where nobody may wait for it.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// When records are handed over, and what happens when the disk is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// When there are enough of them, and at the latest when they are flushed. Waits for the disk, and that is counted
+    /// ([`crate::history::Backpressure`]).
+    Full,
+    /// Each by itself. Does not wait: what the disk has no room for stays until the next record or flush, up to
+    /// [`KEPT_BYTES_MAX`]; what comes then is lost, and counted.
+    AtOnce,
+}
+
+/// Records on their way to the disk.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    pace: Pace,
     intake: Intake,
     progress: Arc<Progress>,
     batch: RefCell<Batch>,
@@ -35,50 +60,101 @@ impl Looks {
 }
 
 impl Lane {
+    pub(super) const fn own(buffer: Buffer) -> Self {
+        Self(Way::Own(buffer))
+    }
+
+    pub(super) const fn shared(buffer: SharedBuffer) -> Self {
+        Self(Way::Shared(buffer))
+    }
+
+    /// Counts a record and takes it.
+    pub fn push(&self, record: &Record) {
+        match &self.0 {
+            Way::Own(buffer) => buffer.push(record),
+            Way::Shared(buffer) => lock(buffer).push(record),
+        }
+    }
+
+    /// Counts an attempt and takes it, without a copy of its texts.
+    pub fn attempt(&self, attempt: &AttemptRef<'_>) {
+        match &self.0 {
+            Way::Own(buffer) => buffer.attempt(attempt),
+            Way::Shared(buffer) => lock(buffer).attempt(attempt),
+        }
+    }
+
+    /// Hands over what was taken. To be called when there is nothing else to do, and at least every 100 ms.
+    pub fn flush(&self) {
+        match &self.0 {
+            Way::Own(buffer) => buffer.flush(),
+            Way::Shared(buffer) => lock(buffer).flush(),
+        }
+    }
+}
+
+pub(super) fn lock(buffer: &SharedBuffer) -> MutexGuard<'_, Buffer> {
+    buffer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Buffer {
     pub(super) fn new(
+        pace: Pace,
         intake: Intake,
         progress: Arc<Progress>,
         looks: Arc<Looks>,
         secret: Arc<OnceLock<Secret>>,
     ) -> Self {
         let batch = RefCell::new(intake.batch());
-        Self { intake, progress, batch, looks, secret, told: Arc::default() }
+        Self { pace, intake, progress, batch, looks, secret, told: Arc::default() }
     }
 
-    /// Of the looks, the last one before which this lane handed over everything.
+    /// Of the looks, the last one before which this buffer handed over everything.
     pub(super) fn told(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.told)
     }
 
-    /// Counts a record and takes it.
-    pub fn push(&self, record: &Record) {
+    pub(super) fn push(&self, record: &Record) {
         if let Record::Attempt(attempt) = record {
             self.progress.count(&attempt.stamps, Counted::of(&attempt.outcome));
         }
         self.take(|bytes| format::append(bytes, record));
     }
 
-    /// Counts an attempt and takes it, without a copy of its texts.
-    pub fn attempt(&self, attempt: &AttemptRef<'_>) {
+    fn attempt(&self, attempt: &AttemptRef<'_>) {
         self.progress.count(&attempt.stamps, Counted::of_borrowed(&attempt.outcome));
         self.take(|bytes| format::append_attempt(bytes, attempt));
     }
 
-    /// Hands over what was taken. To be called when there is nothing else to do, and at least every 100 ms.
-    pub fn flush(&self) {
+    pub(super) fn flush(&self) {
         let looks = self.looks.0.load(Ordering::Acquire);
         if !self.batch.borrow().is_empty() {
             self.hand_over();
         }
-        self.told.store(looks, Ordering::Release);
+        if self.batch.borrow().is_empty() {
+            self.told.store(looks, Ordering::Release);
+        }
+    }
+
+    /// Hands over everything, however long the disk takes.
+    pub(super) fn flush_waiting(&self) {
+        let kept = self.batch.replace(Batch::default());
+        if !kept.is_empty() {
+            self.intake.hand_over(kept);
+        }
+        self.flush();
     }
 
     fn take(&self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>) {
         let mut batch = self.batch.borrow_mut();
+        if self.pace == Pace::AtOnce && batch.bytes() >= KEPT_BYTES_MAX {
+            self.intake.lose(1);
+            return;
+        }
         if !batch.add(self.secret.get(), append) {
             self.intake.lose(1);
         }
-        let is_full = batch.is_full();
+        let is_full = self.pace == Pace::AtOnce || batch.is_full();
         drop(batch);
         if is_full {
             self.hand_over();
@@ -87,12 +163,18 @@ impl Lane {
 
     fn hand_over(&self) {
         let full = self.batch.replace(Batch::default());
-        self.intake.hand_over(full);
-        self.batch.replace(self.intake.batch());
+        let kept = match self.pace {
+            Pace::Full => {
+                self.intake.hand_over(full);
+                None
+            }
+            Pace::AtOnce => self.intake.try_hand_over(full),
+        };
+        self.batch.replace(kept.unwrap_or_else(|| self.intake.batch()));
     }
 }
 
-impl Drop for Lane {
+impl Drop for Buffer {
     fn drop(&mut self) {
         self.flush();
         // Nothing can come from here any more, whatever is asked later.
@@ -107,9 +189,9 @@ mod tests {
 
     use super::*;
     use crate::engine::Feed;
-    use crate::history::writer::{BUFFER_BYTES, Sink};
+    use crate::history::writer::{BUFFER_BYTES, BUFFERS_WAITING, Sink};
     use crate::history::{Header, OutcomeRef, Reader, SessionEnd, Writer};
-    use crate::observation::{DropReason, Stamps};
+    use crate::observation::{DropReason, Observation, Stamps};
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
@@ -128,16 +210,19 @@ mod tests {
     fn begin() -> (Feed, Writer, Memory) {
         let (feed, outlet) = Feed::new();
         let memory = Memory::default();
-        let header = Header {
+        let writer = outlet.start(memory.clone(), &header()).unwrap();
+        (feed, writer, memory)
+    }
+
+    fn header() -> Header {
+        Header {
             scenario: String::new(),
             scenario_sha256: String::new(),
             seed: 0,
             clients: 0,
             started_at: 0,
             pairstorm: String::new(),
-        };
-        let writer = outlet.start(memory.clone(), &header).unwrap();
-        (feed, writer, memory)
+        }
     }
 
     fn records(memory: &Memory) -> Vec<Record> {
@@ -224,6 +309,49 @@ mod tests {
         assert_eq!(read.len(), 2, "checksums are right");
         assert!(!String::from_utf8_lossy(&memory.0.lock().unwrap()).contains(SECRET));
         assert!(!format!("{feed:?}").contains(SECRET));
+    }
+
+    #[test]
+    fn few_records_go_through_one_buffer_at_once() {
+        let (feed, writer, memory) = begin();
+        let lane = feed.lane_at_once();
+        lane.push(&end(0));
+        feed.push(end(1));
+        lane.push(&end(2));
+        assert!(feed.look(1).is_told(), "nobody has to flush it");
+        feed.settled().blocking_recv().unwrap();
+        assert_eq!(records(&memory), [end(0), end(1), end(2)]);
+        assert_eq!(writer.finish(0).records, 3);
+    }
+
+    #[test]
+    fn who_must_not_wait_for_the_disk_keeps_what_it_has_no_room_for() {
+        // Nobody writes yet: as much is on its way as may be.
+        let (feed, outlet) = Feed::new();
+        let count = BUFFERS_WAITING as u32 + 5;
+        (0..count).for_each(|number| feed.push(end(number)));
+        let look = feed.look(1);
+        assert!(!look.is_told(), "some of it has not been handed over");
+        let memory = Memory::default();
+        let writer = outlet.start(memory.clone(), &header()).unwrap();
+        feed.flush_waiting();
+        assert!(look.is_told());
+        let written = writer.finish(0);
+        assert_eq!((written.records, written.lost), (u64::from(count), 0));
+        assert_eq!(records(&memory), (0..count).map(end).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_kept_for_a_disk_that_is_behind_has_a_bound() {
+        let (feed, outlet) = Feed::new();
+        let long = "x".repeat(1 << 20);
+        let outcome = crate::observation::Outcome::NotAGateway { what: long };
+        let record = Record::Attempt(Observation { outcome, ..attempt(0, 0).to_observation() });
+        (0..BUFFERS_WAITING + 6).for_each(|_| feed.push(record.clone()));
+        let writer = outlet.start(Memory::default(), &header()).unwrap();
+        feed.flush_waiting();
+        let written = writer.finish(0);
+        assert_eq!((written.records, written.lost), (BUFFERS_WAITING as u64 + 4, 2));
     }
 
     #[test]

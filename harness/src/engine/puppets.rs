@@ -37,7 +37,9 @@ impl Puppets {
     /// Nobody has done anything yet.
     #[must_use]
     pub fn new(assignment: &Assignment) -> Self {
-        Self { shared: Rc::new(Shared::new(assignment)), clients: HashMap::new(), sessions: JoinSet::new() }
+        // A story has few records, and after each there may be none for long: they do not wait for one another.
+        let shared = Shared::with(assignment, assignment.feed.lane_at_once());
+        Self { shared: Rc::new(shared), clients: HashMap::new(), sessions: JoinSet::new() }
     }
 
     fn puppet(&mut self, id: ClientId) -> Option<&mut Puppet> {
@@ -65,7 +67,7 @@ impl Puppets {
         let Some(mut session) = session else { return };
         if !hold {
             let end = SessionEnd { client: id, attempt, at: shared.clock.now(), by: EndedBy::Client };
-            shared.feed.push(Record::SessionEnd(end));
+            shared.lane.push(&Record::SessionEnd(end));
             session.leave().await;
             return;
         }
@@ -85,7 +87,7 @@ impl Puppets {
             let by = keeping.await;
             count.fetch_sub(1, Ordering::Relaxed);
             let at = shared.clock.now();
-            shared.feed.push(Record::SessionEnd(SessionEnd { client, attempt, at, by }));
+            shared.lane.push(&Record::SessionEnd(SessionEnd { client, attempt, at, by }));
         });
     }
 
@@ -176,7 +178,7 @@ async fn attempt(
     if let Some(token) = &ended.issued_token {
         client.receive(shared, token);
     }
-    shared.feed.push(Record::Attempt(Observation {
+    shared.lane.push(&Record::Attempt(Observation {
         client: who.0,
         attempt: who.1,
         ask,
@@ -190,4 +192,55 @@ async fn attempt(
 
 fn not_started(outcome: Outcome) -> Ended {
     Ended { stamps: Stamps::default(), outcome, session: None, issued_token: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::engine::Feed;
+    use crate::gateway::TargetAddress;
+    use crate::history::{Header, Log};
+    use crate::plan::identity::Identities;
+    use crate::record::test_support::Story;
+
+    #[test]
+    fn what_a_storys_clients_heard_and_did_is_on_disk_at_once_and_in_its_order() {
+        let plan = Story::new(&[("phones", 1)]).plan;
+        let header = Header {
+            scenario: String::new(),
+            scenario_sha256: String::new(),
+            seed: 0,
+            clients: 1,
+            started_at: 0,
+            pairstorm: String::new(),
+        };
+        let written = tempfile::NamedTempFile::new().unwrap();
+        let file = Arc::new(std::fs::File::options().read(true).write(true).open(written.path()).unwrap());
+        let (feed, outlet) = Feed::new();
+        let _writer = outlet.start(Arc::clone(&file), &header).unwrap();
+        let (_stop, stop) = watch::channel(StopPhase::Running);
+        let puppets = Puppets::new(&Assignment {
+            plan: Arc::new(plan),
+            identities: Identities::reproducible(7),
+            target: TargetAddress::own(1),
+            secret: String::new(),
+            clock: Clock::start(),
+            feed: feed.clone(),
+            stop,
+            reactors: 1,
+            alive: mpsc::channel(1).0,
+        });
+        let event = br#"{"type":"event","event":"device.pair.requested","payload":{}}"#;
+        Ears::default().hear(&puppets.shared, 0, 3, event);
+        // `--fail-fast` looks while the story goes on.
+        assert!(feed.look(1).is_told());
+        feed.settled().blocking_recv().unwrap();
+        let history = Log::of(file, written.path()).unwrap().whole().unwrap();
+        assert_eq!(history.overheard.len(), 1);
+    }
 }

@@ -90,6 +90,11 @@ impl Drop for Place {
 
 impl Shared {
     pub(super) fn new(assignment: &Assignment) -> Self {
+        Self::with(assignment, assignment.feed.lane())
+    }
+
+    /// Shared by clients whose records go into `lane`.
+    pub(super) fn with(assignment: &Assignment, lane: Lane) -> Self {
         let plan = &assignment.plan;
         let cohorts = plan
             .cohorts
@@ -106,7 +111,7 @@ impl Shared {
             secret: assignment.secret.clone(),
             clock: assignment.clock,
             feed: assignment.feed.clone(),
-            lane: assignment.feed.lane(),
+            lane,
             stop: assignment.stop.clone(),
             bench: RefCell::new(Workbench::new(assignment.clock, Some(Transcripts::new(PAGES_BYTES)))),
             cohorts,

@@ -91,6 +91,12 @@ impl Batch {
         self.bytes.len() >= BUFFER_BYTES
     }
 
+    /// How long it is.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -161,6 +167,19 @@ impl Intake {
         }
     }
 
+    /// Hands a batch over if there is room for it now, and gives it back if not.
+    #[must_use]
+    pub fn try_hand_over(&self, batch: Batch) -> Option<Batch> {
+        match self.channel.try_send(Message::Batch(batch)) {
+            Err(TrySendError::Full(Message::Batch(batch))) => Some(batch),
+            Err(TrySendError::Disconnected(Message::Batch(batch))) => {
+                self.lose(batch.records);
+                None
+            }
+            _ => None,
+        }
+    }
+
     /// Gives a message back that nobody takes any more.
     #[expect(
         clippy::disallowed_methods,
@@ -178,6 +197,12 @@ impl Intake {
     /// Counts records that will not be in the history.
     pub fn lose(&self, records: u64) {
         self.shared.lost.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Records that were lost so far.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
     }
 
     /// Resolves when everything that was handed over before is on its way to the disk; at once an error when there is
@@ -269,7 +294,7 @@ impl Writer {
         });
         Written {
             records,
-            lost: self.intake.shared.lost.load(Ordering::Relaxed),
+            lost: self.intake.lost(),
             failure,
             backpressure: self.intake.backpressure(),
         }

@@ -62,6 +62,7 @@ impl<'o, 'p> EarlyJudge<'o, 'p> {
     /// Whether there is a mismatch. Most calls do nothing: a look begins when there are new attempts and the last one is
     /// long enough ago, and ends when everything that had been seen when it began has reached the disk.
     pub fn look(&mut self, feed: &Feed, clock: &Clock) -> bool {
+        feed.flush();
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Idle => {
                 let attempted = feed.progress().attempted.load(Ordering::Relaxed);

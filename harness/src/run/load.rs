@@ -214,6 +214,7 @@ pub async fn load(
                 }
                 _ = display.tick() => {
                     observer.progress(&progress, plan.clients.len());
+                    feed.flush();
                     usage.sample(gateway_pid.load(Ordering::Relaxed));
                     reactor_usage.sample(gateway_pid.load(Ordering::Relaxed));
                     if looks_for_somebody && nobody_there(&progress, clock.now()) {
@@ -249,7 +250,9 @@ pub async fn load(
     }
     output.secrets.insert(target.secret.clone());
     observer.progress(&progress, plan.clients.len());
-    // Reactors have ended, and with them their lanes: nothing is on its way any more.
+    // Reactors have ended, and with them their lanes: but for what operators and nemesis had to keep, nothing is on its
+    // way any more.
+    feed.flush_waiting();
     let written = writer.finish(ended);
     let log = Log::of(file, &path)?;
     Ok(Loaded {
