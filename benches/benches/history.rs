@@ -94,7 +94,7 @@ fn push(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for (name, view) in [("session", attempt(SESSION, false)), ("refusal", attempt(REFUSAL, true))] {
         let mut bytes = Vec::new();
-        format::append_attempt(&mut bytes, &view).expect("a frame");
+        format::append_attempt(&mut bytes, &view, None).expect("a frame");
         println!("{name}: {} bytes a record", bytes.len());
         let (feed, outlet) = Feed::new();
         let writer = outlet.start(Nothing, &header()).expect("a writer");
@@ -117,7 +117,7 @@ fn read(c: &mut Criterion) {
         let mut bytes = Vec::new();
         format::append_header(&mut bytes, &header()).expect("a header");
         for _ in 0..RECORDS {
-            format::append_attempt(&mut bytes, &view).expect("a frame");
+            format::append_attempt(&mut bytes, &view, None).expect("a frame");
         }
         let end = End { ended: 0, records: RECORDS, waits: 0, waited: 0 };
         format::append_end(&mut bytes, &end).expect("an end");

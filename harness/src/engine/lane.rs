@@ -118,12 +118,12 @@ impl Buffer {
         if let Record::Attempt(attempt) = record {
             self.progress.count(&attempt.stamps, Counted::of(&attempt.outcome));
         }
-        self.take(|bytes| format::append(bytes, record));
+        self.take(|bytes| format::append(bytes, record, self.secret.get()));
     }
 
     fn attempt(&self, attempt: &AttemptRef<'_>) {
         self.progress.count(&attempt.stamps, Counted::of_borrowed(&attempt.outcome));
-        self.take(|bytes| format::append_attempt(bytes, attempt));
+        self.take(|bytes| format::append_attempt(bytes, attempt, self.secret.get()));
     }
 
     pub(super) fn flush(&self) {
@@ -151,7 +151,7 @@ impl Buffer {
             self.intake.lose(1);
             return;
         }
-        if !batch.add(self.secret.get(), append) {
+        if !batch.add(append) {
             self.intake.lose(1);
         }
         let is_full = self.pace == Pace::AtOnce || batch.is_full();
@@ -298,15 +298,18 @@ mod tests {
         feed.keep_out(SECRET);
         let said = format!("I know {SECRET} and {SECRET}!");
         let what = said.replace(SECRET, &"*".repeat(SECRET.len()));
+        let cut = format!("I know {}…", SECRET.split_at(9).0);
         let lane = feed.lane();
         lane.attempt(&AttemptRef { outcome: OutcomeRef::NotAGateway { what: &said }, ..attempt(0, 0) });
-        lane.attempt(&attempt(0, 1));
+        lane.attempt(&AttemptRef { outcome: OutcomeRef::NotAGateway { what: &cut }, ..attempt(0, 1) });
         drop(lane);
         assert_eq!(writer.finish(0).records, 2);
         let read = records(&memory);
         let Record::Attempt(first) = &read[0] else { panic!("an attempt") };
         assert_eq!(first.outcome, crate::observation::Outcome::NotAGateway { what });
-        assert_eq!(read.len(), 2, "checksums are right");
+        let Record::Attempt(second) = &read[1] else { panic!("an attempt, its checksum right") };
+        let what = format!("I know {}…", "*".repeat(9));
+        assert_eq!(second.outcome, crate::observation::Outcome::NotAGateway { what });
         assert!(!String::from_utf8_lossy(&memory.0.lock().unwrap()).contains(SECRET));
         assert!(!format!("{feed:?}").contains(SECRET));
     }

@@ -6,7 +6,7 @@
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptRef, Record};
+use super::{AttemptRef, Record, Secret};
 use crate::vocabulary::{ClientId, Nanos};
 
 /// What the file begins with.
@@ -99,18 +99,18 @@ pub enum EncodeError {
     Postcard(#[from] postcard::Error),
 }
 
-/// Appends a record's frame. Nothing is appended when it fails.
+/// Appends a record's frame, `secret` covered in every text of it. Nothing is appended when it fails.
 ///
 /// # Errors
 /// [`EncodeError`]
-pub fn append(buffer: &mut Vec<u8>, record: &Record) -> Result<(), EncodeError> {
+pub fn append(buffer: &mut Vec<u8>, record: &Record, secret: Option<&Secret>) -> Result<(), EncodeError> {
     match record {
-        Record::Attempt(attempt) => frame(buffer, Kind::Attempt, attempt),
-        Record::SessionEnd(end) => frame(buffer, Kind::SessionEnd, end),
-        Record::Notice(notice) => frame(buffer, Kind::Notice, notice),
-        Record::Operation(operation) => frame(buffer, Kind::Operation, operation),
-        Record::Fault(fault) => frame(buffer, Kind::Fault, fault),
-        Record::Overheard(heard) => frame(buffer, Kind::Overheard, heard),
+        Record::Attempt(attempt) => frame(buffer, Kind::Attempt, attempt, secret),
+        Record::SessionEnd(end) => frame(buffer, Kind::SessionEnd, end, secret),
+        Record::Notice(notice) => frame(buffer, Kind::Notice, notice, secret),
+        Record::Operation(operation) => frame(buffer, Kind::Operation, operation, secret),
+        Record::Fault(fault) => frame(buffer, Kind::Fault, fault, secret),
+        Record::Overheard(heard) => frame(buffer, Kind::Overheard, heard, secret),
     }
 }
 
@@ -118,8 +118,12 @@ pub fn append(buffer: &mut Vec<u8>, record: &Record) -> Result<(), EncodeError> 
 ///
 /// # Errors
 /// [`EncodeError`]
-pub fn append_attempt(buffer: &mut Vec<u8>, attempt: &AttemptRef<'_>) -> Result<(), EncodeError> {
-    frame(buffer, Kind::Attempt, attempt)
+pub fn append_attempt(
+    buffer: &mut Vec<u8>,
+    attempt: &AttemptRef<'_>,
+    secret: Option<&Secret>,
+) -> Result<(), EncodeError> {
+    frame(buffer, Kind::Attempt, attempt, secret)
 }
 
 /// Appends what stands before the records.
@@ -129,7 +133,7 @@ pub fn append_attempt(buffer: &mut Vec<u8>, attempt: &AttemptRef<'_>) -> Result<
 pub fn append_header(buffer: &mut Vec<u8>, header: &Header) -> Result<(), EncodeError> {
     buffer.extend_from_slice(&MAGIC);
     buffer.extend_from_slice(&VERSION.to_le_bytes());
-    frame(buffer, Kind::Header, header)
+    frame(buffer, Kind::Header, header, None)
 }
 
 /// Appends what stands after the records.
@@ -137,12 +141,17 @@ pub fn append_header(buffer: &mut Vec<u8>, header: &Header) -> Result<(), Encode
 /// # Errors
 /// [`EncodeError`]
 pub fn append_end(buffer: &mut Vec<u8>, end: &End) -> Result<(), EncodeError> {
-    frame(buffer, Kind::End, end)
+    frame(buffer, Kind::End, end, None)
 }
 
-fn frame<T: Serialize>(buffer: &mut Vec<u8>, kind: Kind, value: &T) -> Result<(), EncodeError> {
+fn frame<T: Serialize>(
+    buffer: &mut Vec<u8>,
+    kind: Kind,
+    value: &T,
+    secret: Option<&Secret>,
+) -> Result<(), EncodeError> {
     let start = buffer.len();
-    let framed = content(buffer, start, kind, value);
+    let framed = content(buffer, start, kind, value, secret);
     if framed.is_err() {
         buffer.truncate(start);
     }
@@ -154,10 +163,11 @@ fn content<T: Serialize>(
     start: usize,
     kind: Kind,
     value: &T,
+    secret: Option<&Secret>,
 ) -> Result<(), EncodeError> {
     buffer.extend_from_slice(&[0; PREFIX_BYTES]);
     buffer.push(kind as u8);
-    postcard::serialize_with_flavor(value, Tail(buffer))?;
+    postcard::serialize_with_flavor(value, Tail { buffer, secret })?;
     let Some((prefix, content)) =
         buffer.get_mut(start..).and_then(|frame| frame.split_at_mut_checked(PREFIX_BYTES))
     else {
@@ -175,7 +185,7 @@ fn content<T: Serialize>(
 }
 
 /// Writes the checksum of a frame.
-pub(super) fn seal(frame: &mut [u8]) {
+fn seal(frame: &mut [u8]) {
     let Some((prefix, content)) = frame.split_at_mut_checked(PREFIX_BYTES) else { return };
     for (to, from) in prefix.iter_mut().skip(4).zip(crc32fast::hash(content).to_le_bytes()) {
         *to = from;
@@ -183,18 +193,26 @@ pub(super) fn seal(frame: &mut [u8]) {
 }
 
 /// Appends to a buffer that stays its owner's, which postcard's own flavours do not.
-struct Tail<'a>(&'a mut Vec<u8>);
+struct Tail<'a> {
+    buffer: &'a mut Vec<u8>,
+    secret: Option<&'a Secret>,
+}
 
 impl Flavor for Tail<'_> {
     type Output = ();
 
     fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(data);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(data);
+        // A text comes in one piece, so that its end is known here and nowhere later.
+        if let (Some(secret), Some(text)) = (self.secret, self.buffer.get_mut(start..)) {
+            secret.cover(text);
+        }
         Ok(())
     }
 
     fn try_push(&mut self, data: u8) -> postcard::Result<()> {
-        self.0.push(data);
+        self.buffer.push(data);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The history of a run: everything that verdicts and timelines are made from.
 //!
-//! Clients, operators and the nemesis append; checkers and reports read, after the run. It holds no secrets.
-
+//! Clients, operators and the nemesis append; checkers and reports read, after the run. No record has a field for a secret, and
+//! [`secret`] covers the shared one where a gateway sends it back.
 //!
 //! On disk it is `history.bin` (`docs/reference/history.md`): [`writer`] writes it while the load goes on, [`reader`],
 //! [`log`] and [`tail`] read it, [`mod@format`] knows its bytes. In memory there is a [`History`] of as many clients as one asks for.

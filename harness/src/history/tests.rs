@@ -187,7 +187,7 @@ fn file(records: &[Record], ended: Option<Nanos>) -> (Vec<u8>, Vec<usize>) {
     format::append_header(&mut bytes, &header()).unwrap();
     let mut ends = vec![bytes.len()];
     for record in records {
-        format::append(&mut bytes, record).unwrap();
+        format::append(&mut bytes, record, None).unwrap();
         ends.push(bytes.len());
     }
     if let Some(ended) = ended {
@@ -248,8 +248,8 @@ proptest! {
             _ => Vec::new(),
         };
         let view = borrow(&attempt, &scopes);
-        format::append(&mut owned, &Record::Attempt(attempt.clone())).unwrap();
-        format::append_attempt(&mut borrowed, &view).unwrap();
+        format::append(&mut owned, &Record::Attempt(attempt.clone()), None).unwrap();
+        format::append_attempt(&mut borrowed, &view, None).unwrap();
         prop_assert_eq!(owned, borrowed);
         prop_assert_eq!(view.to_observation(), attempt);
     }
@@ -375,7 +375,7 @@ fn the_format_is_what_it_is_described_as() {
         presented_token: Some(Fingerprint(0x0102_0304_0506_0708)),
         outcome: Outcome::TimedOut { phase: Phase::Upgrade },
     };
-    format::append(&mut bytes, &Record::Attempt(attempt)).unwrap();
+    format::append(&mut bytes, &Record::Attempt(attempt), None).unwrap();
     assert_eq!(
         hex::encode(&bytes),
         "170000006ee0bc55\
@@ -485,7 +485,7 @@ impl Sink for Gate {
 
 fn batch(intake: &Intake, record: &Record) -> writer::Batch {
     let mut batch = intake.batch();
-    assert!(batch.add(None, |bytes| format::append(bytes, record)));
+    assert!(batch.add(|bytes| format::append(bytes, record, None)));
     batch
 }
 
@@ -566,7 +566,7 @@ fn a_record_beyond_all_bounds_has_no_frame() {
     let mut bytes = vec![1, 2, 3];
     let endless = Outcome::NotAGateway { what: "x".repeat(format::CONTENT_BYTES_MAX) };
     assert!(matches!(
-        format::append(&mut bytes, &attempt_of(0, 0, endless)),
+        format::append(&mut bytes, &attempt_of(0, 0, endless), None),
         Err(format::EncodeError::TooLong(_))
     ));
     assert_eq!(bytes, [1, 2, 3], "what was there stays");

@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 
 use super::format::{self, End, Header};
 use super::reader::Frames;
-use super::secret::Secret;
 use crate::vocabulary::Nanos;
 
 /// Bytes at which a buffer is full.
@@ -70,17 +69,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Appends a record as `append` frames it ([`format::append`]), but for `secret`; false if it cannot be framed.
+    /// Appends a record as `append` frames it ([`format::append`]); false if it cannot be framed.
     pub fn add(
         &mut self,
-        secret: Option<&Secret>,
         append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>,
     ) -> bool {
-        let start = self.bytes.len();
         let added = append(&mut self.bytes).is_ok();
-        if let (Some(secret), Some(frame)) = (secret, self.bytes.get_mut(start..)) {
-            secret.cover(frame);
-        }
         self.records += u64::from(added);
         added
     }

@@ -224,7 +224,7 @@ mod tests {
             .chain(history.faults.into_iter().map(Record::Fault));
         let mut count = 0;
         for record in records {
-            format::append(&mut bytes, &record).expect("a record");
+            format::append(&mut bytes, &record, None).expect("a record");
             count += 1;
         }
         let end = End { ended: history.ended, records: count, waits: 0, waited: 0 };
