@@ -204,6 +204,34 @@ fn overrides_that_do_not_fit_are_all_named() {
     ");
 }
 
+/// A scenario of one cohort with these arrivals, unfolded with `--clients`.
+fn multiplied(count: u32, arrivals: &str, clients: u64) -> Result<usize, String> {
+    let text = format!(
+        "name = \"f\"\nduration = \"60s\"\n[cohort.tabs]\npersona = \"cli\"\ncount = {count}\n\
+         [cohort.tabs.arrivals.{arrivals}\n"
+    );
+    let scenario = scenario::parse("f.toml", &text, &[])
+        .unwrap_or_else(|errors| panic!("{}", scenario::render(&errors, false)));
+    unfold(&scenario, &Overrides { clients: Some(clients), ..Overrides::default() })
+        .map(|plan| plan.clients.len())
+        .map_err(|errors| errors.iter().map(|error| error.message.clone()).collect())
+}
+
+#[test]
+fn clients_that_would_never_arrive_are_refused_not_left_out() {
+    // 2.1 clients arrive: the third has begun to, and of thirty nine more have not.
+    let spike = "spike]\nbase = \"0/s\"\npeak = \"2.1/s\"\nat = \"1s\"\nfor = \"1s\"";
+    assert_eq!(multiplied(3, spike, 3), Ok(3));
+    let said = "of 30 clients of `tabs` only 21 ever arrive: the rate falls to 0 before";
+    assert_eq!(multiplied(3, spike, 30), Err(said.to_owned()));
+    let ramp = "ramp]\nfrom = \"2.1/s\"\nto = \"0/s\"\nover = \"2s\"";
+    assert_eq!(multiplied(3, ramp, 3), Ok(3));
+    assert_eq!(multiplied(3, ramp, 30), Err(said.to_owned()));
+    // Three arrive in whole, and so do thirty.
+    assert_eq!(multiplied(3, &spike.replace("2.1", "3"), 30), Ok(30));
+    assert_eq!(multiplied(3, &ramp.replace("2.1", "3").replace("over = \"2s\"", ""), 30), Ok(30));
+}
+
 #[test]
 fn a_defect_and_a_time_scale_reach_the_plan() {
     let overrides = Overrides {
@@ -279,6 +307,25 @@ fn a_release_that_counts_by_address_gets_more_of_them() {
 }
 
 proptest! {
+    #[test]
+    fn a_rate_that_falls_to_0_leaves_nobody_out_in_silence(
+        tenths in 1_u32..600, clients in 1_u64..400, falling in prop_oneof![Just("spike"), Just("ramp")],
+    ) {
+        // So many tenths of a client arrive, and the scenario has as many as that lets begin to.
+        let count = tenths.div_ceil(10);
+        let rate = f64::from(tenths) / 10.0;
+        let arrivals = match falling {
+            "spike" => format!("spike]\nbase = \"0/s\"\npeak = \"{rate}/s\"\nat = \"1s\"\nfor = \"1s\""),
+            _ => format!("ramp]\nfrom = \"{rate}/s\"\nto = \"0/s\"\nover = \"2s\""),
+        };
+        match multiplied(count, &arrivals, clients) {
+            Ok(planned) => prop_assert_eq!(planned as u64, clients),
+            Err(said) => prop_assert!(
+                tenths % 10 != 0 && said.starts_with(&format!("of {clients} clients of `tabs` only ")), "{said}"
+            ),
+        }
+    }
+
     #[test]
     fn any_number_of_clients_is_shared_out_exactly(
         counts in proptest::collection::vec(1_u32..1_000, 1..20), clients in 0_u64..5_000,

@@ -31,7 +31,7 @@ pub struct Overrides {
 /// Pure: the same scenario and overrides always give the same plan.
 ///
 /// # Errors
-/// Every override that does not fit the scenario.
+/// Every override that does not fit the scenario; also every cohort that has too many clients for its rate of arrivals.
 pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut refuse = |message: String, help: Option<String>| {
@@ -88,6 +88,10 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     // A scenario has at most a thousand cohorts, so no position is cut off.
     for ((position, spec), count) in (0..CohortId::MAX).zip(&scenario.cohorts).zip(counts) {
         let times = schedule::times(&spec.arrivals, &spec.cohort.name, seed, spec.count, count);
+        if times.len() < count as usize {
+            errors.push(never_all_arrive(&spec.cohort.name, count, times.len()));
+            continue;
+        }
         for (index, intended) in (0..).zip(times) {
             let (source, forwarded) =
                 route(gateway.profile, &spec.cohort.connect.path, position, scenario.cohorts.len(), index);
@@ -98,6 +102,9 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
             *concurrency = proportional(*concurrency, spec.count, count);
         }
         cohorts.push(cohort);
+    }
+    if !errors.is_empty() {
+        return Err(errors);
     }
     let mut faults = scenario.faults.clone();
     faults.sort_by_key(|fault| fault.at);
@@ -121,6 +128,15 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         time_scale,
         validity: scenario.validity.clone(),
     })
+}
+
+/// A rate that falls to 0 may let a fraction more than the scripted clients arrive, so that the scenario is right and a
+/// multiple of them is not.
+fn never_all_arrive(cohort: &str, count: u32, arrive: usize) -> Diagnostic {
+    let message =
+        format!("of {count} clients of `{cohort}` only {arrive} ever arrive: the rate falls to 0 before");
+    let help = "lower --clients, or let a rate of the cohort's arrivals stay above 0, or last longer";
+    Diagnostic::without_text("override", COMMAND_LINE, message, Some(help.to_owned()))
 }
 
 /// Address from which client `index` of a cohort dials when it takes `path`, and the one that is forwarded for it, when
