@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use super::{Executor, Plan};
+use super::{Cohort, CohortId, Executor, Plan};
 
 /// Descriptors beside the clients' sockets: standard streams, the store's files, the reactors' own, results.
 const DESCRIPTORS_BESIDE: u64 = 64;
@@ -59,14 +59,9 @@ impl Needs {
     #[must_use]
     pub fn of(plan: &Plan, from_one_address: bool) -> Self {
         let sockets = sockets_at_most(plan);
-        let mut by_source: BTreeMap<Ipv4Addr, u64> = BTreeMap::new();
-        for client in &plan.clients {
-            *by_source.entry(client.source).or_default() += 1;
-        }
-        let busiest = by_source.iter().max_by_key(|(_, clients)| **clients);
-        // Every client has one socket at most. The gateway closes TCP first, after a refusal as after a session, so that no
-        // port waits on the client's side.
-        let busiest = busiest.map(|(address, clients)| (*address, (*clients).min(sockets)));
+        let by_source = sockets_by_source(plan);
+        let busiest = by_source.iter().max_by_key(|(_, sockets)| **sockets);
+        let busiest = busiest.map(|(address, sockets)| (*address, *sockets));
         let clients = plan.clients.len() as u64;
         Self {
             sockets,
@@ -154,7 +149,33 @@ fn place(address: Ipv4Addr) -> String {
     }
 }
 
-/// Every client has one socket at most; those that leave at once only while an attempt is in progress.
+/// Sockets of clients that stay, and of those that leave at once and have one only while an attempt is in progress.
+#[derive(Default)]
+struct Crowd {
+    staying: u64,
+    passing: u64,
+}
+
+impl Crowd {
+    /// Adds what `clients` of a cohort have at most: one each, and together no more than are active.
+    fn add(&mut self, cohort: &Cohort, clients: u64) {
+        let at_a_time = match cohort.executor {
+            Executor::Open => clients,
+            Executor::Closed { concurrency, .. } => clients.min(u64::from(concurrency)),
+            Executor::Steps => clients.min(1),
+        };
+        match cohort.session.hold {
+            Some(hold) if hold.max.is_zero() => self.passing += at_a_time,
+            _ => self.staying += at_a_time,
+        }
+    }
+
+    fn sockets(&self, plan: &Plan) -> u64 {
+        self.staying + self.passing.min(plan.in_flight_max as u64)
+    }
+}
+
+/// All sockets, those of operators among them.
 fn sockets_at_most(plan: &Plan) -> u64 {
     let mut clients = vec![0_u64; plan.cohorts.len()];
     for client in &plan.clients {
@@ -162,19 +183,27 @@ fn sockets_at_most(plan: &Plan) -> u64 {
             *count += 1;
         }
     }
-    let (mut staying, mut passing) = (0, 0);
+    let mut crowd = Crowd::default();
     for (cohort, clients) in plan.cohorts.iter().zip(clients) {
-        let at_a_time = match cohort.executor {
-            Executor::Open => clients,
-            Executor::Closed { concurrency, .. } => clients.min(u64::from(concurrency)),
-            Executor::Steps => 1,
-        };
-        match cohort.session.hold {
-            Some(hold) if hold.max.is_zero() => passing += at_a_time,
-            _ => staying += at_a_time,
+        crowd.add(cohort, clients);
+    }
+    crowd.sockets(plan) + plan.operators.len() as u64
+}
+
+/// Sockets of clients on each address that they dial from. The gateway closes TCP first, after a refusal as after a session,
+/// so that no port waits on the client's side.
+fn sockets_by_source(plan: &Plan) -> BTreeMap<Ipv4Addr, u64> {
+    let mut clients: BTreeMap<(Ipv4Addr, CohortId), u64> = BTreeMap::new();
+    for client in &plan.clients {
+        *clients.entry((client.source, client.cohort)).or_default() += 1;
+    }
+    let mut crowds: BTreeMap<Ipv4Addr, Crowd> = BTreeMap::new();
+    for ((source, cohort), clients) in clients {
+        if let Some(cohort) = plan.cohorts.get(usize::from(cohort)) {
+            crowds.entry(source).or_default().add(cohort, clients);
         }
     }
-    staying + passing.min(plan.in_flight_max as u64) + plan.operators.len() as u64
+    crowds.into_iter().map(|(source, crowd)| (source, crowd.sockets(plan))).collect()
 }
 
 #[cfg(test)]
@@ -223,6 +252,30 @@ mod tests {
         assert!(needs.against(&short).contains("NOT ENOUGH: 20064 descriptors"));
         assert!(needs.warning().is_some_and(|warning| warning.contains("20000 sockets on 127.3.0.1")));
         assert!(needs.against(&enough).ends_with("and that is enough\n"));
+    }
+
+    #[test]
+    fn an_address_has_the_sockets_of_those_who_are_active_on_it() {
+        let closed = |hold: &str| {
+            format!(
+                "[path.proxy]\nfrom = \"127.3.0.1\"\n[cohort.in-turn]\npersona = \"cli\"\ncount = 100_000\n\
+                 path = \"proxy\"\narrivals.closed.concurrency = 256\nsession.hold = \"{hold}\"\n"
+            )
+        };
+        let staying = "[cohort.stay]\npersona = \"cli\"\ncount = 30_000\narrivals.herd = {}\n\
+            session.hold = \"until-end\"\n";
+        let proxy = Ipv4Addr::new(127, 3, 0, 1);
+        for hold in ["0s", "5s"] {
+            let needs = needs(&format!("{}{staying}", closed(hold)));
+            assert_eq!(needs.sockets, 30_256);
+            // Sixty addresses of 500 each, and the proxy's.
+            assert_eq!((needs.addresses, needs.busiest.map(|(_, sockets)| sockets)), (61, Some(500)));
+            assert_eq!(self::needs(&closed(hold)).busiest, Some((proxy, 256)));
+        }
+        // Who passes has as many sockets on one address as everywhere, beside those who stay there.
+        let passing = closed("0s").replace("arrivals.closed.concurrency = 256", "arrivals.herd = {}");
+        let both = format!("{passing}{}", staying.replace("count = 30_000", "count = 700\npath = \"proxy\""));
+        assert_eq!(needs(&both.replace("100_000", "15_000")).busiest, Some((proxy, 1_724)));
     }
 
     #[test]
