@@ -37,6 +37,16 @@ fn too_few_descriptors_are_said_before_anything_starts() {
 }
 
 #[test]
+fn descriptors_that_the_budget_of_the_run_would_not_allow_are_refused_as_well() {
+    let folder = scratch();
+    let finished = run_with(folder.path(), "ulimit -n 269");
+    assert_eq!(finished.code, Some(3), "{}", finished.said());
+    let named = "the budget `descriptors_share_max` (98.0 %) leaves 263";
+    assert!(finished.stderr.contains("264 descriptors are needed"), "{}", finished.said());
+    assert!(finished.stderr.contains(named), "{}", finished.said());
+}
+
+#[test]
 fn a_low_soft_limit_is_raised_for_both_sides() {
     let folder = scratch();
     let finished = run_with(folder.path(), "ulimit -Sn 150");

@@ -19,12 +19,14 @@ const CLIENT_BYTES: u64 = 1 << 10;
 const REST_BYTES: u64 = 128 << 20;
 
 /// What a plan needs, at most, at any one time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Needs {
     /// Sockets of clients and operators.
     pub sockets: u64,
     /// Descriptors of the generator. The gateway needs as many in a process of its own.
     pub descriptors: u64,
+    /// Share of the descriptors that the process may open beyond which the run would be invalid.
+    pub descriptors_share_max: f64,
     /// Source addresses on loopback.
     pub addresses: usize,
     /// The address with the most sockets, and how many.
@@ -66,6 +68,7 @@ impl Needs {
         Self {
             sockets,
             descriptors: sockets + DESCRIPTORS_BESIDE,
+            descriptors_share_max: plan.validity.descriptors_share_max,
             addresses: if from_one_address { 1 } else { by_source.len() },
             busiest: if from_one_address { Some((Ipv4Addr::UNSPECIFIED, sockets)) } else { busiest },
             memory_bytes: sockets * SESSION_BYTES + clients * CLIENT_BYTES + REST_BYTES,
@@ -76,13 +79,10 @@ impl Needs {
     #[must_use]
     pub fn beyond(&self, machine: &Machine) -> Vec<Shortfall> {
         let mut short = Vec::new();
-        if let Some(there) = machine.descriptors.filter(|there| *there < self.descriptors) {
+        let descriptors = machine.descriptors.and_then(|there| self.descriptors_beyond(there));
+        if let Some(what) = descriptors {
             short.push(Shortfall {
-                what: format!(
-                    "{} descriptors are needed (a socket a client, and {DESCRIPTORS_BESIDE} more), and a process may open \
-                     {there}",
-                    self.descriptors
-                ),
+                what,
                 cure: "raise the hard limit (`ulimit -Hn`, LimitNOFILE=), or lower --clients or `in_flight_max`",
             });
         }
@@ -105,6 +105,26 @@ impl Needs {
             });
         }
         short
+    }
+
+    /// What is wrong if a process may open so many descriptors.
+    fn descriptors_beyond(&self, there: u64) -> Option<String> {
+        let needed = format!(
+            "{} descriptors are needed (a socket a client, and {DESCRIPTORS_BESIDE} more)",
+            self.descriptors
+        );
+        if self.descriptors > there {
+            return Some(format!("{needed}, and a process may open {there}"));
+        }
+        // As the run's validity reckons: what it would call invalid is not worth beginning.
+        let share = self.descriptors as f64 / there as f64;
+        (share > self.descriptors_share_max).then(|| {
+            format!(
+                "{needed}, and of the {there} that a process may open the budget `descriptors_share_max` ({:.1} %) leaves {:.0}",
+                100.0 * self.descriptors_share_max,
+                (self.descriptors_share_max * there as f64).floor()
+            )
+        })
     }
 
     /// What will work, but slowly; for people.
@@ -208,6 +228,8 @@ fn sockets_by_source(plan: &Plan) -> BTreeMap<Ipv4Addr, u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::plan::{Overrides, unfold};
     use crate::scenario;
@@ -236,7 +258,7 @@ mod tests {
     #[test]
     fn what_a_machine_lacks_is_named_with_both_numbers() {
         let needs = needs(CROWD);
-        let enough = Machine { descriptors: Some(20_064), ports: Some(20_000), memory_bytes: Some(1 << 30) };
+        let enough = Machine { descriptors: Some(20_474), ports: Some(20_000), memory_bytes: Some(1 << 30) };
         assert_eq!(needs.beyond(&enough), []);
         assert_eq!(needs.beyond(&Machine::default()), []);
         let short = Machine { descriptors: Some(20_063), ports: Some(19_999), memory_bytes: Some(1 << 20) };
@@ -252,6 +274,37 @@ mod tests {
         assert!(needs.against(&short).contains("NOT ENOUGH: 20064 descriptors"));
         assert!(needs.warning().is_some_and(|warning| warning.contains("20000 sockets on 127.3.0.1")));
         assert!(needs.against(&enough).ends_with("and that is enough\n"));
+    }
+
+    #[test]
+    fn what_the_budget_of_the_run_would_call_invalid_is_refused_before() {
+        let machine = |descriptors| Machine { descriptors: Some(descriptors), ..Machine::default() };
+        let said = |needs: &Needs, there| -> Vec<String> {
+            needs.beyond(&machine(there)).into_iter().map(|short| short.what).collect()
+        };
+        let usual = needs(CROWD);
+        assert_eq!(said(&usual, 20_474), [""; 0]);
+        assert_eq!(
+            said(&usual, 20_473),
+            [
+                "20064 descriptors are needed (a socket a client, and 64 more), and of the 20473 that a process may open \
+                 the budget `descriptors_share_max` (98.0 %) leaves 20063"
+            ]
+        );
+        // To the last one, if the scenario says so.
+        let budget = |share: &str| needs(&format!("{CROWD}[validity]\ndescriptors_share_max = {share}\n"));
+        assert_eq!(said(&budget("1.0"), 20_064), [""; 0]);
+        assert_eq!(said(&budget("0.5"), 40_128), [""; 0]);
+        assert!(said(&budget("0.5"), 40_127)[0].ends_with("(50.0 %) leaves 20063"));
+    }
+
+    #[test]
+    fn nineteen_thousand_sessions_fit_a_limit_of_twenty_thousand() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/capacity/hold-19000.toml");
+        let scenario = scenario::load(&file, &[]).expect("right");
+        let needs = Needs::of(&unfold(&scenario, &Overrides::default()).expect("right"), false);
+        let machine = Machine { descriptors: Some(20_000), ports: Some(28_232), memory_bytes: Some(1 << 30) };
+        assert_eq!(needs.beyond(&machine), []);
     }
 
     #[test]
