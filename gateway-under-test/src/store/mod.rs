@@ -233,11 +233,8 @@ impl Store {
                 .request_id()
                 .is_some_and(|request_id| self.touches.asked_again(&attempt.device_id, request_id, now_ms)),
             (Some(pairing::Touch::Seen { token_used }), _) => {
-                let is_first = self.touches.seen(&attempt.device_id, now_ms);
-                if token_used {
-                    self.touches.token_used(&attempt.device_id, &attempt.role, now_ms);
-                }
-                is_first
+                let by_token = token_used.then_some(attempt.role.as_str());
+                self.touches.seen(&attempt.device_id, by_token, now_ms)
             }
             (Some(pairing::Touch::AskedAgain), Ok(_)) | (None, _) => false,
         };
