@@ -71,15 +71,19 @@ fn start(kind: StoreKind, dir: &Path) -> Store {
 }
 
 fn attempt(device: &str, local: bool) -> Arc<DeviceAttempt> {
+    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
+    Arc::new(attempt_by(StoreKind::JsonLoaded, device, local, auth))
+}
+
+fn attempt_by(kind: StoreKind, device: &str, local: bool, auth: AuthParams) -> DeviceAttempt {
     let client =
         serde_json::from_value(json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}))
             .unwrap();
-    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
     let place = if local { Place::Local } else { Place::Remote };
-    let mut attempt = DeviceAttempt::passed(&rules(StoreKind::JsonLoaded), device, client, auth, place);
+    let mut attempt = DeviceAttempt::passed(&rules(kind), device, client, auth, place);
     attempt.scopes = vec!["operator.read".to_owned()];
     attempt.kept_ip = (!local).then(|| "203.0.113.7".parse().unwrap());
-    Arc::new(attempt)
+    attempt
 }
 
 /// Whether a connect gets a session, or the id of its request.
@@ -271,6 +275,47 @@ fn edit_scopes(kind: StoreKind, dir: &Path, device: &str, scope: &str) {
         rows[device]["approvedScopes"] = json!([scope]);
         std::fs::write(paired(dir), rows.to_string()).unwrap();
     }
+}
+
+/// Makes a database with one device that was let in long ago; gives its token.
+async fn seen_long_ago(dir: &Path) -> String {
+    let store = start(StoreKind::Sqlite, dir);
+    let request = connect(&store, "a", false).await.unwrap_err();
+    store.approve(Caller::owner(), request).await.unwrap().unwrap();
+    let accepted = store.admit(attempt("a", false)).await.unwrap().unwrap();
+    // What is noted is written first.
+    store.close().await.unwrap();
+    let sql = "UPDATE device_pairing_paired SET last_seen_at_ms = 1, last_seen_reason = 'x'";
+    assert_eq!(database(dir).execute(sql, []).unwrap(), 1);
+    accepted.auth.unwrap().device_token.unwrap()
+}
+
+#[tokio::test]
+async fn who_comes_again_unchanged_is_written_down_lazily() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = seen_long_ago(dir.path()).await;
+    let store = start(StoreKind::Sqlite, dir.path());
+    let before = store.list(Caller::owner()).await.unwrap();
+    assert_eq!(before.paired[0].more["lastSeenAtMs"], 1);
+    let from_ms = now_ms();
+    let by_token = AuthParams { device_token: Some(token), ..AuthParams::default() };
+    let by_token = Arc::new(attempt_by(StoreKind::Sqlite, "a", false, by_token));
+    for _ in 0..2 {
+        store.admit(Arc::clone(&by_token)).await.unwrap().unwrap();
+    }
+    let listed = store.list(Caller::owner()).await.unwrap();
+    let seen_ms = listed.paired[0].more["lastSeenAtMs"].as_u64().unwrap();
+    assert!((from_ms..=now_ms()).contains(&seen_ms), "{seen_ms} is not since {from_ms}");
+    assert_eq!(listed.paired[0].more["lastSeenReason"], "connect");
+    store.close().await.unwrap();
+    let database = database(dir.path());
+    let query = "SELECT last_seen_at_ms FROM device_pairing_paired";
+    assert_eq!(one::<i64>(&database, query), i64::try_from(seen_ms).unwrap());
+    assert_eq!(one::<String>(&database, "SELECT last_seen_reason FROM device_pairing_paired"), "connect");
+    let tokens: Value =
+        serde_json::from_str(&one::<String>(&database, "SELECT tokens_json FROM device_pairing_paired"))
+            .unwrap();
+    assert_eq!(tokens["operator"]["lastUsedAtMs"], seen_ms);
 }
 
 #[tokio::test]
