@@ -9,12 +9,15 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::{Caller, DeviceAttempt, Fresh, PairingEvent, Place, Rules};
 use gateway_under_test::profile::{self, Profile, StoreKind};
-use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, backend};
+use gateway_under_test::store::backend::{Backend, Changes, Contents, Probe, Standing};
+use gateway_under_test::store::{Commit, Core, LoadError, Observer, State, Store, StoreError, backend};
 use protocol::connect::AuthParams;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -260,6 +263,71 @@ async fn lazy_notes_are_written_soon_and_survive_another_programs_edit() {
         assert_eq!(entry.scopes(), ["operator.write"]);
         assert_eq!(entry.tokens["operator"].last_used_at_ms, Some(7));
     }
+}
+
+/// A database that refuses as often as it is told to, and says when it has written.
+#[derive(Debug)]
+struct Refusing {
+    database: Box<dyn Backend>,
+    refusals: Arc<AtomicUsize>,
+    wrote: mpsc::Sender<()>,
+}
+
+impl Backend for Refusing {
+    fn prepare(&self, alone: bool) -> Result<(), LoadError> {
+        self.database.prepare(alone)
+    }
+
+    fn read(&mut self) -> Result<Contents, LoadError> {
+        self.database.read()
+    }
+
+    fn enter(&mut self) -> Result<Standing, StoreError> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Err(StoreError::Write { path: "x".into(), message: "no".to_owned() });
+        }
+        self.database.enter()
+    }
+
+    fn write(&mut self, changes: &Changes<'_>, state: &State) -> Result<Commit, StoreError> {
+        let commit = self.database.write(changes, state)?;
+        self.wrote.send(()).unwrap();
+        Ok(commit)
+    }
+
+    fn leave(&mut self) {
+        self.database.leave();
+    }
+
+    fn probe(&self) -> Option<Arc<dyn Probe>> {
+        self.database.probe()
+    }
+
+    fn vouch(&mut self) {
+        self.database.vouch();
+    }
+}
+
+#[tokio::test]
+async fn lazy_notes_are_tried_again_without_anything_else_to_write() {
+    let dir = tempfile::tempdir().unwrap();
+    seen_long_ago(dir.path()).await;
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let (wrote, written) = mpsc::channel();
+    let database = backend::open(StoreKind::Sqlite, dir.path()).unwrap();
+    let backend = Refusing { database, refusals: Arc::clone(&refusals), wrote };
+    let rules = rules(StoreKind::Sqlite);
+    let core =
+        Core::load(Box::new(backend), Arc::clone(&rules), Box::new(now_ms), Box::new(Counter::default()))
+            .unwrap();
+    let store = Store::start(core, rules, Nobody).unwrap();
+    refusals.store(1, Ordering::Relaxed);
+    connect(&store, "a", false).await.unwrap();
+    written.recv_timeout(Duration::from_secs(60)).expect("the note is never written");
+    assert_eq!(refusals.load(Ordering::Relaxed), 0, "nothing was refused");
+    assert!(one::<i64>(&self::database(dir.path()), "SELECT last_seen_at_ms FROM device_pairing_paired") > 1);
+    store.close().await.unwrap();
 }
 
 /// Replaces the scopes of a device behind the gateway's back.

@@ -45,6 +45,8 @@ use crate::profile::{AdmissionSteps, StoreKind};
 const BATCH_MAX: usize = 4096;
 /// How soon lazy notes are written where releases write them with every connect.
 const NOTES_WAIT: Duration = Duration::from_millis(50);
+/// How soon notes are tried again that could not be written: each try may be a line in the log.
+const NOTES_RETRY: Duration = Duration::from_secs(1);
 /// Writing notes may take one part in so many of the store's time.
 const NOTES_SHARE: u32 = 20;
 
@@ -399,10 +401,7 @@ impl Worker {
             while let Some(job) = next {
                 match job {
                     Job::Work(work) => batch.push(work),
-                    Job::Noted => {
-                        let wait = NOTES_WAIT.max(self.last_write.saturating_mul(NOTES_SHARE));
-                        self.notes_due.get_or_insert_with(|| (Stopwatch::start(), wait));
-                    }
+                    Job::Noted => self.write_notes_after(NOTES_WAIT),
                     // What came before a reload or the end is written and answered first.
                     other => {
                         last = Some(other);
@@ -438,7 +437,7 @@ impl Worker {
             match inbox.recv_timeout(wait.saturating_sub(since.elapsed())) {
                 Ok(job) => return Some(job),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    // What could not be written rides along with the next change.
+                    // What could not be written is tried again, and rides along with the next change.
                     let _ = self.write_notes();
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return None,
@@ -502,9 +501,17 @@ impl Worker {
         });
         if let Err(error) = &written {
             self.observer.failed(error);
+            // Notes that lie there already announce nothing: no connect would have them written.
+            self.write_notes_after(NOTES_RETRY);
         }
         self.publish();
         written
+    }
+
+    /// Has lazy notes written after this time, or later if writing takes long; unless they will be already.
+    fn write_notes_after(&mut self, least: Duration) {
+        let wait = least.max(self.last_write.saturating_mul(NOTES_SHARE));
+        self.notes_due.get_or_insert_with(|| (Stopwatch::start(), wait));
     }
 
     fn wrote(&mut self, watch: Stopwatch) {
