@@ -10,14 +10,17 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use gateway_under_test::config::{AuthConfig, Secret};
 use gateway_under_test::policy::{Caller, DeviceAttempt, Fresh, PairingEvent, Place, Rules};
 use gateway_under_test::profile::{self, Profile, StoreKind};
 use gateway_under_test::store::backend::{Backend, Changes, Contents, Probe, Standing};
-use gateway_under_test::store::{Commit, Core, LoadError, Observer, State, Store, StoreError, backend};
+use gateway_under_test::store::{
+    Commit, Core, Load, LoadError, LoadWhen, Observer, State, Store, StoreError, backend,
+};
 use protocol::connect::AuthParams;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -255,7 +258,7 @@ async fn lazy_notes_are_written_soon_and_survive_another_programs_edit() {
         };
         core.touch([("a".into(), used)]);
         edit_scopes(kind, dir.path(), "a", "operator.write");
-        assert!(core.enter().unwrap(), "the edit is seen");
+        assert!(core.enter().unwrap().read_again.is_some(), "the edit is seen");
         core.flush().unwrap();
         let again = load(kind, dir.path()).unwrap();
         let record = again.state().get("a").unwrap();
@@ -605,4 +608,55 @@ async fn everything_acknowledged_is_there_for_whoever_reads_it() {
         store.close().await.unwrap();
         assert_eq!(load(kind, dir.path()).unwrap().state().devices(), 32);
     }
+}
+
+/// Keeps what it is told of batches and loads.
+#[derive(Clone, Default)]
+struct Times(Arc<Mutex<(Vec<Duration>, Vec<Load>)>>);
+
+impl Observer for Times {
+    fn events(&self, _: Vec<PairingEvent>) {}
+
+    fn committed(&self, _: usize, _: f64) {}
+
+    fn began(&self, lock: Duration, waits: &[Duration]) {
+        assert!(waits.iter().all(|wait| *wait >= lock), "the lock is part of each wait");
+        self.0.lock().unwrap().0.extend(waits);
+    }
+
+    fn loaded(&self, load: &Load) {
+        self.0.lock().unwrap().1.push(*load);
+    }
+
+    fn failed(&self, _: &StoreError) {}
+}
+
+#[tokio::test]
+async fn a_job_waits_for_a_writer_beside_it_and_reading_again_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let times = Times::default();
+    let core = load(StoreKind::Sqlite, dir.path()).unwrap();
+    let store = Store::start(core, rules(StoreKind::Sqlite), times.clone()).unwrap();
+    paired_remote(&store, "a").await;
+    times.0.lock().unwrap().0.clear();
+    let other = database(dir.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut listed = std::pin::pin!(store.list(Caller::owner()));
+    // Polled once, the job is with the store's thread, which cannot begin until the other writer is done.
+    let mut nobody = Context::from_waker(Waker::noop());
+    assert!(listed.as_mut().poll(&mut nobody).is_pending());
+    let watch = gateway_under_test::clock::Stopwatch::start();
+    for label in 0..100 {
+        other.execute("UPDATE device_pairing_paired SET operator_label = ?", [label.to_string()]).unwrap();
+    }
+    let held = watch.elapsed();
+    other.execute_batch("COMMIT").unwrap();
+    listed.await.unwrap();
+    store.reload().await.unwrap();
+    let (waits, loads) = times.0.lock().unwrap().clone();
+    assert_eq!(waits.len(), 1);
+    assert!(waits[0] >= held, "{waits:?} {held:?}");
+    let seen: Vec<_> = loads.iter().map(|load| (load.when, load.devices)).collect();
+    assert_eq!(seen, [(LoadWhen::Changed, 1), (LoadWhen::Reload, 1)]);
+    store.close().await.unwrap();
 }

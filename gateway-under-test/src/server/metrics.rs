@@ -4,16 +4,56 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-/// Upper bounds of the commit latency buckets, seconds.
-const COMMIT_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+use crate::store::{Load, LoadWhen};
+
+/// Upper bounds of the buckets, seconds.
+const BUCKETS: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// A sum with a count and buckets.
 #[derive(Debug, Default, Clone)]
 struct Latency {
-    buckets: [u64; COMMIT_BUCKETS.len()],
+    buckets: [u64; BUCKETS.len()],
     sum: f64,
     count: u64,
+}
+
+impl Latency {
+    fn add(&mut self, seconds: f64) {
+        self.sum += seconds;
+        self.count += 1;
+        for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+    }
+
+    /// Suffixes and values of its samples; `label` is empty or `name="value"`.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus numbers are floats")]
+    fn samples(&self, label: &str) -> Vec<(String, f64)> {
+        let (comma, braced) =
+            if label.is_empty() { ("", String::new()) } else { (",", format!("{{{label}}}")) };
+        let mut samples: Vec<_> = self
+            .buckets
+            .iter()
+            .zip(BUCKETS)
+            .map(|(count, bound)| (format!("_bucket{{{label}{comma}le=\"{bound}\"}}"), *count as f64))
+            .collect();
+        samples.push((format!("_bucket{{{label}{comma}le=\"+Inf\"}}"), self.count as f64));
+        samples.push((format!("_sum{braced}"), self.sum));
+        samples.push((format!("_count{braced}"), self.count as f64));
+        samples
+    }
+}
+
+/// How the store's thread spends its time.
+#[derive(Debug, Default, Clone)]
+struct StoreTimes {
+    wait: Latency,
+    lock: Latency,
+    commit: Latency,
+    load: BTreeMap<LoadWhen, (Latency, usize)>,
 }
 
 /// All counters of a gateway. Gauges that live elsewhere are given to [`Metrics::text`].
@@ -21,7 +61,7 @@ struct Latency {
 pub struct Metrics {
     started_ms: u64,
     handshakes: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
-    commits: Mutex<Latency>,
+    store: Mutex<StoreTimes>,
     batch_jobs: AtomicU64,
     batch_max: AtomicU64,
     commit_failures: AtomicU64,
@@ -50,7 +90,7 @@ impl Metrics {
         Self {
             started_ms,
             handshakes: Mutex::default(),
-            commits: Mutex::default(),
+            store: Mutex::default(),
             batch_jobs: AtomicU64::new(0),
             batch_max: AtomicU64::new(0),
             commit_failures: AtomicU64::new(0),
@@ -83,12 +123,28 @@ impl Metrics {
         let batch = batch as u64;
         self.batch_jobs.fetch_add(batch, Ordering::Relaxed);
         self.batch_max.fetch_max(batch, Ordering::Relaxed);
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        commits.sum += seconds;
-        commits.count += 1;
-        for (bucket, bound) in commits.buckets.iter_mut().zip(COMMIT_BUCKETS) {
-            *bucket += u64::from(seconds <= bound);
-        }
+        self.with_store(|times| times.commit.add(seconds));
+    }
+
+    /// The store's thread began a batch: how long the store was waited for, and each of the jobs.
+    pub fn began(&self, lock: Duration, waits: &[Duration]) {
+        self.with_store(|times| {
+            times.lock.add(lock.as_secs_f64());
+            waits.iter().for_each(|wait| times.wait.add(wait.as_secs_f64()));
+        });
+    }
+
+    /// Everything that is kept was read.
+    pub fn loaded(&self, load: &Load) {
+        self.with_store(|times| {
+            let (latency, devices) = times.load.entry(load.when).or_default();
+            latency.add(load.took.as_secs_f64());
+            *devices = load.devices;
+        });
+    }
+
+    fn with_store<T>(&self, look: impl FnOnce(&mut StoreTimes) -> T) -> T {
+        look(&mut self.store.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The store could not write.
@@ -148,17 +204,41 @@ impl Metrics {
         family("gateway_sessions", "gauge", "Open sessions.", &one(float(gauges.sessions as u64)));
         family("gateway_store_devices", "gauge", "Paired devices.", &one(float(gauges.devices as u64)));
         family("gateway_store_pending", "gauge", "Pending requests.", &one(float(gauges.pending as u64)));
-        let commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut samples: Vec<_> = commits
-            .buckets
-            .iter()
-            .zip(COMMIT_BUCKETS)
-            .map(|(count, bound)| (format!("_bucket{{le=\"{bound}\"}}"), float(*count)))
-            .collect();
-        samples.push(("_bucket{le=\"+Inf\"}".to_owned(), float(commits.count)));
-        samples.push(("_sum".to_owned(), commits.sum));
-        samples.push(("_count".to_owned(), float(commits.count)));
-        family("gateway_store_commit_seconds", "histogram", "Time to write and fsync one commit.", &samples);
+        let times = self.with_store(|times| times.clone());
+        family(
+            "gateway_store_wait_seconds",
+            "histogram",
+            "From when a job was handed to the store's thread until it began.",
+            &times.wait.samples(""),
+        );
+        family(
+            "gateway_store_lock_seconds",
+            "histogram",
+            "Until a batch had the store for itself; part of the wait of its jobs.",
+            &times.lock.samples(""),
+        );
+        family(
+            "gateway_store_commit_seconds",
+            "histogram",
+            "Time to write and fsync one commit.",
+            &times.commit.samples(""),
+        );
+        let label = |when: &LoadWhen| format!("when=\"{}\"", when.as_str());
+        family(
+            "gateway_store_load_seconds",
+            "histogram",
+            "Time to read everything that is kept, by why it was read.",
+            &times.load.iter().flat_map(|(when, (load, _))| load.samples(&label(when))).collect::<Vec<_>>(),
+        );
+        let devices = |(when, (_, devices)): (&LoadWhen, &(Latency, usize))| {
+            (format!("{{{}}}", label(when)), float(*devices as u64))
+        };
+        family(
+            "gateway_store_loaded_devices",
+            "gauge",
+            "Devices that the last reading found, by why it was read.",
+            &times.load.iter().map(devices).collect::<Vec<_>>(),
+        );
         family(
             "gateway_store_commit_jobs_total",
             "counter",
@@ -216,6 +296,12 @@ mod tests {
         metrics.handshake("refused", "pairing-required");
         metrics.handshake("refused", "pairing-required");
         metrics.committed(3, 0.004);
+        metrics.began(Duration::from_millis(2), &[Duration::from_millis(3), Duration::from_millis(30)]);
+        for (when, took, devices) in
+            [(LoadWhen::Start, 40, 9), (LoadWhen::Reload, 20, 8), (LoadWhen::Reload, 5, 7)]
+        {
+            metrics.loaded(&Load { when, took: Duration::from_millis(took), devices });
+        }
         let _guard = metrics.begin();
         let text = metrics.text(Gauges { sessions: 2, devices: 7, pending: 1, log_dropped: 0 });
         for expected in [
@@ -228,6 +314,13 @@ mod tests {
             "gateway_store_commit_seconds_bucket{le=\"0.005\"} 1",
             "gateway_store_commit_seconds_count 1",
             "gateway_store_commit_jobs_total 3",
+            "gateway_store_wait_seconds_bucket{le=\"0.005\"} 1",
+            "gateway_store_wait_seconds_count 2",
+            "gateway_store_lock_seconds_sum 0.002",
+            "gateway_store_load_seconds_bucket{when=\"reload\",le=\"0.01\"} 1",
+            "gateway_store_load_seconds_sum{when=\"start\"} 0.04",
+            "gateway_store_load_seconds_count{when=\"reload\"} 2",
+            "gateway_store_loaded_devices{when=\"reload\"} 7",
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected} not in\n{text}");
         }

@@ -64,7 +64,7 @@ use crate::policy::{Fresh as _, PairingEvent, RateLimitConfig, RateLimiter, Rule
 use crate::profile::{self, Profile, RateLimitRule, Startup, StoreKind};
 use crate::state_dir::{Hold, HoldError};
 use crate::store::backend;
-use crate::store::{Core, LoadError, Observer, Store, StoreError};
+use crate::store::{Core, Load, LoadError, LoadWhen, Observer, Store, StoreError};
 
 /// How long a peer may take to answer a close frame; also how long a stop waits for sessions.
 const LINGER: Duration = Duration::from_millis(900);
@@ -253,6 +253,14 @@ impl Observer for StoreObserver {
         self.metrics.committed(batch, seconds);
     }
 
+    fn began(&self, lock: Duration, waits: &[Duration]) {
+        self.metrics.began(lock, waits);
+    }
+
+    fn loaded(&self, load: &Load) {
+        self.metrics.loaded(load);
+    }
+
     fn failed(&self, error: &StoreError) {
         self.metrics.commit_failed();
         self.log.line(format_args!("[gateway] device store: {error}"));
@@ -301,9 +309,11 @@ pub fn serve(options: &Options) -> Result<(), ServeError> {
     let rules = Arc::new(rules(options, &config)?);
     let shared = options.defect == Some(Defect::SharedStateDir);
     let mut hold = Hold::take(&options.state_dir, shared)?;
+    let watch = Stopwatch::start();
     let backend = backend::open(options.profile.store, &options.state_dir)?;
     let core = Core::load(backend, Arc::clone(&rules), Box::new(wall_ms), Box::new(OsFresh))?;
     core.prepare(!shared)?;
+    let load = Load { when: LoadWhen::Start, took: watch.elapsed(), devices: core.state().devices() };
     raise_open_files();
     let log = Arc::new(Log::start().map_err(system("cannot start the log's thread"))?);
     if !config.ignored.is_empty() {
@@ -327,7 +337,7 @@ pub fn serve(options: &Options) -> Result<(), ServeError> {
         let (options, log) = (options.clone(), Arc::clone(&log));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            let served = run(&options, &config, rules, core, log, &mut hold).await;
+            let served = run(&options, &config, rules, (core, load), log, &mut hold).await;
             // Given back, so that the directory is held until nothing runs any more.
             (served, hold)
         });
@@ -362,7 +372,7 @@ async fn run(
     options: &Options,
     config: &Config,
     rules: Arc<Rules>,
-    core: Core,
+    (core, load): (Core, Load),
     log: Arc<Log>,
     hold: &mut Hold,
 ) -> Result<(), ServeError> {
@@ -380,6 +390,7 @@ async fn run(
     let profile = options.profile;
     let sessions = Arc::new(Sessions::new(profile, profile.max_buffered_bytes, options.defect));
     let metrics = Arc::new(Metrics::new(wall_ms()));
+    metrics.loaded(&load);
     let observer = StoreObserver {
         sessions: Arc::clone(&sessions),
         metrics: Arc::clone(&metrics),
@@ -429,6 +440,12 @@ async fn run(
     });
     hold.announce(address, profile.name)?;
     let snapshot = gateway.store.snapshot();
+    gateway.log.line(format_args!(
+        "[gateway] device store loaded devices={} pending={} seconds={:.6}",
+        load.devices,
+        snapshot.pending(),
+        load.took.as_secs_f64(),
+    ));
     gateway.log.line(format_args!(
         "[gateway] listening on ws://{address} profile={} devices={} pending={}",
         profile.name,
@@ -559,12 +576,12 @@ async fn reload(gateway: &Gateway) {
     let result = gateway.store.reload().await;
     gateway.metrics.reloaded(result.is_ok());
     match result {
-        Ok(()) => {
-            let snapshot = gateway.store.snapshot();
+        Ok(load) => {
             gateway.log.line(format_args!(
-                "[gateway] device store reloaded devices={} pending={}",
-                snapshot.devices(),
-                snapshot.pending(),
+                "[gateway] device store reloaded devices={} pending={} seconds={:.6}",
+                load.devices,
+                gateway.store.snapshot().pending(),
+                load.took.as_secs_f64(),
             ));
         }
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::ErrorShape;
 use protocol::pairing::{
@@ -14,6 +15,7 @@ use super::backend::{Backend, Changes, Contents, Marks, Probe, Standing};
 use super::state::{Record, State, Stored};
 use super::touches::Touched;
 use super::{LoadError, StoreError};
+use crate::clock::Stopwatch;
 use crate::defect::Defect;
 use crate::policy::{
     Accepted, Caller, Change, DeviceAttempt, DeviceEntry, DeviceView, Effects, Fresh, PairingEvent, Refusal,
@@ -37,6 +39,15 @@ pub struct Commit {
     pub paired: bool,
     /// Requests: `pending.json`, or rows.
     pub pending: bool,
+}
+
+/// What the beginning of a batch took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entered {
+    /// Until the store could be used: another process may hold it.
+    pub lock: Duration,
+    /// Reading everything again, if somebody else had changed it.
+    pub read_again: Option<Duration>,
 }
 
 /// The working state. Changes are made by its methods and become durable, and visible, with [`Core::commit`].
@@ -127,22 +138,25 @@ impl Core {
         self.backend.vouch();
     }
 
-    /// Begins a batch of operations, which [`Core::commit`] ends: what somebody else has changed is read first. Gives
-    /// whether something was.
+    /// Begins a batch of operations, which [`Core::commit`] ends: what somebody else has changed is read first.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be looked at, or holds what cannot be used. Memory then stays, and no batch
     /// has begun.
-    pub fn enter(&mut self) -> Result<bool, StoreError> {
-        if self.backend.enter()? == Standing::Same {
-            return Ok(false);
+    pub fn enter(&mut self) -> Result<Entered, StoreError> {
+        let watch = Stopwatch::start();
+        let standing = self.backend.enter()?;
+        let lock = watch.elapsed();
+        if standing == Standing::Same {
+            return Ok(Entered { lock, read_again: None });
         }
+        let watch = Stopwatch::start();
         match self.backend.read() {
             Ok(contents) => {
                 let notes = std::mem::take(&mut self.notes);
                 self.replace(contents);
                 self.touch(notes);
-                Ok(true)
+                Ok(Entered { lock, read_again: Some(watch.elapsed()) })
             }
             Err(error) => {
                 self.backend.leave();

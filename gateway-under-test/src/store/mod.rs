@@ -33,7 +33,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use self::backend::Probe;
-pub use self::core::{Clock, Commit, Core};
+pub use self::core::{Clock, Commit, Core, Entered};
 pub use self::state::State;
 pub use self::touches::Touched;
 use self::touches::Touches;
@@ -110,19 +110,67 @@ pub trait Observer: Send {
     fn events(&self, events: Vec<PairingEvent>);
     /// Files were written for `batch` jobs, in so many seconds.
     fn committed(&self, batch: usize, seconds: f64);
+    /// A batch begins: how long it took to have the store for itself, and how long each of its jobs has waited until now.
+    fn began(&self, lock: Duration, waits: &[Duration]) {
+        let _ = (lock, waits);
+    }
+    /// What is kept was read while the gateway runs.
+    fn loaded(&self, load: &Load) {
+        let _ = load;
+    }
     /// Writing failed; memory went back to what it was.
     fn failed(&self, error: &StoreError);
+}
+
+/// One reading of everything that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Why it was read.
+    pub when: LoadWhen,
+    /// From the first look at the files until it can be used.
+    pub took: Duration,
+    /// Devices that were there.
+    pub devices: usize,
+}
+
+/// Why what is kept was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoadWhen {
+    /// The gateway starts.
+    Start,
+    /// Somebody asked for it (SIGHUP).
+    Reload,
+    /// Somebody else had changed it.
+    Changed,
+}
+
+impl LoadWhen {
+    /// The word for it in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Reload => "reload",
+            Self::Changed => "changed",
+        }
+    }
 }
 
 type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Work = Box<dyn FnOnce(Result<&mut Core, &StoreError>) -> Acknowledge + Send>;
 
 enum Job {
-    Work(Work),
+    Work(Queued),
     /// The first lazy note has been made.
     Noted,
-    Reload(oneshot::Sender<Result<(), StoreError>>),
+    Reload(oneshot::Sender<Result<Load, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Work, and since when it waits.
+struct Queued {
+    work: Work,
+    since: Stopwatch,
 }
 
 /// Handle on the store, shared by all connections.
@@ -196,7 +244,8 @@ impl Store {
                 }
             }
         });
-        self.jobs.send(Job::Work(work)).map_err(|_| StoreError::Closed)?;
+        let queued = Queued { work, since: Stopwatch::start() };
+        self.jobs.send(Job::Work(queued)).map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -365,7 +414,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be used; memory then stays.
-    pub async fn reload(&self) -> Result<(), StoreError> {
+    pub async fn reload(&self) -> Result<Load, StoreError> {
         let (done, reloaded) = oneshot::channel();
         self.jobs.send(Job::Reload(done)).map_err(|_| StoreError::Closed)?;
         reloaded.await.map_err(|_| StoreError::Closed)?
@@ -395,12 +444,12 @@ struct Worker {
 impl Worker {
     fn run(mut self, inbox: &mpsc::Receiver<Job>) {
         while let Some(first) = self.wait(inbox) {
-            let mut batch: Vec<Work> = Vec::new();
+            let mut batch: Vec<Queued> = Vec::new();
             let mut last = None;
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
-                    Job::Work(work) => batch.push(work),
+                    Job::Work(queued) => batch.push(queued),
                     Job::Noted => self.write_notes_after(NOTES_WAIT),
                     // What came before a reload or the end is written and answered first.
                     other => {
@@ -415,12 +464,7 @@ impl Worker {
             }
             match last {
                 Some(Job::Reload(done)) => {
-                    let reloaded = self.core.reload().map_err(StoreError::from);
-                    if reloaded.is_ok() {
-                        drop(self.touches.take());
-                        self.publish();
-                    }
-                    let _ = done.send(reloaded);
+                    let _ = done.send(self.reload());
                 }
                 Some(Job::Close(done)) => {
                     let _ = done.send(self.write_notes());
@@ -446,10 +490,31 @@ impl Worker {
         inbox.recv().ok()
     }
 
-    fn work(&mut self, batch: Vec<Work>) {
-        let entered = self.core.enter();
-        let entered = match entered {
-            Ok(_) => {
+    fn reload(&mut self) -> Result<Load, StoreError> {
+        let watch = Stopwatch::start();
+        self.core.reload()?;
+        let load =
+            Load { when: LoadWhen::Reload, took: watch.elapsed(), devices: self.core.state().devices() };
+        self.observer.loaded(&load);
+        drop(self.touches.take());
+        self.publish();
+        Ok(load)
+    }
+
+    fn enter(&mut self) -> Result<Entered, StoreError> {
+        let entered = self.core.enter()?;
+        if let Some(took) = entered.read_again {
+            let devices = self.core.state().devices();
+            self.observer.loaded(&Load { when: LoadWhen::Changed, took, devices });
+        }
+        Ok(entered)
+    }
+
+    fn work(&mut self, batch: Vec<Queued>) {
+        let entered = match self.enter() {
+            Ok(entered) => {
+                let waits: Vec<Duration> = batch.iter().map(|queued| queued.since.elapsed()).collect();
+                self.observer.began(entered.lock, &waits);
                 self.core.touch(self.touches.take());
                 self.core.expire();
                 Ok(())
@@ -461,8 +526,8 @@ impl Worker {
         };
         let size = batch.len();
         let mut acknowledgements: Vec<Acknowledge> = match &entered {
-            Ok(()) => batch.into_iter().map(|work| work(Ok(&mut self.core))).collect(),
-            Err(error) => batch.into_iter().map(|work| work(Err(error))).collect(),
+            Ok(()) => batch.into_iter().map(|queued| (queued.work)(Ok(&mut self.core))).collect(),
+            Err(error) => batch.into_iter().map(|queued| (queued.work)(Err(error))).collect(),
         };
         if self.core.acknowledges_early() {
             self.publish();
@@ -491,7 +556,7 @@ impl Worker {
     /// Writes lazy notes, and what a failed commit may have left.
     fn write_notes(&mut self) -> Result<(), StoreError> {
         self.notes_due = None;
-        let written = self.core.enter().and_then(|_| {
+        let written = self.enter().and_then(|_| {
             self.core.touch(self.touches.take());
             self.core.expire();
             let watch = Stopwatch::start();

@@ -41,10 +41,13 @@ fn metrics_count_what_happened() {
         "gateway_store_devices 1",
         "gateway_store_pending 1",
         "gateway_store_commit_seconds_count 2",
+        "gateway_store_wait_seconds_count 2",
+        "gateway_store_lock_seconds_count 2",
         "gateway_store_commit_jobs_max 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
     }
+    gateway.logged("device store loaded devices=0 pending=0 seconds=0.");
 }
 
 #[test]
