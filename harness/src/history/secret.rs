@@ -85,7 +85,10 @@ mod tests {
 
     #[test]
     fn every_occurrence_is_covered() {
-        assert_eq!(covered("s3cret-4711", "s3cret-4711s3cret-4711 s3cret-471"), format!("{} s3cret-471", "*".repeat(22)));
+        assert_eq!(
+            covered("s3cret-4711", "s3cret-4711s3cret-4711 s3cret-471"),
+            format!("{} s3cret-471", "*".repeat(22))
+        );
         assert!(Secret::new("1234567").is_none());
     }
 

@@ -70,13 +70,14 @@ pub struct Batch {
 
 impl Batch {
     /// Appends a record as `append` frames it ([`format::append`]); false if it cannot be framed.
-    pub fn add(
-        &mut self,
-        append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>,
-    ) -> bool {
-        let added = append(&mut self.bytes).is_ok();
-        self.records += u64::from(added);
-        added
+    pub fn add(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), format::EncodeError>) -> bool {
+        // Not `u64::from(added)`: where that is inlined before a branch on `added`, rustc 1.95.0 drops the assignment of
+        // `added`, and with it the count (its pass JumpThreading; seen in `--emit=mir` of a release build, 2026-11-26).
+        if append(&mut self.bytes).is_err() {
+            return false;
+        }
+        self.records += 1;
+        true
     }
 
     /// Whether it should be handed over.
@@ -286,12 +287,7 @@ impl Writer {
             records: 0,
             failure: Some(Failure { from: Some(0), why: "the thread that writes it is gone".to_owned() }),
         });
-        Written {
-            records,
-            lost: self.intake.lost(),
-            failure,
-            backpressure: self.intake.backpressure(),
-        }
+        Written { records, lost: self.intake.lost(), failure, backpressure: self.intake.backpressure() }
     }
 
     fn stop(&mut self, ended: Option<Nanos>) -> Option<Progress> {
