@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use protocol::ProfileName;
 use serde::{Deserialize, Serialize};
 
+use crate::store::disk::{FileSystem, make_folders};
+
 /// Why the directory cannot be held.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
@@ -64,7 +66,7 @@ impl Hold {
             let path = path.to_owned();
             move |source| HoldError::System { path, source }
         };
-        std::fs::create_dir_all(state_dir).map_err(system(state_dir))?;
+        make_folders(&FileSystem, state_dir, 0o777).map_err(system(state_dir))?;
         let path = lock_path(state_dir);
         let file = OpenOptions::new()
             .read(true)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use protocol::pairing::PendingRequest;
 
+use super::disk::{Disk, FileSystem};
 use super::json::{JsonFiles, Reading};
 use super::sqlite::Database;
 use super::state::State;
@@ -112,9 +113,21 @@ pub trait Probe: Send + Sync {
 /// # Errors
 /// [`LoadError`] when what is there cannot be used; it is left as it is.
 pub fn open(kind: StoreKind, state_dir: &Path) -> Result<Box<dyn Backend>, LoadError> {
+    open_on(Arc::new(FileSystem), kind, state_dir)
+}
+
+/// The same, with JSON files on this file system. SQLite does its own file operations.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_on(
+    disk: Arc<dyn Disk>,
+    kind: StoreKind,
+    state_dir: &Path,
+) -> Result<Box<dyn Backend>, LoadError> {
     Ok(match kind {
-        StoreKind::JsonLoaded => Box::new(JsonFiles::new(state_dir, Reading::Loaded)),
-        StoreKind::JsonReread => Box::new(JsonFiles::new(state_dir, Reading::Reread)),
+        StoreKind::JsonLoaded => Box::new(JsonFiles::new(disk, state_dir, Reading::Loaded)),
+        StoreKind::JsonReread => Box::new(JsonFiles::new(disk, state_dir, Reading::Reread)),
         StoreKind::Sqlite => Box::new(Database::open(state_dir)?),
     })
 }

@@ -12,9 +12,7 @@
 //! Another program's edit between reading and renaming is lost, as it is there: nothing locks the files.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata, OpenOptions};
 use std::io::{BufWriter, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::backend::{Backend, Changes, Contents, Probe, Standing};
+use super::disk::{self, Disk, NewFile, Stamp};
 use super::state::State;
 use super::{Commit, LoadError, StoreError};
 
@@ -51,26 +50,6 @@ impl Which {
     }
 }
 
-/// What tells one state of a file from another without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-}
-
 /// Stamps of both files; `None` = it is missing, or cannot be looked at, which reads the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamps {
@@ -91,8 +70,11 @@ struct Rows<T> {
 /// The two files of a state directory.
 #[derive(Debug)]
 pub(super) struct JsonFiles {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     reading: Reading,
+    /// A name may stand in the folder that a power cut would take back.
+    unsynced: bool,
     /// What memory agrees with; `None` after a write that failed half-way.
     known: Option<Stamps>,
     odd_paired: Odd,
@@ -102,6 +84,7 @@ pub(super) struct JsonFiles {
 
 #[derive(Debug)]
 struct Watched {
+    disk: Arc<dyn Disk>,
     paired: PathBuf,
     pending: PathBuf,
     published: Mutex<Option<Stamps>>,
@@ -109,8 +92,7 @@ struct Watched {
 
 impl Watched {
     fn on_disk(&self) -> Stamps {
-        let stamp = |path: &Path| std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
-        Stamps { paired: stamp(&self.paired), pending: stamp(&self.pending) }
+        Stamps { paired: self.disk.stamp(&self.paired).ok(), pending: self.disk.stamp(&self.pending).ok() }
     }
 }
 
@@ -124,16 +106,19 @@ impl Probe for Watched {
 impl JsonFiles {
     /// The files of a state directory; nothing is touched.
     #[must_use]
-    pub(super) fn new(state_dir: &Path, reading: Reading) -> Self {
+    pub(super) fn new(disk: Arc<dyn Disk>, state_dir: &Path, reading: Reading) -> Self {
         let folder = state_dir.join("devices");
         let watched = Watched {
+            disk: Arc::clone(&disk),
             paired: folder.join(Which::Paired.name()),
             pending: folder.join(Which::Pending.name()),
             published: Mutex::default(),
         };
         Self {
+            disk,
             folder,
             reading,
+            unsynced: false,
             known: None,
             odd_paired: Odd::new(),
             odd_pending: Odd::new(),
@@ -151,23 +136,12 @@ impl JsonFiles {
     /// The rows of a file, the strange ones apart, and its stamp, which is older than what was read.
     fn rows<T: DeserializeOwned>(&self, which: Which) -> Result<Rows<T>, LoadError> {
         let path = self.path(which);
-        let read = || {
-            let mut file = File::open(path)?;
-            let stamp = Stamp::of(&file.metadata()?);
-            let mut text = Vec::new();
-            std::io::Read::read_to_end(&mut file, &mut text)?;
-            Ok((text, stamp))
-        };
-        let (text, stamp) = match (read(), self.reading) {
+        let (text, stamp) = match (self.disk.read(path), self.reading) {
             (Ok((text, stamp)), _) => (text, Some(stamp)),
-            (Err(error), _) if std::io::Error::kind(&error) == std::io::ErrorKind::NotFound => {
-                (Vec::new(), None)
-            }
+            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), None),
             (Err(source), Reading::Loaded) => return Err(LoadError::Read { path: path.to_owned(), source }),
             // It exists and cannot be read: it is looked at again when it changes.
-            (Err(_), Reading::Reread) => {
-                (Vec::new(), std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata)))
-            }
+            (Err(_), Reading::Reread) => (Vec::new(), self.disk.stamp(path).ok()),
         };
         let (rows, odd) = match self.reading {
             Reading::Loaded => (strict(path, &text)?, Odd::new()),
@@ -178,22 +152,29 @@ impl JsonFiles {
 
     /// Replaces one file durably: temporary file in the same folder, fsync, rename, fsync of the folder. Gives the stamp
     /// of the new one.
-    fn replace(&self, which: Which, state: &State) -> Result<Stamp, StoreError> {
-        let path = self.path(which);
+    fn replace(&mut self, which: Which, state: &State) -> Result<Stamp, StoreError> {
+        let path = self.path(which).to_owned();
         let temporary = self.folder.join(format!(".{}.{}.tmp", which.name(), std::process::id()));
         let written = self.write_new(&temporary, which, state).and_then(|stamp| {
-            std::fs::rename(&temporary, path)?;
-            File::open(&self.folder)?.sync_all()?;
+            self.unsynced = true;
+            self.disk.rename(&temporary, &path)?;
+            self.sync_names()?;
             Ok(stamp)
         });
         written.map_err(|source| {
-            let _ = std::fs::remove_file(&temporary);
-            StoreError::Write { path: path.to_owned(), message: source.to_string() }
+            let _ = self.disk.remove(&temporary);
+            StoreError::Write { path, message: source.to_string() }
         })
     }
 
+    fn sync_names(&mut self) -> std::io::Result<()> {
+        self.disk.sync_folder(&self.folder)?;
+        self.unsynced = false;
+        Ok(())
+    }
+
     fn write_new(&self, path: &Path, which: Which, state: &State) -> std::io::Result<Stamp> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = self.disk.create(path)?;
         let mut rows = RowWriter { out: BufWriter::with_capacity(256 * 1024, file), empty: true };
         for (device_id, record) in state.iter() {
             match which {
@@ -221,32 +202,37 @@ impl JsonFiles {
             }
         }
         // The releases write no line break behind the last brace.
-        let file = rows.finish(self.reading == Reading::Loaded)?;
-        file.sync_all()?;
-        Ok(Stamp::of(&file.metadata()?))
+        let mut file = rows.finish(self.reading == Reading::Loaded)?;
+        file.sync()?;
+        file.stamp()
     }
 }
 
 impl Backend for JsonFiles {
     fn prepare(&self, alone: bool) -> Result<(), LoadError> {
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|source| LoadError::Read { path: self.folder.clone(), source })?;
+        let system = |source| LoadError::Read { path: self.folder.clone(), source };
+        disk::make_folders(&*self.disk, &self.folder, 0o777).map_err(system)?;
+        // What a killed gateway renamed may not be durable, and from here on it counts.
+        self.disk.sync_folder(&self.folder).map_err(system)?;
         if !alone {
             return Ok(());
         }
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(".paired.json.") || name.starts_with(".pending.json.") {
+        for name in self.disk.names(&self.folder).unwrap_or_default() {
+            let text = name.to_string_lossy();
+            if text.starts_with(".paired.json.") || text.starts_with(".pending.json.") {
                 // One that stays is of no consequence.
-                let _ = std::fs::remove_file(entry.path());
+                let _ = self.disk.remove(&self.folder.join(&name));
             }
         }
         Ok(())
     }
 
     fn read(&mut self) -> Result<Contents, LoadError> {
+        if self.unsynced {
+            // What a failed write has left counts once it is read.
+            let synced = self.sync_names();
+            synced.map_err(|source| LoadError::Read { path: self.folder.clone(), source })?;
+        }
         let paired = self.rows::<crate::policy::DeviceEntry>(Which::Paired)?;
         let pending = self.rows::<protocol::pairing::PendingRequest>(Which::Pending)?;
         self.known = Some(Stamps { paired: paired.stamp, pending: pending.stamp });
@@ -279,9 +265,12 @@ impl Backend for JsonFiles {
             paired: both || !changes.must.paired.is_empty(),
             pending: both || !changes.must.pending.is_empty(),
         };
-        if both {
-            // They make it again if it has gone. What cannot be made is said by the write.
-            let _ = std::fs::create_dir_all(&self.folder);
+        if both && self.disk.stamp(&self.folder).is_err() {
+            // They make it again if it has gone.
+            disk::make_folders(&*self.disk, &self.folder, 0o777).map_err(|source| StoreError::Write {
+                path: self.folder.clone(),
+                message: source.to_string(),
+            })?;
         }
         let mut known = self.known.take().unwrap_or(Stamps { paired: None, pending: None });
         if commit.paired {
@@ -350,7 +339,7 @@ pub(super) fn redacted(error: &serde_json::Error) -> String {
 
 /// An object that is written row by row, indented by two as `JSON.stringify(value, null, 2)` does.
 struct RowWriter {
-    out: BufWriter<File>,
+    out: BufWriter<Box<dyn NewFile>>,
     empty: bool,
 }
 
@@ -363,7 +352,7 @@ impl RowWriter {
         self.out.write_all(json.as_bytes())
     }
 
-    fn finish(mut self, line_break: bool) -> std::io::Result<File> {
+    fn finish(mut self, line_break: bool) -> std::io::Result<Box<dyn NewFile>> {
         self.out.write_all(if self.empty { b"{}" } else { b"\n}" })?;
         if line_break {
             self.out.write_all(b"\n")?;

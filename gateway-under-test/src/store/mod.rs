@@ -13,6 +13,7 @@
 
 pub mod backend;
 mod core;
+pub mod disk;
 mod json;
 mod sqlite;
 pub mod state;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::rows::{self, Kind};
 use crate::store::LoadError;
+use crate::store::disk::{Disk as _, FileSystem};
 use crate::store::json::redacted;
 
 /// Files that are put away after an import.
@@ -20,7 +21,7 @@ const SAFE: u64 = (1 << 53) - 1;
 /// JSON files that wait to be taken over.
 #[derive(Debug)]
 pub(super) struct Legacy {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Rows that are good enough, with every key that has a column.
     pub(super) paired: Vec<Map<String, Value>>,
 }
@@ -30,7 +31,9 @@ impl Legacy {
     pub(super) fn find(state_dir: &Path) -> Result<Option<Self>, LoadError> {
         let folder = state_dir.join("devices");
         if !FILES.iter().any(|name| folder.join(name).exists()) {
-            return Ok(None);
+            // A killed gateway may have put them away just before.
+            let synced = if folder.exists() { FileSystem.sync_folder(&folder) } else { Ok(()) };
+            return synced.map(|()| None).map_err(|source| LoadError::Read { path: folder, source });
         }
         let path = folder.join("paired.json");
         let paired = match std::fs::read(&path) {
@@ -47,11 +50,13 @@ impl Legacy {
         Ok(Some(Self { folder, paired }))
     }
 
-    /// Renames the files. One that stays is found again at the next start, when its rows are there already.
-    pub(super) fn put_away(&self) {
+    /// Renames the files. One that stays is found again at the next start, when its rows are there already. One that came
+    /// back after a power cut would bring devices back that were removed meanwhile.
+    pub(super) fn put_away(&self) -> std::io::Result<()> {
         for name in FILES {
-            let _ = std::fs::rename(self.folder.join(name), self.folder.join(format!("{name}.migrated")));
+            let _ = FileSystem.rename(&self.folder.join(name), &self.folder.join(format!("{name}.migrated")));
         }
+        FileSystem.sync_folder(&self.folder)
     }
 }
 

@@ -12,7 +12,7 @@ mod rows;
 mod schema;
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::backend::{Backend, Changes, Contents, Probe, Standing};
+use super::disk::{self, FileSystem};
 use super::state::{Record, State};
 use super::{Commit, LoadError, StoreError};
 
@@ -81,7 +82,7 @@ impl Database {
         // Before anything is made or changed.
         let legacy = import::Legacy::find(state_dir)?;
         let system = |source| LoadError::Read { path: path.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(system)?;
+        disk::make_folders(&FileSystem, &folder, 0o700).map_err(system)?;
         // SQLite gives its other files the mode of this one.
         OpenOptions::new()
             .write(true)
@@ -100,7 +101,7 @@ impl Database {
         if let Some(legacy) = legacy {
             let imported = database.import(&legacy);
             imported.map_err(|failure| failure.loading(&database.path))?;
-            legacy.put_away();
+            legacy.put_away().map_err(|source| LoadError::Read { path: legacy.folder.clone(), source })?;
         }
         Ok(database)
     }
