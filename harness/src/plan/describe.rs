@@ -239,25 +239,14 @@ fn write_operators(text: &mut String, plan: &Plan) -> std::fmt::Result {
                 names.map(|cohort| cohort.name.as_str()).collect::<Vec<_>>().join(", ")
             }
         };
-        let notices = match operator.notices {
-            super::Notices::Event => "on event".to_owned(),
-            super::Notices::List(every) => format!("listing every {}", show_duration(every)),
-        };
         writeln!(
             text,
-            "operator {}: {notices}, thinks {}..{}, rejects {}%, ignores {}%; serves {serves}",
+            "operator {}: {}; serves {serves}",
             operator.name,
-            show_duration(operator.think.min),
-            show_duration(operator.think.max),
-            percent(operator.reject_share),
-            percent(operator.ignore_share),
+            super::describe_operator(operator)
         )?;
     }
     Ok(())
-}
-
-fn percent(share: f64) -> f64 {
-    (share * 1000.0).round() / 10.0
 }
 
 fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {

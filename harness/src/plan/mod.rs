@@ -3,6 +3,7 @@
 //! Same scenario and seed, same plan. A client is known by its cohort's name and its index in it; `--clients`, the
 //! number of reactors and other cohorts never change who it is ([`identity`]).
 
+mod behaviour;
 mod describe;
 pub mod identity;
 mod narrate;
@@ -14,6 +15,7 @@ mod tests;
 mod unfold;
 
 pub use crate::vocabulary::*;
+pub use behaviour::{describe_operator, describe_reconnect};
 pub use describe::describe;
 pub use narrate::narrate;
 pub use randomness::stream;

@@ -258,7 +258,7 @@ fn the_plan_reads_well() {
     phones        6  ios        0.5s to 2.9s           via 127.2.0.1  stays 1s..2s
     nodes         2  node-host  1 at a time from 0.0s  direct
 
-    operator owner: on event, thinks 20ms..200ms, rejects 0%, ignores 0%; serves phones
+    operator owner: on event, thinks 20ms..200ms; serves phones
 
     first arrivals a second (each client's first attempt; later ones follow from what happens)
         0s      4 ##################################################

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::by_client::ByClient;
 use super::histogram::{LatencyHistogram, LatencySummary};
+use super::waterfall::Waterfall;
 use crate::history::{History, Notice, Operation, OperationEnd, OperationKind};
-use crate::observation::Outcome;
+use crate::observation::{Observation, Outcome};
 use crate::plan::{ClientId, Nanos};
 
 /// Stages of one acknowledged approval of one of the plan's clients; nanoseconds, `None` = not seen.
@@ -19,6 +20,10 @@ use crate::plan::{ClientId, Nanos};
 pub struct ApprovalChain {
     /// The device.
     pub client: ClientId,
+    /// Who approved.
+    pub operator: u16,
+    /// The `connect` was sent that was first refused with the request: it cannot be older.
+    pub asked: Option<Nanos>,
     /// First refusal that named the request.
     pub pending: Option<Nanos>,
     /// The operator learnt of the request.
@@ -33,6 +38,19 @@ pub struct ApprovalChain {
     pub resumed: Option<Nanos>,
     /// hello-ok of the first session that was answered after the approval was sent.
     pub session: Option<Nanos>,
+    /// How late after its time, or the acknowledgement if that came later, the attempt at `resumed` was started.
+    pub late: Nanos,
+    /// What filled the time from `resumed` to the session.
+    pub last_link: LastLink,
+}
+
+/// What filled the time from a client's first attempt after its approval to its session. The rest were pauses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LastLink {
+    /// Attempts in progress.
+    pub in_attempts: Nanos,
+    /// Attempts after the first were due, but not started by the generator.
+    pub late: Nanos,
 }
 
 impl ApprovalChain {
@@ -115,7 +133,7 @@ pub struct ApprovalLinks {
 }
 
 /// Approval sent -> hello-ok of the device's first session that was answered after it; and the links in between.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalToSession {
     /// The headline, in microseconds. An acknowledged approval counts once; a device that is approved again later
     /// counts again, with the session that follows then.
@@ -126,6 +144,9 @@ pub struct ApprovalToSession {
     pub counts: ApprovalCounts,
     /// The links of the chain.
     pub links: ApprovalLinks,
+    /// From the request to the session, for each operator and cohort that had an approval.
+    #[serde(default)]
+    pub waterfalls: Vec<Waterfall>,
 }
 
 /// What the operations and notices of a run tell without its attempts. Every shard of a run holds all of them.
@@ -212,6 +233,7 @@ impl ApprovalRecorder {
                 ack_to_attempt: self.ack_to_attempt.summary(),
                 attempt_to_session: self.attempt_to_session.summary(),
             },
+            waterfalls: Vec::new(),
         }
     }
 }
@@ -228,6 +250,7 @@ pub fn chains<'a>(
             return None;
         }
         let invoked = operation.invoked;
+        let refusal = first_refusal(by_client, client, &operation.kind);
         let session = by_client.first_session_after(client, invoked);
         let resumed = session.and_then(|(attempt, answered)| {
             let started = attempt.stamps.started?;
@@ -243,16 +266,54 @@ pub fn chains<'a>(
                 .filter(|started| *started > acknowledged)
                 .min()
         });
+        let session = session.map(|(_, answered)| answered);
+        let (late, last_link) = match resumed.zip(session) {
+            Some((resumed, session)) => (
+                lateness(by_client, client, resumed, acknowledged),
+                last_link(by_client, client, resumed, session),
+            ),
+            None => (0, LastLink::default()),
+        };
         Some(ApprovalChain {
             client,
-            pending: first_refusal(by_client, client, &operation.kind),
+            operator: operation.operator,
+            asked: refusal.and_then(|refusal| refusal.stamps.sent),
+            pending: refusal.and_then(|refusal| refusal.stamps.answered),
             noticed: *noticed,
             invoked,
             acknowledged,
             resumed,
-            session: session.map(|(_, answered)| answered),
+            session,
+            late,
+            last_link,
         })
     })
+}
+
+/// How late the attempt was that started at `resumed`; 0 if it was in progress at the acknowledgement.
+fn lateness(by_client: &ByClient<'_>, client: ClientId, resumed: Nanos, acknowledged: Nanos) -> Nanos {
+    let mut attempts = by_client.attempts_of(client);
+    let first = attempts.find(|attempt| attempt.stamps.started == Some(resumed) && resumed > acknowledged);
+    first.map_or(0, |attempt| resumed.saturating_sub(attempt.intended.max(acknowledged)))
+}
+
+/// Walks from `resumed` to the session, over the attempts in between.
+fn last_link(by_client: &ByClient<'_>, client: ClientId, resumed: Nanos, session: Nanos) -> LastLink {
+    let mut link = LastLink::default();
+    let mut attempts: Vec<_> = by_client
+        .attempts_of(client)
+        .filter_map(|attempt| Some((attempt.stamps.started?, attempt.stamps.last()?, attempt.intended)))
+        .filter(|(started, ended, _)| *started <= session && *ended > resumed)
+        .collect();
+    attempts.sort_unstable();
+    let mut at = resumed;
+    for (started, ended, intended) in attempts {
+        link.late += started.saturating_sub(intended.max(at));
+        let from = started.max(at);
+        at = ended.min(session).max(at);
+        link.in_attempts += at.saturating_sub(from);
+    }
+    link
 }
 
 /// Client and acknowledgement of an approval that has both.
@@ -282,18 +343,21 @@ fn count_ends(history: &History) -> ApprovalCounts {
     counts
 }
 
-/// When a client was first refused with the request of an approval.
-fn first_refusal(by_client: &ByClient<'_>, client: ClientId, kind: &OperationKind) -> Option<Nanos> {
+/// The attempt of a client that was first refused with the request of an approval.
+fn first_refusal<'a>(
+    by_client: &'a ByClient<'_>,
+    client: ClientId,
+    kind: &OperationKind,
+) -> Option<&'a Observation> {
     let OperationKind::Approve { request_id } = kind else { return None };
     by_client
         .attempts_of(client)
-        .filter_map(|attempt| match &attempt.outcome {
-            Outcome::Refused(refusal) if refusal.request_id.as_ref() == Some(request_id) => {
-                attempt.stamps.answered
-            }
-            _ => None,
+        .filter(|attempt| match &attempt.outcome {
+            Outcome::Refused(refusal) => refusal.request_id.as_ref() == Some(request_id),
+            _ => false,
         })
-        .min()
+        .filter(|attempt| attempt.stamps.answered.is_some())
+        .min_by_key(|attempt| attempt.stamps.answered)
 }
 
 fn notices_by_request(history: &History) -> HashMap<&str, Vec<&Notice>> {

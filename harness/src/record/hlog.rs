@@ -39,7 +39,7 @@ pub fn write_hlog(
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
         .add_comment("[Histogram log format version 1.3]")
-        .add_comment("pairstorm; values in microseconds; tags response, service, approval_to_session, lag")
+        .add_comment("pairstorm; values in microseconds; tags response, service, approval_to_session, lag, wait.OPERATOR.COHORT.LINK")
         .with_start_time(base)
         .with_base_time(base)
         .begin_log_with(to, &mut serializer)?;
@@ -52,12 +52,11 @@ pub fn write_hlog(
                 .map_err(|error| HlogError::Encode(error.to_string()))?;
         }
         let start = Duration::from_secs(u64::from(second));
-        log.write_histogram(&histogram, start, INTERVAL, Tag::new(series.tag())).map_err(
-            |error| match error {
-                IntervalLogWriterError::IoError(error) => HlogError::Io(error),
-                IntervalLogWriterError::SerializeError(error) => HlogError::Encode(error.to_string()),
-            },
-        )?;
+        let tag = samples.tag(series);
+        log.write_histogram(&histogram, start, INTERVAL, Tag::new(&tag)).map_err(|error| match error {
+            IntervalLogWriterError::IoError(error) => HlogError::Io(error),
+            IntervalLogWriterError::SerializeError(error) => HlogError::Encode(error.to_string()),
+        })?;
     }
     Ok(())
 }
@@ -109,6 +108,7 @@ mod tests {
         let mut story = Story::new(&[("phones", 2)]);
         story.attempt(0, 0).intended(100).started(101).answered(111, refusal_for("r1"));
         story.attempt(1, 0).intended(200).started(203).answered(1_500, session());
+        story.notice(0, 0, "r1", 900);
         story.approve(0, 0, "r1", 1_000, Some(1_010));
         story.attempt(0, 1).intended(2_000).started(2_000).answered(2_004, session());
         let read: Vec<_> = read(&written(&story))
@@ -124,12 +124,18 @@ mod tests {
                 line("response", 0, 1, 11_000, 11_007),
                 line("service", 0, 1, 10_000, 10_007),
                 line("lag", 0, 2, 1_000, 3_001),
+                line("wait.owner.phones.pending_to_noticed", 0, 1, 788_992, 789_503),
                 line("response", 1, 1, 1_299_456, 1_300_479),
                 line("service", 1, 1, 1_296_384, 1_297_407),
+                line("wait.owner.phones.noticed_to_approve", 1, 1, 99_968, 100_031),
+                line("wait.owner.phones.approve_to_ack", 1, 1, 10_000, 10_007),
                 line("response", 2, 1, 4_000, 4_001),
                 line("service", 2, 1, 4_000, 4_001),
                 line("approval_to_session", 2, 1, 1_003_520, 1_004_031),
                 line("lag", 2, 1, 0, 0),
+                line("wait.owner.phones.whole", 2, 1, 1_892_352, 1_893_375),
+                line("wait.owner.phones.ack_to_attempt", 2, 1, 989_696, 990_207),
+                line("wait.owner.phones.attempt_to_session", 2, 1, 4_000, 4_001),
             ]
         );
     }

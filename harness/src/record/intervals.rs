@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::{MICROS_MAX, micros};
 use super::phases::{end_of_attempt, service_and_response};
+use super::waterfall::Link;
 use crate::observation::{Observation, Outcome};
 use crate::plan::Nanos;
 
@@ -120,20 +121,39 @@ pub enum Series {
     ApprovalToSession,
     /// Intended -> real start, in the second of the start.
     Lag,
+    /// Request -> hello-ok, of the approvals of this place ([`super::waterfall::Pairs`]), in the second of the session.
+    Wait(u16),
+    /// A link of the chain, of the approvals of this place, in the second in which it ended.
+    Link(u16, Link),
 }
 
 impl Series {
-    /// All series.
-    pub const ALL: [Self; 4] = [Self::Response, Self::Service, Self::ApprovalToSession, Self::Lag];
+    /// Series that every run has; the others follow, six a place.
+    const FIXED: [Self; 4] = [Self::Response, Self::Service, Self::ApprovalToSession, Self::Lag];
+    const A_PLACE: u64 = 1 + Link::ALL.len() as u64;
 
-    /// Tag in the log.
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
+    /// Its number: where it stands in the log.
+    fn number(self) -> u64 {
+        let place =
+            |slot: u16, within: u64| Self::FIXED.len() as u64 + u64::from(slot) * Self::A_PLACE + within;
         match self {
-            Self::Response => "response",
-            Self::Service => "service",
-            Self::ApprovalToSession => "approval_to_session",
-            Self::Lag => "lag",
+            Self::Response => 0,
+            Self::Service => 1,
+            Self::ApprovalToSession => 2,
+            Self::Lag => 3,
+            Self::Wait(slot) => place(slot, 0),
+            Self::Link(slot, link) => place(slot, 1 + link as u64),
+        }
+    }
+
+    fn of(number: u64) -> Option<Self> {
+        let Some(beyond) = number.checked_sub(Self::FIXED.len() as u64) else {
+            return Self::FIXED.get(usize::try_from(number).ok()?).copied();
+        };
+        let slot = u16::try_from(beyond / Self::A_PLACE).ok()?;
+        match (beyond % Self::A_PLACE).checked_sub(1) {
+            None => Some(Self::Wait(slot)),
+            Some(link) => Some(Self::Link(slot, *Link::ALL.get(usize::try_from(link).ok()?)?)),
         }
     }
 }
@@ -149,6 +169,8 @@ pub struct IntervalSamples {
     groups: BTreeMap<u32, Vec<Count>>,
     /// Samples that are not in `groups` yet: sorting many at once is cheaper than finding the place of each.
     waiting: Vec<u64>,
+    /// Names of operator and cohort of each place.
+    places: Vec<(String, String)>,
 }
 
 /// How often values of one bucket occurred in one second and series.
@@ -184,9 +206,32 @@ const fn bucket_of(micros: u64) -> u64 {
 /// Samples that wait before they are sorted in: 2 MB.
 const WAITING_MAX: usize = 1 << 18;
 const BUCKET_BITS: u32 = 16;
-const SERIES_BITS: u32 = 2;
+const SERIES_BITS: u32 = 10;
 
 impl IntervalSamples {
+    /// No samples yet, of a run whose places have these names of operator and cohort.
+    #[must_use]
+    pub fn with_chains(places: Vec<(String, String)>) -> Self {
+        Self { places, ..Self::default() }
+    }
+
+    /// Tag of a series in the log.
+    #[must_use]
+    pub fn tag(&self, series: Series) -> String {
+        let place = |slot: u16, what: &str| match self.places.get(usize::from(slot)) {
+            Some((operator, cohort)) => format!("wait.{operator}.{cohort}.{what}"),
+            None => format!("wait.{slot}.{what}"),
+        };
+        match series {
+            Series::Response => "response".to_owned(),
+            Series::Service => "service".to_owned(),
+            Series::ApprovalToSession => "approval_to_session".to_owned(),
+            Series::Lag => "lag".to_owned(),
+            Series::Wait(slot) => place(slot, "whole"),
+            Series::Link(slot, link) => place(slot, link.name()),
+        }
+    }
+
     /// Adds the samples of an attempt.
     pub fn attempt(&mut self, attempt: &Observation) {
         if let Some(started) = attempt.stamps.started {
@@ -203,7 +248,7 @@ impl IntervalSamples {
     /// Adds one sample.
     pub fn push(&mut self, series: Series, at: Nanos, value: Nanos) {
         let bucket = bucket_of(micros(value).min(MICROS_MAX));
-        let group = u64::from(second_of(at)) << SERIES_BITS | series as u64;
+        let group = u64::from(second_of(at)) << SERIES_BITS | series.number();
         self.waiting.push(group << BUCKET_BITS | bucket);
         if self.waiting.len() >= WAITING_MAX {
             self.settle();
@@ -242,8 +287,8 @@ impl IntervalSamples {
     pub(super) fn groups(&self) -> impl Iterator<Item = (u32, Series, &[Count])> {
         debug_assert!(self.waiting.is_empty(), "settled");
         self.groups.iter().filter_map(|(group, counts)| {
-            let series = Series::ALL.get((group & ((1 << SERIES_BITS) - 1)) as usize)?;
-            Some((group >> SERIES_BITS, *series, counts.as_slice()))
+            let series = Series::of(u64::from(group & ((1 << SERIES_BITS) - 1)))?;
+            Some((group >> SERIES_BITS, series, counts.as_slice()))
         })
     }
 }
@@ -281,6 +326,7 @@ mod tests {
     use crate::observation::{DropReason, Phase};
     use crate::record::histogram::empty_histogram;
     use crate::record::test_support::{Story, refusal, session};
+    use crate::record::waterfall::PAIRS_MAX;
 
     const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -333,7 +379,10 @@ mod tests {
         assert_eq!(size_of::<Count>(), 8);
         assert!(bucket_of(MICROS_MAX) < 23_552);
         assert!(u64::from(SECONDS_MAX) << SERIES_BITS < u64::from(u32::MAX));
-        assert!(Series::ALL.iter().enumerate().all(|(position, series)| position == *series as usize));
+        let last = Series::Link(u16::try_from(PAIRS_MAX).expect("few"), Link::AttemptToSession).number();
+        assert!(last < 1 << SERIES_BITS);
+        let all: Vec<Series> = (0..=last).map(|number| Series::of(number).expect("a series")).collect();
+        assert!(all.iter().enumerate().all(|(position, series)| position as u64 == series.number()));
     }
 
     proptest! {

@@ -6,7 +6,7 @@
 //! | [`facts`] | what only the run itself knows |
 //! | [`tally`] | all of the following, added up shard by shard |
 //! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`] | counts |
-//! | [`histogram`], [`phases`], [`approvals`], [`restarts`], [`intervals`] | times |
+//! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
 //! | [`result`], [`schema`] | the whole, and its JSON Schema |
@@ -40,6 +40,7 @@ pub(crate) mod test_support;
 pub mod thresholds;
 pub mod validity;
 pub mod violations;
+pub mod waterfall;
 
 pub use exit_code::{ExitCode, RunVerdict};
 pub use facts::RunFacts;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::approvals::{ApprovalRecorder, Approvals, chains};
+use super::approvals::{ApprovalRecorder, ApprovalToSession, Approvals, chains};
 use super::by_client::ByClient;
 use super::cohorts::{self, CohortRecorder};
 use super::exit_code::{ExitCode, RunVerdict};
@@ -24,6 +24,7 @@ use super::restarts::{FaultWindow, RestartRecorder, Restarts, fault_windows};
 use super::result::{EndedBy, Environment, RunResult, SCHEMA_VERSION, ScenarioRef};
 use super::thresholds::evaluate;
 use super::validity::{Validity, validity};
+use super::waterfall::WaterfallRecorder;
 use crate::history::History;
 use crate::observation::Outcome;
 use crate::oracle::Judgement;
@@ -49,6 +50,7 @@ pub struct Tally<'p> {
     refusals: RefusalRecorder,
     invariants: InvariantRecorder,
     approvals: ApprovalRecorder,
+    waterfalls: WaterfallRecorder,
     restarts: RestartRecorder,
     intervals: IntervalRecorder,
     samples: IntervalSamples,
@@ -77,6 +79,7 @@ impl<'p> Tally<'p> {
     /// The figures of nothing yet.
     #[must_use]
     pub fn new(plan: &'p Plan) -> Self {
+        let waterfalls = WaterfallRecorder::new(plan);
         Self {
             plan,
             common: None,
@@ -92,7 +95,8 @@ impl<'p> Tally<'p> {
             approvals: ApprovalRecorder::default(),
             restarts: RestartRecorder::default(),
             intervals: IntervalRecorder::default(),
-            samples: IntervalSamples::default(),
+            samples: IntervalSamples::with_chains(waterfalls.pairs().names(plan)),
+            waterfalls,
             listing: Listing::default(),
         }
     }
@@ -127,6 +131,12 @@ impl<'p> Tally<'p> {
             if let (Some(session), Some(value)) = (chain.session, chain.approval_to_session()) {
                 self.samples.push(Series::ApprovalToSession, session, value);
             }
+            if let Some((slot, wait)) = self.waterfalls.chain(plan, &chain) {
+                for (link, at, took) in wait.ends() {
+                    self.samples.push(Series::Link(slot, link), at, took);
+                }
+                self.samples.push(Series::Wait(slot), wait.to, wait.whole());
+            }
         }
         self.restarts.add(history, &by_client, &common.restarts);
         self.samples.settle();
@@ -148,6 +158,7 @@ impl<'p> Tally<'p> {
         self.refusals.merge(other.refusals);
         self.invariants.merge(other.invariants);
         self.approvals.merge(&other.approvals);
+        self.waterfalls.merge(&other.waterfalls);
         self.restarts.merge(other.restarts);
         self.intervals.merge(&other.intervals);
         self.samples.merge(other.samples);
@@ -198,7 +209,10 @@ impl<'p> Tally<'p> {
             refusals: self.refusals.summary(self.mismatches.matches()),
             cohorts: self.cohorts.summary(self.plan),
             phases: self.phases.summary(),
-            approval_to_session: self.approvals.summary(&common.approvals),
+            approval_to_session: ApprovalToSession {
+                waterfalls: self.waterfalls.summary(self.plan),
+                ..self.approvals.summary(&common.approvals)
+            },
             lag: self.phases.lag(),
             restarts: self.restarts.summary(&common.restarts),
             faults: common.faults.clone(),

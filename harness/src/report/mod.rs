@@ -6,6 +6,7 @@
 //! | [`json`] | `result.json` |
 //! | [`files`] | the folder of a run |
 //! | [`cures`] | the fix for each pairing reason |
+//! | `waterfall` | the wait of approved people, drawn |
 //! | [`units`] | figures as people read them |
 
 pub mod cures;
@@ -14,5 +15,6 @@ pub mod json;
 mod page;
 pub mod text;
 pub mod units;
+mod waterfall;
 
 pub use crate::record::exit_code;

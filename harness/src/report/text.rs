@@ -5,6 +5,7 @@ use std::path::Path;
 use super::cures::cure;
 use super::page::Page;
 use super::units::{bytes, duration, maybe, plural, share};
+use super::waterfall::waterfalls;
 use crate::record::exit_code::{ExitCode, RunVerdict};
 use crate::record::groups::MismatchGroup;
 use crate::record::histogram::LatencySummary;
@@ -39,6 +40,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     refusals(&mut page, result);
     cohorts(&mut page, result);
     latencies(&mut page, result);
+    waterfalls(&mut page, result);
     restarts(&mut page, result);
     other_faults(&mut page, result);
     costs(&mut page, result);
@@ -281,11 +283,6 @@ fn latencies(page: &mut Page, result: &RunResult) {
         ("  close", phases.close),
         ("without an answer", phases.unanswered),
         ("approval to session", approval.headline),
-        ("  pending to noticed *", approval.links.pending_to_noticed),
-        ("  noticed to approve *", approval.links.noticed_to_approve),
-        ("  approve to acknowledged", approval.links.approve_to_ack),
-        ("  back-off of the client", approval.links.ack_to_attempt),
-        ("  attempt to session", approval.links.attempt_to_session),
     ];
     if rows.iter().all(|(_, row)| row.count == 0) {
         return;
@@ -298,9 +295,6 @@ fn latencies(page: &mut Page, result: &RunResult) {
         page.line(&format!("  {name:<26}{}", figures(row)));
     }
     let counts = &approval.counts;
-    if approval.links.pending_to_noticed.count > 0 || approval.links.noticed_to_approve.count > 0 {
-        page.line("  * before the approval was sent, not part of approval to session");
-    }
     if counts.approvals > counts.acknowledged || counts.without_session > 0 {
         page.line(&format!(
             "  {}: {} acknowledged, {} refused, {} unknown; {} without a session afterwards",
@@ -531,7 +525,7 @@ mod tests {
     #[test]
     fn a_run_that_passes() {
         let text = summary(&smoke().result(), false);
-        assert!(text.lines().count() <= 52);
+        assert!(text.lines().count() <= 56);
         insta::assert_snapshot!(text, @r#"
         PASS (exit code 0): every outcome was allowed
         smoke (seed 7), profile article, in-repo gateway at ws://127.0.0.1:18789, 12.3 s
@@ -569,12 +563,17 @@ mod tests {
             verdict                       420     6.00 ms     8.00 ms     8.00 ms     8.00 ms     8.00 ms
             close                         200     1.00 ms     1.00 ms     1.00 ms     1.00 ms     1.00 ms
           approval to session             200      515 ms      515 ms      515 ms      515 ms      515 ms
-            pending to noticed *          200     1.00 ms     1.00 ms     1.00 ms     1.00 ms     1.00 ms
-            noticed to approve *          200      491 ms      491 ms      491 ms      491 ms      491 ms
-            approve to acknowledged       200     4.00 ms     4.00 ms     4.00 ms     4.00 ms     4.00 ms
-            back-off of the client        200      505 ms      505 ms      505 ms      505 ms      505 ms
-            attempt to session            200     6.00 ms     6.00 ms     6.00 ms     6.00 ms     6.00 ms
-          * before the approval was sent, not part of approval to session
+
+        From request to session           p50       p99    share
+          phones (tries again at once, whatever the answer), approved by owner (on event, thinks 0s)
+            asked, not yet noticed    1.00 ms   1.00 ms    0.1 %  ▏
+            noticed to approve         491 ms    491 ms   48.8 %  ████████████████████
+            approve to acknowledged   4.00 ms   4.00 ms    0.4 %                      ▏
+            to the next attempt        505 ms    505 ms   50.1 %                      ████████████████████
+            attempt to session        6.00 ms   6.00 ms    0.6 %                                         ▏
+            whole                      1.01 s    1.01 s  200 waited 1.01 s on average
+            made them wait: people 48.8 % (491 ms), gateway 1.1 % (11.0 ms), client's pause 50.0 % (504 ms),
+            this generator 0.1 % (1.00 ms)
 
         Costs
           1 reactor on 2 cores, CPU 840 ms (2.00 ms an attempt), 31 MB; gateway CPU 1.31 s, 24 MB
@@ -635,12 +634,17 @@ mod tests {
             close                          53     1.00 ms     1.00 ms     1.00 ms     1.00 ms     1.00 ms
           without an answer                41     2.00 ms     2.00 ms      10.0 s      10.0 s      10.0 s
           approval to session              40      705 ms      705 ms      705 ms      705 ms      705 ms
-            pending to noticed *           40     2.00 ms     2.00 ms     2.00 ms     2.00 ms     2.00 ms
-            noticed to approve *           40      300 ms      300 ms      300 ms      300 ms      300 ms
-            approve to acknowledged        40     4.00 ms     4.00 ms     4.00 ms     4.00 ms     4.00 ms
-            back-off of the client         40      695 ms      695 ms      695 ms      695 ms      695 ms
-            attempt to session             40     6.00 ms     6.00 ms     6.00 ms     6.00 ms     6.00 ms
-          * before the approval was sent, not part of approval to session
+
+        From request to session           p50       p99    share
+          phones (tries again at once, whatever the answer), approved by owner (on event, thinks 0s)
+            asked, not yet noticed    2.00 ms   2.00 ms    0.2 %  ▏
+            noticed to approve         300 ms    300 ms   29.8 %  ████████████
+            approve to acknowledged   4.00 ms   4.00 ms    0.4 %              ▏
+            to the next attempt        695 ms    695 ms   69.0 %              ████████████████████████████
+            attempt to session        6.00 ms   6.00 ms    0.6 %                                         ▏
+            whole                      1.01 s    1.01 s  40 waited 1.01 s on average
+            made them wait: people 29.8 % (300 ms), gateway 1.2 % (12.0 ms), client's pause 68.9 % (694 ms),
+            this generator 0.1 % (1.00 ms)
 
         Restart `update` by SIGKILL at 3.00 s
           port closed 2.00 ms, exited 4.00 ms, new process 104 ms, port open 180 ms, first session 1.01 s
@@ -708,12 +712,17 @@ mod tests {
             verdict                       426     6.00 ms     8.00 ms     8.00 ms     8.00 ms     8.00 ms
             close                         200     1.00 ms     1.00 ms     1.00 ms     1.00 ms     1.00 ms
           approval to session             200      515 ms      515 ms      515 ms      515 ms      515 ms
-            pending to noticed *          200     1.00 ms     1.00 ms     1.00 ms     1.00 ms     1.00 ms
-            noticed to approve *          200      491 ms      491 ms      491 ms      491 ms      491 ms
-            approve to acknowledged       200     4.00 ms     4.00 ms     4.00 ms     4.00 ms     4.00 ms
-            back-off of the client        200      505 ms      505 ms      505 ms      505 ms      505 ms
-            attempt to session            200     6.00 ms     6.00 ms     6.00 ms     6.00 ms     6.00 ms
-          * before the approval was sent, not part of approval to session
+
+        From request to session           p50       p99    share
+          phones (tries again at once, whatever the answer), approved by owner (on event, thinks 0s)
+            asked, not yet noticed    1.00 ms   1.00 ms    0.1 %  ▏
+            noticed to approve         491 ms    491 ms   48.8 %  ████████████████████
+            approve to acknowledged   4.00 ms   4.00 ms    0.4 %                      ▏
+            to the next attempt        505 ms    505 ms   50.1 %                      ████████████████████
+            attempt to session        6.00 ms   6.00 ms    0.6 %                                         ▏
+            whole                      1.01 s    1.01 s  200 waited 1.01 s on average
+            made them wait: people 48.8 % (491 ms), gateway 1.1 % (11.0 ms), client's pause 50.0 % (504 ms),
+            this generator 0.1 % (1.00 ms)
 
         Other faults
           reload `store` at 2.00 s, over after 12.0 ms

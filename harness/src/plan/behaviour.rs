@@ -1,0 +1,54 @@
+//! What operators and clients do, in words.
+
+use super::{Backoff, DurationRange, GiveUp, Notices, OperatorPlan, ReconnectPolicy};
+use crate::scenario::show_duration;
+
+/// What an operator does about requests, for example `on event, thinks 20ms..200ms`.
+#[must_use]
+pub fn describe_operator(operator: &OperatorPlan) -> String {
+    let notices = match operator.notices {
+        Notices::Event => "on event".to_owned(),
+        Notices::List(every) => format!("listing every {}", show_duration(every)),
+    };
+    let mut words = vec![notices, format!("thinks {}", range(operator.think))];
+    for (verb, share) in [("rejects", operator.reject_share), ("ignores", operator.ignore_share)] {
+        if share > 0.0 {
+            words.push(format!("{verb} {}%", percent(share)));
+        }
+    }
+    words.join(", ")
+}
+
+/// What a client does after an attempt without a session, for example `tries again after 1s doubling to 30s`.
+#[must_use]
+pub fn describe_reconnect(policy: &ReconnectPolicy) -> String {
+    let mut words = match policy.backoff {
+        Backoff::Tight => "tries again at once".to_owned(),
+        Backoff::Fixed(pause) => format!("tries again after {}", range(pause)),
+        Backoff::Official { jitter } if jitter > 0.0 => {
+            format!("tries again after 1s doubling to 30s, {}% of it random", percent(jitter))
+        }
+        Backoff::Official { .. } => "tries again after 1s doubling to 30s".to_owned(),
+    };
+    match policy.gives_up_on_refusal {
+        GiveUp::Never => words.push_str(", whatever the answer"),
+        GiveUp::UnlessPairing => {}
+        GiveUp::Always => words.push_str(", gives up at the first refusal"),
+    }
+    if let Some(attempts) = policy.attempts_max {
+        words.push_str(&format!(", {attempts} times at most"));
+    }
+    words
+}
+
+fn range(range: DurationRange) -> String {
+    if range.min == range.max {
+        show_duration(range.min)
+    } else {
+        format!("{}..{}", show_duration(range.min), show_duration(range.max))
+    }
+}
+
+fn percent(share: f64) -> f64 {
+    (share * 1000.0).round() / 10.0
+}
