@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::lane::{Buffer, Lane, Looks, Pace, SharedBuffer, lock};
 use crate::history::writer::{self, Intake, Outlet};
@@ -23,6 +23,7 @@ pub struct Feed {
     secret: Arc<OnceLock<Secret>>,
     progress: Arc<Progress>,
     open: Arc<OpenRecords>,
+    approvals: Arc<watch::Sender<Nanos>>,
 }
 
 /// When operations and faults began that have no record yet, each with a number to tell them apart.
@@ -89,6 +90,7 @@ impl Feed {
             secret,
             progress,
             open: Arc::default(),
+            approvals: Arc::new(watch::channel(0).0),
         };
         (feed, outlet)
     }
@@ -167,6 +169,17 @@ impl Feed {
     pub fn complete_until(&self) -> Nanos {
         let began = self.open.began.lock().unwrap_or_else(PoisonError::into_inner);
         began.first().map_or(Nanos::MAX, |(at, _)| *at)
+    }
+
+    /// Says that an operator hands an approval to the kernel now.
+    pub fn approval_sent(&self, at: Nanos) {
+        self.approvals.send_replace(at);
+    }
+
+    /// When approvals were sent: the latest, and a change with each.
+    #[must_use]
+    pub fn approvals(&self) -> watch::Receiver<Nanos> {
+        self.approvals.subscribe()
     }
 
     /// Counters for a progress display.

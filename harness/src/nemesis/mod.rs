@@ -1,121 +1,135 @@
 //! The nemesis: does to the gateway what the plan says, when it says so, and notes what became of it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `queue` | which fault is next, and which ones wait for something |
+//! | `process` | restarts, reloads and pauses |
 
-use std::net::Ipv4Addr;
+mod process;
+mod queue;
+
 use std::time::Duration;
 
-use rustix::process::Signal;
 use tokio::sync::watch;
 
-use crate::clock::Clock;
-use crate::engine::{Feed, dial};
+use crate::clock::{Clock, nanos};
+use crate::engine::Feed;
 use crate::gateway::{GatewayProcess, TargetAddress, TargetError};
-use crate::history::{Fault, Record, RestartStamps};
-use crate::observation::Outcome;
-use crate::plan::{FaultKind, Nanos, PlannedFault, StopSignal};
+use crate::history::{Fault, Record};
+use crate::plan::{Nanos, PlannedFault, Trigger};
+pub use process::inflict;
+use queue::Queue;
 
-/// How often the port is tried while the gateway restarts; the resolution of `port_closed` and `port_open`.
-const PROBE_EVERY: Duration = Duration::from_millis(2);
-/// Address that probes come from: no client's and no operator's.
-const PROBE_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 249, 1);
+/// A timer of the runtime is as coarse as a millisecond. The last of it is waited for by giving way to others, so that an
+/// instant that was drawn is one.
+const COARSE: Duration = Duration::from_millis(2);
 
-/// Carries out the faults until `stop`, and guards the process meanwhile. `restarted` is told after every fault, because
-/// the process may then be another one.
+/// What the nemesis needs to know of the run.
+pub struct Scene<'a> {
+    /// Where the gateway is.
+    pub target: &'a TargetAddress,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Where records go, and operators say what they send.
+    pub feed: &'a Feed,
+    /// When it becomes true, the run is over.
+    pub stop: watch::Receiver<bool>,
+    /// Is told when the last fault is over.
+    pub over: &'a watch::Sender<bool>,
+}
+
+/// What the nemesis waits for.
+enum Next {
+    /// The run is over.
+    Stop,
+    /// Somebody's time has come.
+    Due,
+    /// An approval was sent at this time.
+    Approval(Nanos),
+}
+
+/// Carries out the faults until the run is over, and guards the process meanwhile. `restarted` is told after every fault,
+/// because the process may then be another one.
 ///
 /// # Errors
 /// [`TargetError::Died`] when the gateway ends unasked; what a restart meets when the gateway does not come back.
 pub async fn run(
     process: &mut GatewayProcess,
     faults: &[PlannedFault],
-    target: &TargetAddress,
-    clock: Clock,
-    feed: &Feed,
-    mut stop: watch::Receiver<bool>,
+    mut scene: Scene<'_>,
     restarted: impl Fn(&GatewayProcess),
 ) -> Result<(), TargetError> {
-    for fault in faults {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
-            status = process.wait() => return Err(process.died(status?)),
-            () = tokio::time::sleep_until(clock.instant(fault.at)) => {}
-        }
-        let began = clock.now();
-        let _underway = feed.begin(began);
+    let mut queue = Queue::new(faults);
+    let mut approvals = scene.feed.approvals();
+    while !queue.is_empty() {
+        // Only what is sent from now on counts: an approval that was sent while the last fault went on met that one.
+        approvals.mark_unchanged();
+        let fault = match next(process, &queue, &mut scene, &mut approvals).await? {
+            Next::Stop => return Ok(()),
+            Next::Due => queue.due(),
+            Next::Approval(sent) => {
+                let fault = queue.triggered();
+                if let Some(Trigger::Approval { after }) = fault.and_then(|fault| fault.trigger) {
+                    until(scene.clock, sent.saturating_add(nanos(after))).await;
+                }
+                fault
+            }
+        };
+        let Some(fault) = fault else { continue };
+        let began = scene.clock.now();
+        let _underway = scene.feed.begin(began);
         let mut record =
             Fault { name: fault.name.clone(), kind: fault.kind, began, ended: None, restart: None };
         // A fault that has begun is carried to its end even when the run stops: a half-restarted gateway is no evidence.
-        let done = inflict(process, &mut record, target, clock).await;
-        feed.push(Record::Fault(record));
+        let done = inflict(process, &mut record, scene.target, scene.clock).await;
+        scene.feed.push(Record::Fault(record));
         done?;
         restarted(process);
     }
+    scene.over.send_replace(true);
     tokio::select! {
         biased;
-        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        _ = scene.stop.wait_for(|stop| *stop) => Ok(()),
         status = process.wait() => Err(process.died(status?)),
     }
 }
 
-/// Does one thing to the gateway and notes its stages in `record`; returns when the gateway is itself again.
-///
-/// # Errors
-/// [`TargetError`] when it does not come back.
-pub async fn inflict(
+async fn next(
     process: &mut GatewayProcess,
-    record: &mut Fault,
-    target: &TargetAddress,
-    clock: Clock,
-) -> Result<(), TargetError> {
-    match record.kind {
-        FaultKind::Restart { signal, down } => {
-            let mut stamps = RestartStamps::default();
-            process.signal(match signal {
-                StopSignal::Sigterm => Signal::TERM,
-                StopSignal::Sigkill => Signal::KILL,
-            })?;
-            let (port_closed, exited) =
-                tokio::try_join!(async { Ok(until_port(target, false, clock).await) }, async {
-                    process.wait_after_signal().await.map(|_| clock.now())
-                })?;
-            stamps.port_closed = Some(port_closed);
-            stamps.exited = Some(exited);
-            record.restart = Some(stamps);
-            tokio::time::sleep(down).await;
-            let mut spawned = None;
-            let (port_open, ()) = tokio::try_join!(
-                async { Ok(until_port(target, true, clock).await) },
-                process.start_again(|| spawned = Some(clock.now()))
-            )?;
-            stamps.spawned = spawned;
-            stamps.port_open = Some(port_open);
-            record.restart = Some(stamps);
-            record.ended = Some(clock.now());
+    queue: &Queue<'_>,
+    scene: &mut Scene<'_>,
+    approvals: &mut watch::Receiver<Nanos>,
+) -> Result<Next, TargetError> {
+    let clock = scene.clock;
+    let due = async {
+        match queue.next_at() {
+            Some(at) => tokio::time::sleep_until(clock.instant(at)).await,
+            None => std::future::pending().await,
         }
-        FaultKind::Reload => {
-            process.signal(Signal::HUP)?;
-            record.ended = Some(clock.now());
+    };
+    let approval = async {
+        // It lasts as long as the feed does.
+        match approvals.changed().await {
+            Ok(()) => *approvals.borrow_and_update(),
+            Err(_) => std::future::pending().await,
         }
-        FaultKind::Pause(length) => {
-            process.signal(Signal::STOP)?;
-            tokio::time::sleep(length).await;
-            process.signal(Signal::CONT)?;
-            record.ended = Some(clock.now());
-        }
+    };
+    tokio::select! {
+        biased;
+        _ = scene.stop.wait_for(|stop| *stop) => Ok(Next::Stop),
+        status = process.wait() => Err(process.died(status?)),
+        () = due => Ok(Next::Due),
+        sent = approval, if queue.is_armed() => Ok(Next::Approval(sent)),
     }
-    Ok(())
 }
 
-/// Dials until the port is open, or closed, and says when.
-async fn until_port(target: &TargetAddress, open: bool, clock: Clock) -> Nanos {
-    let source = target.is_loopback_v4().then_some(PROBE_SOURCE);
-    loop {
-        let dialling = tokio::time::timeout(Duration::from_secs(1), dial::dial(target.socket, source));
-        // A dial that hangs says nothing: the process may just stand still.
-        match dialling.await {
-            Ok(Ok(_)) if open => return clock.now(),
-            Ok(Err(Outcome::ConnectionRefused)) if !open => return clock.now(),
-            _ => {}
-        }
-        tokio::time::sleep(PROBE_EVERY).await;
+/// Waits until a time of the run, more exactly than a timer does.
+async fn until(clock: Clock, at: Nanos) {
+    let coarse = at.saturating_sub(nanos(COARSE));
+    if clock.now() < coarse {
+        tokio::time::sleep_until(clock.instant(coarse)).await;
+    }
+    while clock.now() < at {
+        tokio::task::yield_now().await;
     }
 }

@@ -253,6 +253,9 @@ impl Desk {
         // Noted before it is sent: whatever cuts the sending short, part of it may have reached the gateway, and an
         // operation without an answer ends as unknown.
         self.in_flight.insert(id.clone(), (operation, underway));
+        if approve {
+            self.context.feed.approval_sent(invoked);
+        }
         session.request(&id, name, &RequestIdParams { request_id }).await
     }
 

@@ -11,7 +11,7 @@ use super::limits::limits;
 use super::needs::Needs;
 use super::{
     Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, LaunchPlan, Nanos,
-    NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, StopSignal, persona,
+    NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, StopSignal, Trigger, persona,
 };
 use crate::scenario::show_duration;
 
@@ -20,6 +20,10 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const BAR_WIDTH: usize = 50;
 /// Rows of the chart at most; beyond, a row stands for several seconds.
 const CHART_ROWS: u64 = 60;
+/// Faults shown in a row of it.
+const FAULTS_A_ROW: usize = 4;
+/// Waiting faults of which the instants are shown.
+const WAITING_SHOWN: usize = 8;
 
 /// The plan as text: clients by cohort, arrivals by second, faults on the time line, and what the run needs of the
 /// machine. Pure; no line ends in a space.
@@ -42,7 +46,11 @@ fn write_header(text: &mut String, plan: &Plan) -> std::fmt::Result {
         OracleMode::Profile => format!("profile `{}`", plan.gateway.profile),
         OracleMode::Expectations => "the scenario's own expectations".to_owned(),
     };
-    let duration = plan.duration.map_or_else(|| "until all scripts have ended".to_owned(), show_duration);
+    let duration = match (plan.duration, plan.after_faults) {
+        (Some(duration), _) => show_duration(duration),
+        (None, Some(after)) => format!("until {} after the last fault", show_duration(after)),
+        (None, None) => "until all scripts have ended".to_owned(),
+    };
     writeln!(
         text,
         "{}: {} clients in {} cohorts, seed {}",
@@ -259,7 +267,8 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
         return Ok(());
     }
     let last_arrival = plan.clients.iter().map(|client| client.intended).max().unwrap_or(0);
-    let last_fault = plan.faults.iter().map(|fault| fault.at).max().unwrap_or(0);
+    let timed = || plan.faults.iter().filter(|fault| fault.trigger.is_none());
+    let last_fault = timed().map(|fault| fault.at).max().unwrap_or(0);
     let rows_needed = last_arrival.max(last_fault) / NANOS_PER_SECOND + 1;
     let seconds_a_row = rows_needed.div_ceil(CHART_ROWS).max(1);
     let row_of = |at: Nanos| at / NANOS_PER_SECOND / seconds_a_row;
@@ -276,19 +285,41 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
     )?;
     for (row, arrivals) in &open {
         let width = (arrivals * BAR_WIDTH).div_ceil(most);
-        let faults: Vec<String> = plan
-            .faults
-            .iter()
-            .filter(|fault| row_of(fault.at) == *row)
+        let here = || timed().filter(|fault| row_of(fault.at) == *row);
+        let mut faults: Vec<String> = here()
+            .take(FAULTS_A_ROW)
             .map(|fault| format!("<- {} at {}: {}", fault.name, seconds(fault.at), fault_text(fault.kind)))
             .collect();
+        let more = here().count().saturating_sub(FAULTS_A_ROW);
+        faults.extend((more > 0).then(|| format!("<- and {more} more faults")));
         let line =
             format!("{:>5}s {arrivals:>6} {} {}", row * seconds_a_row, "#".repeat(width), faults.join("  "));
         writeln!(text, "{}", line.trim_end())?;
     }
+    write_waiting(text, plan)?;
     let waiting = plan.clients.iter().filter(|client| closed(client)).count();
     if waiting > 0 {
         writeln!(text, "  and {waiting} clients of closed cohorts, as places become free")?;
+    }
+    Ok(())
+}
+
+/// Faults whose time nobody knows before the run.
+fn write_waiting(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let waiting = || plan.faults.iter().filter_map(|fault| Some((fault, fault.trigger?)));
+    for (fault, Trigger::Approval { after }) in waiting().take(WAITING_SHOWN) {
+        writeln!(
+            text,
+            "  {} from {} on: {}, {} after an approval is sent",
+            fault.name,
+            seconds(fault.at),
+            fault_text(fault.kind),
+            show_duration(after)
+        )?;
+    }
+    let more = waiting().count().saturating_sub(WAITING_SHOWN);
+    if more > 0 {
+        writeln!(text, "  and {more} more that wait for approvals")?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod describe;
+mod faults;
 pub mod identity;
 mod narrate;
 pub mod needs;

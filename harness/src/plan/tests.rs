@@ -353,3 +353,56 @@ proptest! {
         }
     }
 }
+
+const FAULTS: &str = r#"
+name = "faults"
+duration = "30s"
+[cohort.a]
+persona = "cli"
+count = 1
+arrivals.constant.rate = "1/s"
+[fault.once]
+at = "6s"
+reload = true
+[fault.beat]
+every = "5s"
+until = "20s"
+pause = "100ms"
+[fault.drawn]
+within = "10s..20s"
+times = 3
+restart = "SIGTERM"
+[fault.kill]
+during = "approval"
+after = "0ms..3ms"
+times = 2
+restart = "SIGKILL"
+"#;
+
+#[test]
+fn schedules_of_faults_unfold_by_the_seed() {
+    let scenario = scenario::parse("faults.toml", FAULTS, &[]).unwrap();
+    let faults =
+        |seed| unfold(&scenario, &Overrides { seed: Some(seed), ..Overrides::default() }).unwrap().faults;
+    let one = faults(1);
+    assert_eq!(one, faults(1));
+    assert!(one.is_sorted_by_key(|fault| fault.at));
+    let times = |name: &str| -> Vec<u64> {
+        let of = one.iter().filter(|fault| fault.name.split('/').next() == Some(name));
+        of.map(|fault| fault.at / 1_000_000).collect()
+    };
+    assert_eq!(times("once"), [6_000]);
+    assert_eq!(times("beat"), [5_000, 10_000, 15_000, 20_000]);
+    assert!(times("drawn").iter().all(|at| (10_000..=20_000).contains(at)), "{:?}", times("drawn"));
+    assert_ne!(times("drawn")[0], times("drawn")[1]);
+    assert_eq!(times("kill"), [0, 0]);
+    let after = |faults: &[PlannedFault]| -> Vec<Duration> {
+        let triggers = faults.iter().filter_map(|fault| fault.trigger);
+        triggers.map(|Trigger::Approval { after }| after).collect()
+    };
+    assert!(after(&one).iter().all(|after| *after <= Duration::from_millis(3)));
+    assert_ne!(after(&one)[0], after(&one)[1]);
+    assert_ne!(after(&one), after(&faults(2)));
+    let text = describe(&unfold(&scenario, &Overrides::default()).unwrap());
+    assert!(text.contains("kill/1 from 0.0s on: SIGKILL"), "{text}");
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::ProfileName;
 
 use super::addresses::{self, Crowd};
+use super::faults;
 use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, schedule};
 use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario};
 
@@ -106,8 +107,6 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut faults = scenario.faults.clone();
-    faults.sort_by_key(|fault| fault.at);
     Ok(Plan {
         name: scenario.name.clone(),
         about: scenario.about.clone(),
@@ -117,11 +116,12 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         cohorts,
         clients,
         operators: scenario.operators.clone(),
-        faults,
+        faults: faults::unfold(&scenario.faults, seed),
         steps: scenario.steps.clone(),
         invariants: scenario.invariants.clone(),
         thresholds: scenario.thresholds.clone(),
         duration: scenario.duration,
+        after_faults: scenario.after_faults,
         max_time,
         attempt_timeout: scenario.attempt_timeout,
         in_flight_max: scenario.in_flight_max,

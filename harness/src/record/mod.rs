@@ -15,6 +15,7 @@
 pub mod approvals;
 pub mod by_client;
 pub mod by_name;
+pub mod caught;
 pub mod cohorts;
 pub mod device_history;
 pub mod exit_code;

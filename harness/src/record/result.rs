@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::approvals::ApprovalToSession;
+use super::caught::ApprovalsAtRestarts;
 use super::cohorts::CohortResult;
 use super::exit_code::RunVerdict;
 use super::groups::MismatchGroup;
@@ -79,6 +80,9 @@ pub struct RunResult {
     pub lag: LatencySummary,
     /// Timelines of restarts.
     pub restarts: Vec<Restart>,
+    /// What restarts made of approvals; older files lack it.
+    #[serde(default)]
+    pub approvals_at_restarts: ApprovalsAtRestarts,
     /// Windows of all faults.
     pub faults: Vec<FaultWindow>,
     /// Results of the scenario's pass rules.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::approvals::{ApprovalRecorder, ApprovalToSession, Approvals, chains};
 use super::by_client::ByClient;
+use super::caught::ApprovalsAtRestarts;
 use super::cohorts::{self, CohortRecorder};
 use super::exit_code::{ExitCode, RunVerdict};
 use super::facts::RunFacts;
@@ -52,6 +53,7 @@ pub struct Tally<'p> {
     approvals: ApprovalRecorder,
     waterfalls: WaterfallRecorder,
     restarts: RestartRecorder,
+    caught: ApprovalsAtRestarts,
     intervals: IntervalRecorder,
     samples: IntervalSamples,
     listing: Listing,
@@ -94,6 +96,7 @@ impl<'p> Tally<'p> {
             invariants: InvariantRecorder::default(),
             approvals: ApprovalRecorder::default(),
             restarts: RestartRecorder::default(),
+            caught: ApprovalsAtRestarts::default(),
             intervals: IntervalRecorder::default(),
             samples: IntervalSamples::with_chains(waterfalls.pairs().names(plan)),
             waterfalls,
@@ -139,6 +142,7 @@ impl<'p> Tally<'p> {
             }
         }
         self.restarts.add(history, &by_client, &common.restarts);
+        self.caught.add(history, &by_client);
         self.samples.settle();
         self.listing.add(plan, history, judgement, &by_client);
     }
@@ -160,6 +164,7 @@ impl<'p> Tally<'p> {
         self.approvals.merge(&other.approvals);
         self.waterfalls.merge(&other.waterfalls);
         self.restarts.merge(other.restarts);
+        self.caught.merge(&other.caught);
         self.intervals.merge(&other.intervals);
         self.samples.merge(other.samples);
         self.listing.merge(other.listing);
@@ -215,6 +220,7 @@ impl<'p> Tally<'p> {
             },
             lag: self.phases.lag(),
             restarts: self.restarts.summary(&common.restarts),
+            approvals_at_restarts: self.caught,
             faults: common.faults.clone(),
             thresholds: Vec::new(),
             validity: Validity::default(),

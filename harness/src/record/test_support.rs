@@ -639,6 +639,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         invariants: None,
         thresholds: Vec::new(),
         duration: None,
+        after_faults: None,
         max_time: Duration::from_secs(60),
         attempt_timeout: Duration::from_secs(10),
         in_flight_max: 100,

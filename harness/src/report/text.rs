@@ -324,6 +324,17 @@ fn restarts(page: &mut Page, result: &RunResult) {
         one_restart(page, restart);
     }
     more(page, result.restarts.len(), ROWS_SHOWN, "restart");
+    let caught = &result.approvals_at_restarts;
+    // What is acknowledged and kept is what everybody expects.
+    if caught.acknowledged.refused + caught.unknown.all > 0 {
+        page.heading("Approvals and the restart after each, by what the device met next");
+        for (what, fates) in [("acknowledged", &caught.acknowledged), ("never answered", &caught.unknown)] {
+            page.line(&format!(
+                "  {:>6} {what}: {} let in, {} asked for an approval, {} approved again, {} not seen",
+                fates.all, fates.let_in, fates.refused, fates.approved_again, fates.not_seen
+            ));
+        }
+    }
 }
 
 fn one_restart(page: &mut Page, restart: &Restart) {

@@ -21,7 +21,7 @@ use crate::engine::{
 };
 use crate::gateway::{GatewayProcess, TargetError};
 use crate::history::{Header, Log, Tail, Written};
-use crate::nemesis;
+use crate::nemesis::{self, Scene};
 use crate::operator::Desk;
 use crate::operator::desk::{self, DeskContext};
 use crate::oracle::Oracle;
@@ -135,6 +135,7 @@ pub async fn load(
     let address = target.address.clone();
     let gateway_pid =
         Arc::new(AtomicU32::new(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0)));
+    let (over, mut is_over) = watch::channel(false);
     let (failed, mut failure) = mpsc::channel::<TargetError>(1);
     // Only the story keeps its assignment, and with it the run: reactors have theirs.
     let story = (!plan.steps.is_empty()).then_some(assignment);
@@ -158,8 +159,18 @@ pub async fn load(
             }
             None => {
                 let process = target.process.as_mut();
-                tend(process, plan, &address, clock, &feed, helpers_stopped.clone(), &gateway_pid, failed)
-                    .await;
+                tend(
+                    process,
+                    plan,
+                    &address,
+                    clock,
+                    &feed,
+                    helpers_stopped.clone(),
+                    &gateway_pid,
+                    &over,
+                    failed,
+                )
+                .await;
                 ReactorOutput::default()
             }
         }
@@ -176,6 +187,7 @@ pub async fn load(
     let control = async {
         let mut interrupt = std::pin::pin!(interrupt);
         let mut duration_ends = plan.duration.map(|duration| clock.instant(crate::clock::nanos(duration)));
+        let mut after_faults = plan.after_faults;
         let max_time_at = clock.instant(crate::clock::nanos(plan.max_time));
         let mut cut_at = None;
         let mut display = tokio::time::interval(DISPLAY_EVERY);
@@ -203,6 +215,11 @@ pub async fn load(
                 () = at(duration_ends) => {
                     duration_ends = None;
                     stop.advance(StopPhase::Leaving);
+                }
+                // It is asked for once: then the time is known.
+                _ = is_over.wait_for(|over| *over), if after_faults.is_some() => {
+                    let after = after_faults.take().map_or(0, crate::clock::nanos);
+                    duration_ends = Some(clock.instant(clock.now().saturating_add(after)));
                 }
                 () = at(cut_at) => {
                     cut_at = None;
@@ -339,11 +356,13 @@ async fn tend(
     feed: &Feed,
     mut stop: watch::Receiver<bool>,
     pid: &AtomicU32,
+    over: &watch::Sender<bool>,
     failed: mpsc::Sender<TargetError>,
 ) {
     match process {
         Some(process) => {
-            let done = nemesis::run(process, &plan.faults, address, clock, feed, stop, |process| {
+            let scene = Scene { target: address, clock, feed, stop, over };
+            let done = nemesis::run(process, &plan.faults, scene, |process| {
                 pid.store(process.pid().unwrap_or(0), Ordering::Relaxed);
             });
             if let Err(error) = done.await {

@@ -8,12 +8,12 @@ use protocol::ProfileName;
 
 use super::diagnostic::Sink;
 use super::quantity::show;
-use super::{Arrivals, COUNT_MAX, CohortSpec, PROFILES, Places, Scenario};
+use super::{Arrivals, COUNT_MAX, CohortSpec, FaultSchedule, FaultSpec, PROFILES, Places, Scenario};
 use crate::vocabulary::addresses::{self, Crowd};
 use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
     AuthMode, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode,
-    Persona, PlannedFault, StoredMetadata,
+    Persona, StoredMetadata,
 };
 
 /// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
@@ -160,7 +160,7 @@ fn schedule(scenario: &Scenario, cohort: &CohortSpec, at: &super::Span, sink: &S
 
 /// Scripts that only the end of the run ends need a `duration`; otherwise the run goes on until `max_time` kills it.
 fn endless(scenario: &Scenario, cohort: &CohortSpec, at: &super::CohortPlaces, sink: &Sink) {
-    if scenario.duration.is_some() {
+    if scenario.duration.is_some() || scenario.after_faults.is_some() {
         return;
     }
     if cohort.cohort.session.hold.is_none() {
@@ -175,32 +175,58 @@ fn endless(scenario: &Scenario, cohort: &CohortSpec, at: &super::CohortPlaces, s
 }
 
 fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
-    let mut busy_until: Vec<(u64, u64, &str)> = Vec::new();
-    let mut in_order: Vec<(&PlannedFault, &super::Span)> =
-        scenario.faults.iter().zip(&places.faults).collect();
-    in_order.sort_by_key(|(fault, _)| fault.at);
+    if scenario.after_faults.is_some() {
+        let at = &places.after_faults;
+        if scenario.faults.is_empty() {
+            let help = Some("add a [fault.NAME], or set `duration` instead".to_owned());
+            sink.report("conflict", at, "`after_faults` without faults never comes", help);
+        }
+        if scenario.duration.is_some() {
+            let help = Some("keep one of them".to_owned());
+            sink.report("conflict", at, "both `duration` and `after_faults` end the run", help);
+        }
+    }
     let (limit, name) = match scenario.duration {
         Some(duration) => (duration, "duration"),
         None => (scenario.max_time, "max_time"),
     };
-    for (fault, at) in in_order {
-        let begins = Duration::from_nanos(fault.at);
-        if begins >= limit {
+    // Times that are drawn may fall on each other: then one waits for the other's end.
+    let mut fixed: Vec<(Duration, Duration, &FaultSpec, &super::Span)> = Vec::new();
+    for (fault, at) in scenario.faults.iter().zip(&places.faults) {
+        let last = fault.schedule.last();
+        if last >= limit {
             let message =
-                format!("`{}` would happen at {}, after `{name}` {}", fault.name, show(begins), show(limit));
+                format!("`{}` would happen at {}, after `{name}` {}", fault.name, show(last), show(limit));
             sink.report("schedule", at, message, None);
+            continue;
         }
-        if let Some((_, end, other)) =
-            busy_until.iter().find(|(start, end, _)| (*start..*end).contains(&fault.at))
-        {
-            let message = format!(
-                "`{}` falls into `{other}`, which lasts until {} at least",
-                fault.name,
-                show(Duration::from_nanos(*end))
-            );
+        if let FaultSchedule::Every { first, every, times } = fault.schedule {
+            let begins = (0..times).map(|index| first + every * index);
+            fixed.extend(begins.map(|begins| (begins, begins + lasts(fault.kind), fault, at)));
+        }
+    }
+    fixed.sort_by_key(|(begins, ..)| *begins);
+    let mut busy: Option<(Duration, &FaultSpec)> = None;
+    for (begins, ends, fault, at) in fixed {
+        if let Some((until, other)) = busy.filter(|(until, _)| begins < *until) {
+            let message = if std::ptr::eq(other, fault) {
+                format!(
+                    "`{}` happens again before it is over, which it is after {} at least",
+                    fault.name,
+                    show(lasts(fault.kind))
+                )
+            } else {
+                format!(
+                    "`{}` falls into `{}`, which lasts until {} at least",
+                    fault.name,
+                    other.name,
+                    show(until)
+                )
+            };
             sink.report("schedule", at, message, Some("faults happen one after the other".to_owned()));
+            break;
         }
-        busy_until.push((fault.at, end_of(fault), &fault.name));
+        busy = Some((ends, fault));
     }
 }
 
@@ -228,14 +254,14 @@ fn steps(scenario: &Scenario, places: &Places, all_read: bool, sink: &Sink) {
     }
 }
 
-/// The earliest end of a fault; one nanosecond at least, so that two at the same instant collide.
-fn end_of(fault: &PlannedFault) -> u64 {
-    let lasts = match fault.kind {
+/// How long a fault lasts at least; one nanosecond, so that two at the same instant collide.
+fn lasts(kind: FaultKind) -> Duration {
+    let lasts = match kind {
         FaultKind::Restart { down, .. } => down,
         FaultKind::Pause(pause) => pause,
         FaultKind::Reload => Duration::ZERO,
     };
-    fault.at.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX).max(1))
+    lasts.max(Duration::from_nanos(1))
 }
 
 fn sizes(scenario: &Scenario, places: &Places, sink: &Sink) {

@@ -45,6 +45,7 @@ pub use arrivals::{Arrivals, HerdRepeat};
 pub use cohort::CohortSpec;
 pub(crate) use diagnostic::COMMAND_LINE;
 pub use diagnostic::{Diagnostic, render};
+pub use fault::{FaultSchedule, FaultSpec};
 pub use gateway::PROFILES;
 pub use launch::{Choices, is_version};
 pub use metric::{Unit, metrics, unit};
@@ -54,7 +55,7 @@ pub use quantity::{Malformed, duration};
 use crate::vocabulary::invariant::Invariant;
 use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
-    DurationRange, GatewayPlan, OperatorPlan, OracleMode, PlannedFault, Step, Threshold, ValidityBudget,
+    DurationRange, GatewayPlan, OperatorPlan, OracleMode, Step, Threshold, ValidityBudget,
 };
 use diagnostic::Sink;
 use document::{Span, Value};
@@ -91,8 +92,8 @@ pub struct Scenario {
     pub cohorts: Vec<CohortSpec>,
     /// `[operator.NAME]`, in file order; they refer to positions in `cohorts`.
     pub operators: Vec<OperatorPlan>,
-    /// `[fault.NAME]`, by time.
-    pub faults: Vec<PlannedFault>,
+    /// `[fault.NAME]`, in file order.
+    pub faults: Vec<FaultSpec>,
     /// `[[step]]`, in the order of the file; they refer to clients by their position, cohort after cohort.
     pub steps: Vec<Step>,
     /// `[invariants]`: those that the run is expected to break; `None` = none is asked for.
@@ -103,6 +104,8 @@ pub struct Scenario {
     pub validity: ValidityBudget,
     /// `duration`; `None` = until all scripts have ended.
     pub duration: Option<Duration>,
+    /// `after_faults`: how long after the last fault the run ends; then there is no `duration`.
+    pub after_faults: Option<Duration>,
     /// `max_time`
     pub max_time: Duration,
     /// `attempt_timeout`
@@ -209,6 +212,7 @@ fn parse_among(
 /// Where things stand that `check` may have to point at.
 struct Places {
     duration: Span,
+    after_faults: Span,
     max_time: Span,
     attempt_timeout: Span,
     time_scale: Span,
@@ -237,6 +241,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
         word(&[("profile", OracleMode::Profile), ("expectations", OracleMode::Expectations)]),
     );
     let duration = fields.read("duration", positive_duration);
+    let after_faults = fields.read("after_faults", reader::duration);
     let max_time = fields.read("max_time", positive_duration);
     let attempt_timeout = fields.read("attempt_timeout", positive_duration);
     let in_flight_max = fields.read("in_flight_max", count(1, 100_000));
@@ -251,6 +256,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     let mut cohorts = Vec::new();
     let mut places = Places {
         duration: fields.span("duration"),
+        after_faults: fields.span("after_faults"),
         max_time: fields.span("max_time"),
         attempt_timeout: fields.span("attempt_timeout"),
         time_scale: fields.span("time_scale"),
@@ -286,7 +292,8 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     }
     let mut faults = Vec::new();
     for (name, table) in bounded(fields.named_tables("fault"), "faults", sink) {
-        let at = if table.entry("at").is_some() { table.span("at") } else { table.at.clone() };
+        let at = ["at", "within", "every"].into_iter().find(|key| table.entry(key).is_some());
+        let at = at.map_or_else(|| table.at.clone(), |key| table.span(key));
         if let Some(fault) = fault::read(name, table) {
             faults.push(fault);
             places.faults.push(at);
@@ -303,7 +310,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     // Longer than any release waits for a client that says nothing.
     let patience = limits(gateway.profile).handshake + Duration::from_secs(5);
     let attempt_timeout = attempt_timeout.unwrap_or_else(|| patience.max(Duration::from_secs(15)));
-    let mut scenario = Scenario {
+    let scenario = Scenario {
         file: sink.file().to_owned(),
         sha256: String::new(),
         name: name.unwrap_or_default(),
@@ -319,13 +326,13 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
         thresholds,
         validity,
         duration,
+        after_faults,
         max_time: max_time.unwrap_or(Duration::from_secs(600)),
         attempt_timeout,
         in_flight_max: in_flight_max.map_or(1024, |max| max as usize),
         time_scale: time_scale.unwrap_or(1.0),
     };
     check::check(&scenario, &places, all_read, sink);
-    scenario.faults.sort_by_key(|fault| fault.at);
     Some(scenario)
 }
 

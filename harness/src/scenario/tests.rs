@@ -534,3 +534,34 @@ fn the_command_line_chooses_gateway_and_profile() {
     }
     assert!(choose(Some("2026.3.13"), Some("openclaw@2026.4.2")).is_ok(), "near enough, says the user");
 }
+
+#[test]
+fn a_schedule_of_faults_that_makes_no_sense_is_refused_with_a_way_out() {
+    let with = |fault: &str| {
+        let text = format!(
+            "name = \"x\"\n[cohort.a]\npersona = \"cli\"\ncount = 1\narrivals.constant.rate = \"1/s\"\n[fault.f]\n{fault}\n"
+        );
+        parse("x.toml", &text, &[])
+    };
+    let refused = |fault: &str| match with(fault) {
+        Ok(_) => panic!("accepted: {fault}"),
+        Err(errors) => render(&errors, false),
+    };
+    for (fault, says) in [
+        ("reload = true", "every = \"2s\" with times = 3"),
+        ("reload = true\nat = \"1s\"\ntimes = 2", "`times` without a schedule"),
+        ("reload = true\nevery = \"1s\"", "how often"),
+        ("reload = true\nevery = \"1s\"\ntimes = 2\nuntil = \"9s\"", "keep one of `times` and `until`"),
+        ("reload = true\nat = \"5s\"\nevery = \"1s\"\nuntil = \"4s\"", "over before the first time"),
+        ("reload = true\nevery = \"1us\"\nuntil = \"1m\"", "more than 100000 times"),
+        ("reload = true\nevery = \"1s\"\ntimes = 2\nduring = \"approval\"", "more than one schedule"),
+        ("reload = true\nat = \"1s\"\nafter = \"2ms\"", "`after` without `during`"),
+        ("reload = true\nat = \"1s\"\nuntil = \"2s\"", "`until` without `every`"),
+        ("reload = true\nwithin = \"1s..20m\"", "after `max_time`"),
+        ("pause = \"2s\"\nevery = \"1s\"\ntimes = 2", "happens again before it is over"),
+    ] {
+        let errors = refused(fault);
+        assert!(errors.contains(says), "{fault}:\n{errors}");
+    }
+    assert!(with("reload = true\nevery = \"1s\"\ntimes = 3").is_ok());
+}

@@ -3,6 +3,7 @@
 //! Times are nanoseconds and count from the run's start.
 
 pub mod addresses;
+mod fault;
 pub mod invariant;
 pub mod limits;
 pub mod persona;
@@ -11,6 +12,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::time::Duration;
 
+pub use fault::{FaultKind, PlannedFault, StopSignal, Trigger};
 use protocol::ProfileName;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// When clients stop starting attempts and leave; `None` = when all scripts have ended.
     pub duration: Option<Duration>,
+    /// How long after the end of the last fault they do so, if that is what ends the run.
+    pub after_faults: Option<Duration>,
     /// Wall-clock limit of the whole run.
     pub max_time: Duration,
     /// How long one attempt may take before it counts as timed out.
@@ -467,42 +471,6 @@ pub enum Notices {
     Event,
     /// By listing every so often.
     List(Duration),
-}
-
-/// A fault and when it happens.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlannedFault {
-    /// Name in the scenario file.
-    pub name: String,
-    /// When.
-    pub at: Nanos,
-    /// What.
-    pub kind: FaultKind,
-}
-
-/// What a fault does to the gateway's process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FaultKind {
-    /// Signal, wait for the exit, start again with the same port and state directory after `down`.
-    Restart {
-        /// How it is stopped.
-        signal: StopSignal,
-        /// Pause between exit and start.
-        down: Duration,
-    },
-    /// SIGHUP: read the store again.
-    Reload,
-    /// SIGSTOP, then SIGCONT after this long.
-    Pause(Duration),
-}
-
-/// Signal that stops the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StopSignal {
-    /// Drain and exit.
-    Sigterm,
-    /// Die at once.
-    Sigkill,
 }
 
 /// One step of a story. It begins when the one before has ended.

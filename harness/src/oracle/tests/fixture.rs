@@ -110,6 +110,7 @@ impl Case {
             invariants: None,
             thresholds: Vec::new(),
             duration: None,
+            after_faults: None,
             max_time: Duration::from_secs(3600),
             attempt_timeout: Duration::from_secs(20),
             in_flight_max: 100,
