@@ -33,11 +33,13 @@
 //! | `invariants` | the second axis: what a gateway should do, whatever its release does |
 //! | `conduct` | what a gateway did beside answering connects |
 //! | `expectation` | the scenario's own expectations |
+//! | `contradiction` | the shortest sub-history that no order explains |
 //! | `explain` | the sentence for people |
 
 mod alphabet;
 pub mod classify;
 mod conduct;
+mod contradiction;
 pub mod credential;
 mod device;
 mod expectation;
@@ -67,7 +69,9 @@ pub use facts::Facts;
 pub use release::Release;
 pub use survey::{Survey, Surveyed};
 pub use table::{Ask, Due, Expected, expected_static};
-pub use verdict::{Breach, Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
+pub use verdict::{
+    Breach, DeviceJudgement, DeviceVerdict, Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict,
+};
 
 use std::collections::HashMap;
 
@@ -212,11 +216,10 @@ impl<'p> Oracle<'p> {
         let mut verdicts: Vec<Option<Verdict>> = vec![None; shard.attempts.len()];
         let timelines = Timelines::new(shard, self.plan.clients.len());
         let by_profile = self.plan.oracle == OracleMode::Profile;
+        let mut devices = Vec::new();
         if by_profile {
             let mut judge = DeviceJudge::new(self, shard, &windows, &surveyed.neighbours);
-            for device in timelines.devices() {
-                judge.judge(&device, &mut verdicts);
-            }
+            devices.extend(timelines.devices().map(|device| judge.judge(&device, &mut verdicts)));
         }
         // Verdicts come first, so that they are turned in their place.
         let attempts = verdicts
@@ -233,6 +236,7 @@ impl<'p> Oracle<'p> {
             session_ends: self.session_ends(shard, &timelines, &windows),
             breaches: conduct::of_clients(self.plan, shard, &surveyed.stops),
             invariants: invariants::broken(self.plan, shard, &timelines, &windows),
+            devices,
         }
     }
 

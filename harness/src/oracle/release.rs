@@ -88,6 +88,9 @@ pub struct Release {
     pub rotate: RotateRule,
     /// Removing a device drops its waiting request, too.
     pub remove_drops_pending: bool,
+    /// Entries and requests are written to two files, one after the other: a crash in between leaves the request of an approval
+    /// that was carried out.
+    pub two_files: bool,
     /// Judging a connect and recording its request are two steps.
     pub two_steps: bool,
     /// Sessions end with 4001 when their device's token is rotated or revoked, or the device removed.
@@ -307,6 +310,7 @@ static V2026_2_19: Release = Release {
     issue: IssueRule { keeps_old_scopes: false, within_approved: false, by_role_and_issuer: false },
     rotate: RotateRule::Sets,
     remove_drops_pending: false,
+    two_files: true,
     two_steps: true,
     retires_sessions: false,
     authority: Authority { admin_may_all: true, approver_holds_asked: false },
@@ -385,6 +389,7 @@ static V2026_9_6: Release = Release {
     issue: IssueRule { keeps_old_scopes: false, within_approved: true, by_role_and_issuer: true },
     rotate: RotateRule::WithinRole,
     remove_drops_pending: true,
+    two_files: false,
     two_steps: false,
     retires_sessions: true,
     authority: Authority { admin_may_all: true, approver_holds_asked: true },
@@ -406,6 +411,7 @@ static ARTICLE: Release = Release {
     issue: IssueRule { keeps_old_scopes: true, within_approved: false, by_role_and_issuer: false },
     rotate: RotateRule::Widens,
     remove_drops_pending: true,
+    two_files: true,
     two_steps: false,
     authority: Authority { admin_may_all: false, approver_holds_asked: false },
     store_read_at_load: true,

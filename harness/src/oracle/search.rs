@@ -45,7 +45,19 @@ impl Finding {
     }
 }
 
+/// Whether some order explains a whole history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Explained {
+    /// One does.
+    Yes,
+    /// None does: the first operation, by position, that ended unexplained.
+    No { at: usize },
+    /// Too many orders to tell.
+    GaveUp,
+}
+
 /// What the search is asked about.
+#[derive(Clone, Copy)]
 pub(super) struct Question<'a> {
     pub(super) model: Model<'a>,
     pub(super) start: State,
@@ -134,6 +146,49 @@ impl Search {
         answer
     }
 
+    /// Whether some order explains everything; stops at the first end that none does.
+    pub(super) fn explains(&mut self, question: &Question<'_>) -> Explained {
+        self.prepare(question);
+        let steps = std::mem::take(&mut self.steps);
+        let mut explained = Explained::Yes;
+        let mut outs = Vec::new();
+        for &(_, step, position) in &steps {
+            explained = match step {
+                Step::Begin if self.begin(position) => continue,
+                Step::Begin => Explained::GaveUp,
+                Step::Peek => continue,
+                Step::End => {
+                    let Some((op, slot)) = question.ops.get(position).zip(self.slot_of(position)) else {
+                        continue;
+                    };
+                    match self.settle(question, slot, op, Fit::Exact, &mut outs) {
+                        Err(TooMany) => Explained::GaveUp,
+                        Ok(()) if self.settled.is_empty() => Explained::No { at: position },
+                        Ok(()) => {
+                            self.free(slot);
+                            continue;
+                        }
+                    }
+                }
+            };
+            break;
+        }
+        self.steps = steps;
+        explained
+    }
+
+    fn slot_of(&self, position: usize) -> Option<usize> {
+        self.slots.iter().position(|open| *open == Some(position))
+    }
+
+    /// Goes on with what was settled, without the operation that ended.
+    fn free(&mut self, slot: usize) {
+        std::mem::swap(&mut self.configurations, &mut self.settled);
+        if let Some(freed) = self.slots.get_mut(slot) {
+            *freed = None;
+        }
+    }
+
     fn prepare(&mut self, question: &Question<'_>) {
         self.steps.clear();
         for (position, op) in question.ops.iter().enumerate() {
@@ -170,9 +225,7 @@ impl Search {
     }
 
     fn end(&mut self, question: &Question<'_>, position: usize, op: &Op) -> Result<Finding, TooMany> {
-        let Some(slot) = self.slots.iter().position(|open| *open == Some(position)) else {
-            return Ok(Finding::Fits);
-        };
+        let Some(slot) = self.slot_of(position) else { return Ok(Finding::Fits) };
         let mut outs = Vec::new();
         let mut finding = Finding::Fits;
         self.settle(question, slot, op, Fit::Exact, &mut outs)?;
@@ -185,10 +238,7 @@ impl Search {
             self.settle(question, slot, op, Fit::Any, &mut outs)?;
             finding = Finding::Wrong(outs);
         }
-        std::mem::swap(&mut self.configurations, &mut self.settled);
-        if let Some(freed) = self.slots.get_mut(slot) {
-            *freed = None;
-        }
+        self.free(slot);
         Ok(finding)
     }
 

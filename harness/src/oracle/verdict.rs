@@ -14,6 +14,101 @@ pub struct Judgement {
     pub breaches: Vec<Breach>,
     /// The second axis: what it should not have done, whether or not its release does it. No mismatches.
     pub invariants: Vec<InvariantFinding>,
+    /// A verdict on each device that made an attempt, by client; empty where the profile is not asked.
+    pub devices: Vec<DeviceJudgement>,
+}
+
+/// The verdict on the history of one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceJudgement {
+    /// Whose.
+    pub client: ClientId,
+    /// What.
+    pub verdict: DeviceVerdict,
+}
+
+/// Whether one order of a device's operations explains everything that was seen of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceVerdict {
+    /// One does.
+    Valid,
+    /// None does.
+    Invalid(Box<Invalid>),
+    /// The evidence does not suffice.
+    Unknown {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// Why no order explains a device's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// One sentence for people.
+    pub why: String,
+    /// The shortest sub-history that shows it; `None` beyond [`SHOWN_MAX`] devices of one judgement.
+    pub shown: Option<SubHistory>,
+}
+
+/// Devices of one judgement whose contradiction is looked for: a run in which everything is wrong must not take forever.
+pub const SHOWN_MAX: usize = 100;
+/// Most operations of a sub-history that are kept, and most of those around it.
+pub const MOMENTS_MAX: usize = 40;
+
+/// Operations that contradict each other, whatever became of all others of the device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubHistory {
+    /// In time: those that contradict each other and, around them, the latest of those that were left open.
+    pub moments: Vec<Moment>,
+    /// None can be spared: with any of them left open, the rest is explained.
+    pub shortest: bool,
+    /// How many contradict each other.
+    pub decisive: usize,
+    /// How many others there were until then, which may have happened or not.
+    pub open: usize,
+}
+
+/// Something that happened to a device, somewhere between two times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Who did it.
+    pub by: Actor,
+    /// Not before.
+    pub from: Nanos,
+    /// Not after.
+    pub until: Nanos,
+    /// Nobody saw its end: it may have happened or not.
+    pub unanswered: bool,
+    /// It belongs to what contradicts itself.
+    pub decisive: bool,
+    /// What, in words.
+    pub what: String,
+}
+
+/// Who did something to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Actor {
+    /// The device, by a connect.
+    Device,
+    /// An operator, or a step.
+    Operator,
+    /// Somebody with an editor.
+    Editor,
+    /// The gateway, when it read its store.
+    Gateway,
+}
+
+impl Actor {
+    /// Name in results.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Operator => "operator",
+            Self::Editor => "editor",
+            Self::Gateway => "gateway",
+        }
+    }
 }
 
 /// Something that a gateway should not have done, whether or not its release does it.

@@ -6,6 +6,7 @@
 //! | [`facts`] | what only the run itself knows |
 //! | [`tally`] | all of the following, added up shard by shard |
 //! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`] | counts |
+//! | [`devices`] | verdicts on devices, and what shows them |
 //! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
@@ -18,6 +19,7 @@ pub mod by_name;
 pub mod caught;
 pub mod cohorts;
 pub mod device_history;
+pub mod devices;
 pub mod exit_code;
 pub mod facts;
 pub mod groups;

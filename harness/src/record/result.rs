@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::approvals::ApprovalToSession;
 use super::caught::ApprovalsAtRestarts;
 use super::cohorts::CohortResult;
+use super::devices::DeviceResults;
 use super::exit_code::RunVerdict;
 use super::groups::MismatchGroup;
 use super::histogram::LatencySummary;
@@ -68,6 +69,9 @@ pub struct RunResult {
     pub mismatch_groups: Vec<MismatchGroup>,
     /// Invariants that were broken or expected to be, whatever the profile does.
     pub invariants: Vec<InvariantResult>,
+    /// Whether one order of its operations explains each device; `null` = not asked, the scenario's expectations judge alone.
+    #[serde(default)]
+    pub devices: Option<DeviceResults>,
     /// Refusals by reason and code.
     pub refusals: Refusals,
     /// Results of each cohort, in the order of the scenario.
@@ -178,6 +182,9 @@ impl RunResult {
         for text in texts {
             *text = redactor.known(text);
         }
+        if let Some(devices) = &mut self.devices {
+            devices.redact(redactor);
+        }
         for row in self.expected_observed.values_mut() {
             *row = clean_names(std::mem::take(row), redactor, |sum, count| *sum += count);
         }
@@ -205,7 +212,10 @@ impl RunResult {
     pub fn judge(&self) -> RunVerdict {
         if self.failure.is_some() {
             RunVerdict::Failed
-        } else if self.mismatches.total > 0 || self.invariants.iter().any(InvariantResult::is_surprise) {
+        } else if self.mismatches.total > 0
+            || self.devices.as_ref().is_some_and(|devices| devices.invalid > 0)
+            || self.invariants.iter().any(InvariantResult::is_surprise)
+        {
             RunVerdict::Violated
         } else if !self.validity.valid {
             RunVerdict::Invalid

@@ -11,6 +11,7 @@ use super::approvals::{ApprovalRecorder, ApprovalToSession, Approvals, chains};
 use super::by_client::ByClient;
 use super::caught::ApprovalsAtRestarts;
 use super::cohorts::{self, CohortRecorder};
+use super::devices::DeviceRecorder;
 use super::exit_code::{ExitCode, RunVerdict};
 use super::facts::RunFacts;
 use super::histogram::micros;
@@ -50,6 +51,7 @@ pub struct Tally<'p> {
     mismatches: MismatchRecorder,
     refusals: RefusalRecorder,
     invariants: InvariantRecorder,
+    devices: DeviceRecorder,
     approvals: ApprovalRecorder,
     waterfalls: WaterfallRecorder,
     restarts: RestartRecorder,
@@ -94,6 +96,7 @@ impl<'p> Tally<'p> {
             mismatches: MismatchRecorder::default(),
             refusals: RefusalRecorder::default(),
             invariants: InvariantRecorder::default(),
+            devices: DeviceRecorder::default(),
             approvals: ApprovalRecorder::default(),
             restarts: RestartRecorder::default(),
             caught: ApprovalsAtRestarts::default(),
@@ -129,6 +132,9 @@ impl<'p> Tally<'p> {
         for finding in &judgement.invariants {
             self.invariants.finding(finding);
         }
+        for device in &judgement.devices {
+            self.devices.device(device);
+        }
         for chain in chains(history, &by_client, &common.approvals) {
             self.approvals.chain(&chain);
             if let (Some(session), Some(value)) = (chain.session, chain.approval_to_session()) {
@@ -161,6 +167,7 @@ impl<'p> Tally<'p> {
         self.mismatches.merge(other.mismatches);
         self.refusals.merge(other.refusals);
         self.invariants.merge(other.invariants);
+        self.devices.merge(other.devices);
         self.approvals.merge(&other.approvals);
         self.waterfalls.merge(&other.waterfalls);
         self.restarts.merge(other.restarts);
@@ -211,6 +218,7 @@ impl<'p> Tally<'p> {
             expected_observed: mismatches.expected_observed,
             mismatch_groups: mismatches.groups,
             invariants: self.invariants.summary(self.plan, facts.is_incomplete()),
+            devices: (self.plan.oracle == OracleMode::Profile).then(|| self.devices.summary(self.plan)),
             refusals: self.refusals.summary(self.mismatches.matches()),
             cohorts: self.cohorts.summary(self.plan),
             phases: self.phases.summary(),

@@ -111,6 +111,7 @@ impl Story {
         }
         judgement.breaches = self.judgement.breaches.iter().filter(|b| here(b.client)).cloned().collect();
         judgement.invariants = self.judgement.invariants.iter().filter(|f| here(f.client)).cloned().collect();
+        judgement.devices = self.judgement.devices.iter().filter(|d| here(d.client)).cloned().collect();
         (history, judgement)
     }
 

@@ -1,5 +1,5 @@
 //! The folder of a run: `history.bin`, `result.json`, `summary.txt`, `latency.hlog`, and, if there is something to say,
-//! `violations.jsonl` and `gateway.log`.
+//! `violations.jsonl`, `gateway.log` and the folder `checker/`.
 //!
 //! The history grows while the load goes on. Each other file is written under another name and then renamed, so that a
 //! reader never sees half a file.
@@ -9,7 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::json;
+use super::{json, picture, timeline};
+use crate::record::devices::DeviceResults;
 use crate::record::{HlogError, IntervalSamples, RunFacts, RunResult, Violations, write_hlog};
 
 /// Name of the history.
@@ -24,6 +25,9 @@ pub const LATENCY: &str = "latency.hlog";
 pub const VIOLATIONS: &str = "violations.jsonl";
 /// Name of what the gateway said.
 pub const GATEWAY_LOG: &str = "gateway.log";
+
+/// Name of the folder with the histories of the devices that no order explains.
+pub const CHECKER: &str = "checker";
 
 /// The folder of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -130,11 +134,32 @@ pub fn write(folder: &Path, files: &RunFiles<'_>) -> Result<(), FilesError> {
         let clean = redactor.text(&String::from_utf8_lossy(log));
         whole_file(folder, GATEWAY_LOG, |file| file.write_all(clean.as_bytes()))?;
     }
+    write_checker(folder, files.result)?;
     whole_file(folder, SUMMARY, |file| file.write_all(files.summary.as_bytes()))?;
     whole_file(folder, RESULT, |file| {
         let text = json::text(files.result).map_err(io::Error::other)?;
         file.write_all(text.as_bytes())
     })
+}
+
+/// For each listed device that no order explains: its history as a text and as a picture, called as the device is.
+fn write_checker(folder: &Path, result: &RunResult) -> Result<(), FilesError> {
+    let mut invalid = result.devices.iter().flat_map(DeviceResults::invalid).peekable();
+    if invalid.peek().is_none() {
+        return Ok(());
+    }
+    let folder = folder.join(CHECKER);
+    fs::create_dir_all(&folder).map_err(|source| FilesError::Io { path: folder.clone(), source })?;
+    for device in invalid {
+        let name = device.client.replace('/', "-");
+        whole_file(&folder, &format!("{name}.txt"), |file| {
+            file.write_all(timeline::alone(device).as_bytes())
+        })?;
+        if let Some(svg) = picture::svg(device) {
+            whole_file(&folder, &format!("{name}.svg"), |file| file.write_all(svg.as_bytes()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file under another name, brings it to the disk and gives it its name.

@@ -5,6 +5,7 @@
 //! | [`text`] | the summary for a terminal |
 //! | [`json`] | `result.json` |
 //! | [`files`] | the folder of a run |
+//! | [`picture`] | the history of one device as a picture |
 //! | [`cures`] | the fix for each pairing reason |
 //! | `waterfall` | the wait of approved people, drawn |
 //! | [`units`] | figures as people read them |
@@ -13,7 +14,9 @@ pub mod cures;
 pub mod files;
 pub mod json;
 mod page;
+pub mod picture;
 pub mod text;
+mod timeline;
 pub mod units;
 mod waterfall;
 

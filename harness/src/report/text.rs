@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::cures::cure;
+use super::files;
 use super::page::Page;
+use super::timeline;
 use super::units::{bytes, duration, maybe, plural, share};
 use super::waterfall::waterfalls;
 use crate::record::exit_code::{ExitCode, RunVerdict};
@@ -20,6 +22,11 @@ const GROUPS_SHOWN: usize = 5;
 /// Thresholds, cohorts, reasons, restarts and other faults shown, each.
 const ROWS_SHOWN: usize = 8;
 
+/// Devices that no order explains, and of unknown ones, shown with their history.
+const DEVICES_SHOWN: usize = 3;
+/// Operations of each that were left open, shown.
+const OPEN_SHOWN: usize = 4;
+
 /// The summary of a run, for people: at most 100 columns but for commands to copy. `colour` paints the verdict with ANSI
 /// escapes.
 #[must_use]
@@ -35,6 +42,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     generator(&mut page, result);
     invalid_reasons(&mut page, result);
     mismatches(&mut page, result, folder);
+    devices(&mut page, result, folder);
     invariants(&mut page, result);
     thresholds(&mut page, &result.thresholds);
     refusals(&mut page, result);
@@ -84,10 +92,14 @@ fn verdict_line(result: &RunResult) -> String {
             let total = result.mismatches.total;
             let surprises = result.invariants.iter().filter(|invariant| invariant.is_surprise()).count();
             let first = if result.ended_by == EndedBy::FailFast { "; stopped at the first" } else { "" };
+            let invalid = result.devices.as_ref().map_or(0, |devices| devices.invalid);
+            let outcomes = if total == 0 && invalid > 0 {
+                format!("no order of its operations explains {}", plural(invalid, "device"))
+            } else {
+                format!("{} {} not allowed", plural(total, "outcome"), if total == 1 { "is" } else { "are" })
+            };
             format!(
-                "{} {} not allowed{first}{}",
-                plural(total, "outcome"),
-                if total == 1 { "is" } else { "are" },
+                "{outcomes}{first}{}",
                 if surprises == 0 {
                     String::new()
                 } else {
@@ -176,6 +188,29 @@ fn mismatches(page: &mut Page, result: &RunResult, folder: Option<&Path>) {
         let file = folder.unwrap_or_else(|| Path::new("")).join("violations.jsonl");
         page.line("  a device's whole story:");
         page.whole_line(&format!("    grep '\"client\":\"{}\"' {}", group.example, file.display()));
+    }
+}
+
+/// Devices that no order explains, and those that nothing can be said of.
+fn devices(page: &mut Page, result: &RunResult, folder: Option<&Path>) {
+    let Some(devices) = &result.devices else { return };
+    if devices.invalid == 0 && devices.unknown == 0 {
+        return;
+    }
+    page.heading(&format!(
+        "Histories of devices: {} valid, {} invalid, {} unknown",
+        devices.valid, devices.invalid, devices.unknown
+    ));
+    for device in devices.invalid().take(DEVICES_SHOWN) {
+        timeline::device(page, device, OPEN_SHOWN);
+    }
+    if devices.invalid > 0 {
+        let pictures = folder.unwrap_or_else(|| Path::new("")).join(files::CHECKER);
+        page.line("  as pictures, and all of them:");
+        page.whole_line(&format!("    {}", pictures.display()));
+    }
+    for device in devices.unknown().take(DEVICES_SHOWN) {
+        timeline::device(page, device, 0);
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use crate::history::{History, Log};
 use crate::observation::Observation;
 use crate::operator::session::describe;
-use crate::oracle::{Judgement, Oracle, Verdict};
+use crate::oracle::{DeviceVerdict, Judgement, Oracle, Verdict};
 use crate::plan::identity::Identities;
 use crate::plan::{ConnectSpec, Credential, Nanos, NetworkPath, Plan};
 use crate::record::Tally;
@@ -149,19 +149,24 @@ fn without_declared_configuration(
 ) -> u64 {
     let cohorts: Vec<bool> =
         plan.cohorts.iter().map(|cohort| depends_on_configuration(&cohort.connect, knows_secret)).collect();
+    for device in &mut judgement.devices {
+        let cohort = plan.clients.get(device.client as usize).map(|client| usize::from(client.cohort));
+        if cohort.and_then(|cohort| cohorts.get(cohort)).is_some_and(|depends| *depends) {
+            device.verdict = DeviceVerdict::Unknown { why: UNDECLARED.to_owned() };
+        }
+    }
     let mut left_out = 0;
     for (attempt, verdict) in history.attempts.iter().zip(&mut judgement.attempts) {
         let cohort = plan.clients.get(attempt.client as usize).map(|client| usize::from(client.cohort));
         if cohort.and_then(|cohort| cohorts.get(cohort)).is_some_and(|depends| *depends) {
             left_out += 1;
-            *verdict = Verdict::Indeterminate {
-                why: "it depends on the gateway's configuration, which the scenario does not declare"
-                    .to_owned(),
-            };
+            *verdict = Verdict::Indeterminate { why: UNDECLARED.to_owned() };
         }
     }
     left_out
 }
+
+const UNDECLARED: &str = "it depends on the gateway's configuration, which the scenario does not declare";
 
 fn depends_on_configuration(spec: &ConnectSpec, knows_secret: bool) -> bool {
     !matches!(spec.path, NetworkPath::Direct)
@@ -185,6 +190,19 @@ fn without_all_records(judgement: &mut Judgement) {
                 format!("records of the history were lost, so that this cannot be held: {}", mismatch.why);
             *verdict = Verdict::Indeterminate { why };
         }
+    }
+    for device in &mut judgement.devices {
+        let why = match &device.verdict {
+            DeviceVerdict::Valid => {
+                "records of the history were lost: what is there is explained, what is missing may not be"
+                    .to_owned()
+            }
+            DeviceVerdict::Invalid(invalid) => {
+                format!("records of the history were lost, which may explain this: {}", invalid.why)
+            }
+            DeviceVerdict::Unknown { why } => why.clone(),
+        };
+        device.verdict = DeviceVerdict::Unknown { why };
     }
     judgement.session_ends.clear();
     judgement.breaches.clear();

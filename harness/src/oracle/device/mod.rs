@@ -12,8 +12,10 @@
 //! | `grant` | what is wrong with a `hello.auth` |
 //! | `fixed` | verdicts on what does not |
 //! | `unanswered` | attempts without answer |
+//! | `decide` | the verdict on the device as a whole, and what shows it |
 
 mod answer;
+mod decide;
 mod fixed;
 mod grant;
 mod names;
@@ -28,6 +30,7 @@ use super::{CohortRules, Oracle};
 use std::rc::Rc;
 
 use super::alphabet::Alphabet;
+use super::contradiction::{self, Contradiction};
 use super::explain::Story;
 use super::limits::Neighbours;
 use super::locality::Seat;
@@ -36,11 +39,12 @@ use super::search::{Finding, Question, Search};
 use super::state::{Claim, Model, Op};
 use super::table::Due;
 use super::timeline::Device;
-use super::verdict::Verdict;
+use super::verdict::{DeviceJudgement, SHOWN_MAX, Verdict};
 use super::windows::Windows;
 use crate::history::History;
 use crate::observation::{Observation, Outcome};
 use crate::plan::{CohortId, Nanos};
+use decide::Source;
 use names::Names;
 use protocol::scope::{ROLE_NODE, ROLE_OPERATOR};
 use sightings::Sightings;
@@ -61,6 +65,22 @@ pub(super) struct DeviceJudge<'o, 'p, 'h> {
     connects: Vec<Pursued<'o, 'h>>,
     /// Operations of operators, by their position in `ops`.
     actions: Vec<(usize, Nanos, String)>,
+    /// Where each of `ops` comes from.
+    sources: Vec<Source<'h>>,
+    searched: Searched,
+    /// Devices whose contradiction was looked for.
+    shown: usize,
+}
+
+/// What the search said of one device's operations together.
+#[derive(Default)]
+enum Searched {
+    /// Some order explains them, or there are none.
+    #[default]
+    Explained,
+    /// None does; what shows it, if that was looked for.
+    Unexplained(Option<Contradiction>),
+    GaveUp,
 }
 
 /// An attempt whose answer depends on the device's state.
@@ -99,11 +119,28 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
             peeks: Vec::new(),
             connects: Vec::new(),
             actions: Vec::new(),
+            sources: Vec::new(),
+            searched: Searched::Explained,
+            shown: 0,
         }
     }
 
-    /// Writes the verdict on each of the device's attempts; dropped ones are left alone.
-    pub(super) fn judge(&mut self, device: &Device<'_, 'h>, verdicts: &mut [Option<Verdict>]) {
+    /// Writes the verdict on each of the device's attempts, and gives that on the device; dropped ones are left alone.
+    pub(super) fn judge(
+        &mut self,
+        device: &Device<'_, 'h>,
+        verdicts: &mut [Option<Verdict>],
+    ) -> DeviceJudgement {
+        self.searched = Searched::Explained;
+        self.ops.clear();
+        self.peeks.clear();
+        self.actions.clear();
+        self.sources.clear();
+        self.judge_attempts(device, verdicts);
+        self.decide(device, verdicts)
+    }
+
+    fn judge_attempts(&mut self, device: &Device<'_, 'h>, verdicts: &mut [Option<Verdict>]) {
         let oracle = self.oracle;
         let Some(client) = usize::try_from(device.client).ok().and_then(|at| oracle.plan.clients.get(at))
         else {
@@ -188,9 +225,6 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
             ttl: clocks.pending_ttl,
             tolerance: clocks.pending_tolerance,
         };
-        self.ops.clear();
-        self.peeks.clear();
-        self.actions.clear();
         self.add_actions(device, alphabet);
         if oracle.release.store_read_at_load {
             self.add_loads();
@@ -198,6 +232,15 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
         self.add_connects(alphabet, &claims);
         let question = Question { model, start, ops: &self.ops, peeks: &self.peeks };
         let found = self.search.run(&question);
+        let unexplained = |finding: &Finding| matches!(finding, Finding::Wrong(_) | Finding::Details(_));
+        if found.findings.iter().any(unexplained) {
+            let looks = self.shown < SHOWN_MAX;
+            self.searched = Searched::Unexplained(
+                looks.then(|| contradiction::find(&mut self.search, &question)).flatten(),
+            );
+        } else if found.findings.contains(&Finding::GaveUp) {
+            self.searched = Searched::GaveUp;
+        }
 
         let anomalies: Vec<(Nanos, String)> = self
             .actions

@@ -1,5 +1,6 @@
 //! From records to the operations of the search.
 
+use super::decide::Source;
 use super::{DeviceJudge, Pursued, answer};
 use crate::history::{OperationEnd, OperationKind, StoreEdit};
 use crate::observation::{Observation, Outcome};
@@ -41,8 +42,7 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
             } else {
                 let op = Op { act: Act::Connect(whole), from, until, optional: true, after: None };
                 if stamps.sent.is_some() {
-                    connect.op = Some(self.ops.len());
-                    self.ops.push(op);
+                    connect.op = Some(self.push(op, Source::Attempt(observation)));
                 }
                 if !self.is_explained(observation) {
                     let until = self.windows.gave_up(observation).unwrap_or(from);
@@ -69,29 +69,34 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
     }
 
     /// Adds a connect that was answered; in as many steps as the release takes, where others may come between.
-    fn add_steps(&mut self, connect: &mut Pursued<'_, '_>, whole: Connect, from: Nanos, until: Nanos) {
+    fn add_steps(&mut self, connect: &mut Pursued<'_, 'h>, whole: Connect, from: Nanos, until: Nanos) {
         let refused = matches!(whole.seen, Seen::Pairing { .. });
         let looked_up = whole.raced
             && self.oracle.release.two_steps
             && whole.presented.is_some()
             && (refused || matches!(whole.seen, Seen::Session(_)));
         let records_later = whole.raced && self.oracle.release.two_steps && refused;
+        let source = Source::Attempt(connect.observation);
         let step = |act, after| Op { act, from, until, optional: false, after };
         let mut after = None;
         let mut judged = Connect { records_later, ..whole };
         if looked_up {
-            after = Some(self.ops.len());
-            self.ops.push(step(Act::Verify(whole), None));
+            after = Some(self.push(step(Act::Verify(whole), None), source));
             judged.presented = None;
         }
         let [before, behind] = &mut connect.steps;
         *before = after;
-        connect.op = Some(self.ops.len());
-        self.ops.push(step(Act::Connect(judged), after));
+        connect.op = Some(self.push(step(Act::Connect(judged), after), source));
         if records_later {
-            *behind = Some(self.ops.len());
-            self.ops.push(step(Act::Record(whole), connect.op));
+            *behind = Some(self.push(step(Act::Record(whole), connect.op), source));
         }
+    }
+
+    /// Adds an operation and gives its position.
+    fn push(&mut self, op: Op, source: Source<'h>) -> usize {
+        self.ops.push(op);
+        self.sources.push(source);
+        self.ops.len() - 1
     }
 
     pub(super) fn add_actions(&mut self, device: &Device<'_, 'h>, alphabet: &Alphabet<'_>) {
@@ -149,7 +154,10 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
                 self.actions.push((self.ops.len(), until, sentence));
             }
             let from = operation.invoked;
-            self.ops.push(Op { act, from, until: until.max(from), optional, after: None });
+            self.push(
+                Op { act, from, until: until.max(from), optional, after: None },
+                Source::Operation(operation),
+            );
         }
     }
 
@@ -158,14 +166,15 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
             let Some((from, until)) = load_span(fault) else { continue };
             // SIGTERM flushes what is written lazily; a kill and a reload do not.
             let lossy = !matches!(fault.kind, FaultKind::Restart { signal: StopSignal::Sigterm, .. });
-            self.ops.push(Op {
+            let op = Op {
                 act: Act::Load { lossy },
                 from,
                 until: until.unwrap_or(self.history.ended).max(from),
                 // A gateway that never came back may never have read anything.
                 optional: until.is_none(),
                 after: None,
-            });
+            };
+            self.push(op, Source::Load(fault));
         }
     }
 }

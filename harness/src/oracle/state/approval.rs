@@ -24,6 +24,9 @@ impl Model<'_> {
             (End::Done | End::Open, Some(asked)) if fit == Fit::Any || self.belongs(&asked) => {
                 let entry = self.approved(state.entry, &asked, op);
                 next.push((State { entry: Some(entry), pending: None, ..*state }, Out::Done));
+                if end == End::Open && self.release.two_files {
+                    next.push((State { entry: Some(entry), ..*state }, Out::Done));
+                }
             }
             (End::Done, _) if fit == Fit::Any => {
                 // An approval that is acknowledged is taken at its word, even of a request nobody knows.

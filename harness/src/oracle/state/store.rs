@@ -10,6 +10,9 @@ impl Model<'_> {
             End::Done | End::Open if known => {
                 let pending = state.pending.filter(|_| !self.release.remove_drops_pending);
                 next.push((State { entry: None, pending, ..*state }, Out::Done));
+                if end == End::Open && self.release.two_files && pending != state.pending {
+                    next.push((State { entry: None, ..*state }, Out::Done));
+                }
             }
             _ => {}
         }

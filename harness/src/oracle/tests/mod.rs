@@ -2,6 +2,7 @@
 
 mod brute_force;
 mod conduct;
+mod devices;
 pub(super) mod fixture;
 mod histories;
 mod invariants;

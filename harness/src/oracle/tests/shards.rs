@@ -249,6 +249,7 @@ fn in_shards(oracle: &Oracle<'_>, history: &History, shards: u32) -> Judgement {
         }));
         all.breaches.extend(judgement.breaches);
         all.invariants.extend(judgement.invariants);
+        all.devices.extend(judgement.devices);
     }
     all.attempts = verdicts.into_iter().map(Option::unwrap).collect();
     all
@@ -274,6 +275,7 @@ proptest! {
             prop_assert_eq!(by_text(whole.session_ends.clone()), by_text(parts.session_ends));
             prop_assert_eq!(by_text(whole.breaches.clone()), by_text(parts.breaches));
             prop_assert_eq!(by_text(whole.invariants.clone()), by_text(parts.invariants));
+            prop_assert_eq!(by_text(whole.devices.clone()), by_text(parts.devices));
         }
     }
 }
