@@ -27,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct State {
     dir: tempfile::TempDir,
     profile: ProfileName,
+    /// A program, with its arguments, that starts the gateway.
+    pub(crate) under: Vec<String>,
 }
 
 impl State {
@@ -40,7 +42,8 @@ impl State {
     }
 
     pub(crate) fn with_gateway_config(gateway: &Value) -> Self {
-        let state = Self { dir: tempfile::tempdir().unwrap(), profile: ProfileName::Article };
+        let state =
+            Self { dir: tempfile::tempdir().unwrap(), profile: ProfileName::Article, under: Vec::new() };
         state.write("openclaw.json", &json!({"gateway": gateway}).to_string());
         state
     }
@@ -71,6 +74,11 @@ impl State {
 
     pub(crate) fn gateway_command(&self, port: u16, more: &[&str]) -> Command {
         let mut command = self.command();
+        if let [program, args @ ..] = &self.under[..] {
+            let gateway = command.get_program().to_owned();
+            command = Command::new(program);
+            command.args(args).arg(gateway).env_remove("OPENCLAW_GATEWAY_TOKEN");
+        }
         command
             .args(["--profile", self.profile.as_str(), "--port", &port.to_string(), "--state-dir"])
             .arg(self.path())
@@ -430,9 +438,38 @@ pub(crate) enum Got {
     Gone,
 }
 
+/// A socket whose reads go on when the machine, or this process, has stood still: with a timeout, the system calls them
+/// interrupted then.
+struct Steady(TcpStream);
+
+fn steadily<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+impl std::io::Read for Steady {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        steadily(|| self.0.read(bytes))
+    }
+}
+
+impl std::io::Write for Steady {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        steadily(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// One WebSocket connection.
 pub(crate) struct Connection {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Steady>,
     pub(crate) nonce: String,
     pub(crate) challenge_ms: u64,
     /// Payload of hello, once there is one.
@@ -458,7 +495,7 @@ impl Connection {
         for (name, value) in &way.headers {
             request = request.with_header(name.as_str(), value.as_str());
         }
-        let (socket, _) = client(request, stream).map_err(|error| match error {
+        let (socket, _) = client(request, Steady(stream)).map_err(|error| match error {
             tungstenite::HandshakeError::Failure(error) => Box::new(error),
             tungstenite::HandshakeError::Interrupted(_) => panic!("the upgrade hangs"),
         })?;
@@ -517,7 +554,7 @@ impl Connection {
     }
 
     pub(crate) fn set_write_timeout(&mut self, timeout: Duration) {
-        self.socket.get_ref().set_write_timeout(Some(timeout)).unwrap();
+        self.socket.get_ref().0.set_write_timeout(Some(timeout)).unwrap();
     }
 
     /// Whether the message could be sent in time.

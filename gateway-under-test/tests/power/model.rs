@@ -104,15 +104,29 @@ struct File {
 }
 
 /// What is on a disk after a power cut.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Image {
     pub(crate) folders: BTreeSet<PathBuf>,
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
 }
 
+#[allow(dead_code, reason = "each of the tests that share this module needs a part of it")]
 impl Image {
+    /// What is in these folders of a folder of the real file system, and not in folders of theirs.
+    pub(crate) fn read(root: &Path, folders: &[&str]) -> Self {
+        let mut image = Self::default();
+        for folder in folders.iter().map(|name| root.join(name)).filter(|folder| folder.exists()) {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let content = std::fs::read(&path).unwrap();
+                image.files.insert(path, content);
+            }
+            image.folders.insert(folder);
+        }
+        image
+    }
+
     /// Puts it below a folder of the real file system. Paths of the image are taken to be below `root`.
-    #[allow(dead_code, reason = "each of the tests that share this module needs a part of it")]
     pub(crate) fn write_below(&self, root: &Path, target: &Path) {
         let below = |path: &Path| target.join(path.strip_prefix(root).unwrap());
         for folder in &self.folders {
@@ -177,6 +191,14 @@ impl Model {
             Entry::File(file) => Some(*file),
             Entry::Folder => None,
         }
+    }
+
+    /// The name that a file has now.
+    pub(crate) fn path_of(&self, file: FileId) -> Option<PathBuf> {
+        self.folders.iter().find_map(|(path, folder)| {
+            let (name, _) = folder.now.iter().find(|(_, entry)| **entry == Entry::File(file))?;
+            Some(path.join(name))
+        })
     }
 
     pub(crate) fn content(&self, file: FileId) -> &[u8] {
