@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::first_message::{Scratch, Sender};
 use super::hello::{self, Hello};
+use super::reconnect::Hints;
 use crate::observation::{CloseSeen, Closed, Fingerprint, Grant, GrantAuth, Outcome, Phase, Refusal, Stamps};
 use crate::plan::Nanos;
 
@@ -45,6 +46,7 @@ enum State {
 pub struct Handshake {
     state: State,
     stamps: Stamps,
+    hints: Hints,
 }
 
 /// A challenge as gateways write it, read in one pass.
@@ -68,7 +70,11 @@ impl Handshake {
     /// An attempt that has just been upgraded; `stamps` holds what the dial already knows.
     #[must_use]
     pub const fn new(stamps: Stamps) -> Self {
-        Self { state: State::Challenge, stamps }
+        Self {
+            state: State::Challenge,
+            stamps,
+            hints: Hints { pause: None, retryable: None, retry_after: None },
+        }
     }
 
     /// What is awaited.
@@ -79,6 +85,12 @@ impl Handshake {
             State::Verdict => Phase::Verdict,
             State::Close(_) => Phase::Close,
         }
+    }
+
+    /// What a refusal said about trying again.
+    #[must_use]
+    pub const fn hints(&self) -> Hints {
+        self.hints
     }
 
     /// Times so far.
@@ -193,6 +205,7 @@ impl Handshake {
         let Some(error) = response.error else {
             return Step::Done(Outcome::NotAGateway { what: "a refusal without an error".to_owned() });
         };
+        self.hints = Hints::of(&error);
         self.state = State::Close(Box::new(refusal(error)));
         Step::Wait
     }
@@ -227,7 +240,9 @@ pub fn grant(hello: &Hello<'_>, token: Option<Fingerprint>) -> Grant {
     }
 }
 
-fn refusal(error: ErrorShape) -> Refusal {
+/// A refusal as it is kept.
+#[must_use]
+pub fn refusal(error: ErrorShape) -> Refusal {
     let details = error.details.unwrap_or_default();
     Refusal {
         code: bounded(error.code.as_str()),

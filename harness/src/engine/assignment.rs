@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::feed::{Feed, StopPhase};
+use super::told::Told;
 use super::transcripts::Transcripts;
 use crate::clock::Clock;
 use crate::gateway::TargetAddress;
@@ -27,6 +28,8 @@ pub struct Assignment {
     pub clock: Clock,
     /// Where records go.
     pub feed: Feed,
+    /// Where operators say whom they approved.
+    pub told: Told,
     /// When to stop.
     pub stop: watch::Receiver<StopPhase>,
     /// Number of reactors.

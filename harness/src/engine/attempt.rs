@@ -4,6 +4,7 @@
 
 use super::opening::Opening;
 use super::workbench::Workbench;
+use crate::client::reconnect::Hints;
 use crate::client::{Handshake, Hello, Sender, Step};
 use crate::observation::{CloseSeen, Closed, Direction, Outcome, Phase, Stamps};
 use crate::plan::{ClientId, Nanos};
@@ -78,6 +79,12 @@ impl Attempt {
     #[must_use]
     pub const fn stamps(&self) -> &Stamps {
         self.handshake.stamps()
+    }
+
+    /// What a refusal said about trying again.
+    #[must_use]
+    pub const fn hints(&self) -> Hints {
+        self.handshake.hints()
     }
 
     /// Whether the gateway has answered, so that only its close is awaited.

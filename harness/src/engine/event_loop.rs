@@ -23,7 +23,10 @@ use super::script::{Script, State};
 use super::shared::Shared;
 use super::socket;
 use super::starts::Starts;
+use super::told::Inbox;
+use super::waiting::Waiting;
 use crate::client::Hello;
+use crate::client::reconnect::Hints;
 use crate::clock::nanos;
 use crate::observation::{Direction, DropReason, Outcome, Stamps};
 use crate::plan::{Nanos, stream};
@@ -76,10 +79,11 @@ pub(super) struct EventLoop {
     buffer: Vec<u8>,
     pub(super) phase: StopPhase,
     flushed: Nanos,
+    pub(super) waiting: Waiting,
 }
 
 impl EventLoop {
-    pub(super) fn new(shared: Rc<Shared>, poll: Poll, starts: Starts) -> std::io::Result<Self> {
+    pub(super) fn new(shared: Rc<Shared>, poll: Poll, starts: Starts, inbox: Inbox) -> std::io::Result<Self> {
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         Ok(Self {
             shared,
@@ -97,6 +101,7 @@ impl EventLoop {
             buffer: vec![0; READ_BYTES],
             phase: StopPhase::Running,
             flushed: 0,
+            waiting: Waiting::new(inbox),
         })
     }
 
@@ -108,6 +113,7 @@ impl EventLoop {
         }
         loop {
             self.look_at_phase();
+            self.read_inbox();
             self.begin_due(self.shared.clock.now());
             let now = self.shared.clock.now();
             self.expire(now);
@@ -229,19 +235,24 @@ impl EventLoop {
         let number = script.client.begin_attempt();
         let who = (script.client.id(), number);
         let Some(place) = shared.enter() else {
-            return self.failed(key, Stamps::default(), Outcome::Dropped(DropReason::InFlightLimit));
+            return self.failed(
+                key,
+                Stamps::default(),
+                Outcome::Dropped(DropReason::InFlightLimit),
+                Hints::default(),
+            );
         };
         let Some(route) = script.client.route(&shared, 0) else { return self.finish(key) };
         let started = shared.clock.now();
         let at_once = Stamps { started: Some(started), ended: Some(started), ..Stamps::default() };
         let opening = match route.opening {
             Ok(opening) => opening,
-            Err(error) => return self.failed(key, at_once, Outcome::Unreachable { error }),
+            Err(error) => return self.failed(key, at_once, Outcome::Unreachable { error }, Hints::default()),
         };
         let source = shared.target.is_loopback_v4().then_some(route.source);
         let stream = match socket::connect(shared.target.socket, source) {
             Ok(stream) => stream,
-            Err(outcome) => return self.failed(key, at_once, *outcome),
+            Err(outcome) => return self.failed(key, at_once, *outcome, Hints::default()),
         };
         let mut bench = shared.bench.borrow_mut();
         let random = bench.key();
@@ -271,14 +282,14 @@ impl EventLoop {
             Sent::Partly => Interest::READABLE | Interest::WRITABLE,
             Sent::Broken(error) => {
                 let outcome = attempt.fail(socket::broken(&error, false), shared.clock.now());
-                return self.failed(key, *attempt.stamps(), outcome);
+                return self.failed(key, *attempt.stamps(), outcome, Hints::default());
             }
         };
         if let Err(error) =
             self.poll.registry().register(&mut made.stream, token(connection, serial), interest)
         {
             let outcome = attempt.fail(socket::failure(&error), shared.clock.now());
-            return self.failed(key, *attempt.stamps(), outcome);
+            return self.failed(key, *attempt.stamps(), outcome, Hints::default());
         }
         made.stage = Stage::Attempt(attempt, place);
         entry.insert(made);
@@ -423,7 +434,7 @@ impl EventLoop {
         let own_echo = matches!(&received.end, Some(End::Over(Outcome::NotAGateway { .. })))
             && attempt.stamps().upgraded.is_none()
             && socket::is_own_echo(&connection.stream);
-        let (stamps, serial) = (*attempt.stamps(), connection.serial);
+        let (stamps, hints, serial) = (*attempt.stamps(), attempt.hints(), connection.serial);
         let sent = if bench.out.is_empty() { Sent::All } else { connection.send(&bench.out) };
         if let Sent::Broken(error) = &sent {
             bench.note(who, shared.clock.now(), Direction::Note, error.to_string().as_bytes());
@@ -453,13 +464,13 @@ impl EventLoop {
             }
             Some(End::Closing(outcome)) => {
                 self.drain(key, ended);
-                self.failed(owner, stamps, outcome);
+                self.failed(owner, stamps, outcome, hints);
                 bytes.len()
             }
             Some(End::Over(outcome)) => {
                 self.connections.try_remove(key);
                 let outcome = if own_echo { Outcome::ConnectionRefused } else { outcome };
-                self.failed(owner, stamps, outcome);
+                self.failed(owner, stamps, outcome, hints);
                 bytes.len()
             }
         }

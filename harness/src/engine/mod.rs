@@ -12,6 +12,7 @@
 //! | [`single`], [`conversation`], [`held`], [`puppets`] | the same attempt on tokio, for operators and stories |
 //! | `ears` | notes the events that not every session may hear |
 //! | [`assignment`] | what a reactor is given, and what it gives back |
+//! | [`told`], `waiting` | tells clients that pause of their approval |
 //! | [`feed`], `lane`, [`stop`] | hands records to the run; tells everybody to stop |
 
 mod alarm;
@@ -39,7 +40,9 @@ pub mod socket;
 mod starts;
 mod steps;
 pub mod stop;
+pub mod told;
 pub mod transcripts;
+mod waiting;
 pub mod workbench;
 
 pub use assignment::{Assignment, ReactorOutput};
@@ -50,3 +53,4 @@ pub use lane::Lane;
 pub use puppets::Puppets;
 pub use reactor::{PreparedReactor, Reactor};
 pub use stop::StopSwitch;
+pub use told::Told;

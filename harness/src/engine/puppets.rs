@@ -231,6 +231,7 @@ mod tests {
             secret: String::new(),
             clock: Clock::start(),
             feed: feed.clone(),
+            told: crate::engine::told::Told::default(),
             stop,
             reactors: 1,
             alive: mpsc::channel(1).0,

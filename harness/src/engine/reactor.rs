@@ -10,6 +10,7 @@ use super::assignment::{Assignment, ReactorOutput};
 use super::event_loop::{EventLoop, WAKE};
 use super::shared::Shared;
 use super::starts::Starts;
+use super::told::Inbox;
 use crate::clock::Clock;
 
 /// A reactor whose clients are made, and which waits for the run to begin.
@@ -47,11 +48,12 @@ impl PreparedReactor {
     pub fn new(assignment: Assignment, position: usize) -> Result<Self, ReactorError> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let inbox = assignment.told.inbox(Arc::clone(&waker));
         let (begin, begins) = mpsc::channel();
         let (tell, prepared) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name(format!("reactor-{position}"))
-            .spawn(move || run_thread(assignment, position, poll, &tell, &begins))?;
+            .spawn(move || run_thread(assignment, position, poll, inbox, &tell, &begins))?;
         Ok(Self { thread, begin, prepared, waker })
     }
 
@@ -95,6 +97,7 @@ fn run_thread(
     assignment: Assignment,
     position: usize,
     poll: Poll,
+    inbox: Inbox,
     prepared: &mpsc::Sender<()>,
     begins: &mpsc::Receiver<Clock>,
 ) -> std::io::Result<ReactorOutput> {
@@ -105,7 +108,7 @@ fn run_thread(
     let Ok(clock) = begins.recv() else { return Ok(ReactorOutput::default()) };
     shared.start_clock(clock);
     let shared = Rc::new(shared);
-    EventLoop::new(Rc::clone(&shared), poll, starts)?.run()?;
+    EventLoop::new(Rc::clone(&shared), poll, starts, inbox)?.run()?;
     // The assignment, and with it the sign of life, lasts until here.
     drop(assignment);
     Ok(shared.take_output())

@@ -15,7 +15,7 @@ use super::feed::StopPhase;
 use super::recording;
 use super::script::State;
 use super::session::{self, SessionOver};
-use crate::client::reconnect::{self, Next};
+use crate::client::reconnect::{self, Hints, Next};
 use crate::clock::nanos;
 use crate::history::{EndedBy, Record, SessionEnd};
 use crate::observation::{CloseSeen, DropReason, Observation, Outcome, Stamps};
@@ -24,7 +24,7 @@ use crate::websocket;
 
 impl EventLoop {
     /// An attempt ended without a session: it is recorded, and the client tries again or gives up.
-    pub(super) fn failed(&mut self, key: usize, stamps: Stamps, outcome: Outcome) {
+    pub(super) fn failed(&mut self, key: usize, stamps: Stamps, outcome: Outcome, hints: Hints) {
         let shared = Rc::clone(&self.shared);
         let Some(script) = self.scripts.get_mut(key) else { return };
         let Some((cohort, spec, prepared)) = shared.ask(script.client.planned().cohort, 0) else { return };
@@ -33,19 +33,28 @@ impl EventLoop {
         recording::ended(&shared.lane, who, script.intended, stamps, presented, &outcome);
         script.failures += 1;
         let scale = shared.plan.time_scale;
-        match reconnect::after_failure(&cohort.reconnect, &outcome, script.failures, scale, &mut script.rng) {
+        let (policy, failures) = (&cohort.reconnect, script.failures);
+        match reconnect::after_failure(policy, &outcome, hints, failures, scale, &mut script.rng) {
             Next::GiveUp => self.finish(key),
+            Next::UntilTold => {
+                let since = stamps.started.unwrap_or(script.intended);
+                self.until_told(key, since);
+            }
             Next::Retry(pause) => self.pause(key, nanos(pause)),
         }
     }
 
     /// The next attempt is due after `pause`, if the run lasts so long.
     fn pause(&mut self, key: usize, pause: Nanos) {
+        self.pause_until(key, self.shared.clock.now() + pause);
+    }
+
+    /// The next attempt is due at a time, if the run lasts so long.
+    pub(super) fn pause_until(&mut self, key: usize, at: Nanos) {
         if self.phase != StopPhase::Running {
             return self.finish(key);
         }
         let Some(script) = self.scripts.get_mut(key) else { return };
-        let at = self.shared.clock.now() + pause;
         script.intended = at;
         script.enter(State::Pausing);
         self.appointments.add(Due { at, key, serial: script.serial });
@@ -54,6 +63,7 @@ impl EventLoop {
     /// A client's script has ended; in a closed model the next client may come.
     pub(super) fn finish(&mut self, key: usize) {
         let Some(script) = self.scripts.try_remove(key) else { return };
+        self.waiting.forget(script.client.id());
         self.shared.feed.progress().finished.fetch_add(1, Ordering::Relaxed);
         if let Some(slot) = script.slot {
             self.starts.free(slot, &self.shared, self.shared.clock.now());
@@ -216,10 +226,11 @@ impl EventLoop {
         match &mut connection.stage {
             Stage::Attempt(attempt, _) => {
                 let connected = attempt.stamps().dialled.is_some();
+                let hints = attempt.hints();
                 let outcome = attempt.fail(super::socket::broken(error, connected), now);
                 let stamps = *attempt.stamps();
                 drop(connection);
-                self.failed(owner, stamps, outcome);
+                self.failed(owner, stamps, outcome, hints);
             }
             Stage::Session(..) => {
                 self.note_session_end(owner, EndedBy::Gateway(CloseSeen::Abrupt));
@@ -240,10 +251,10 @@ impl EventLoop {
         {
             let Stage::Attempt(attempt, _) = &mut connection.stage else { continue };
             let outcome = attempt.on_timeout(now);
-            let (stamps, owner) = (*attempt.stamps(), connection.script);
+            let (stamps, hints, owner) = (*attempt.stamps(), attempt.hints(), connection.script);
             // Gives its place back before the client tries again.
             drop(connection);
-            self.failed(owner, stamps, outcome);
+            self.failed(owner, stamps, outcome, hints);
         }
         let leaves = |stage: &Stage| matches!(stage, Stage::Leaving(_));
         while let Some(connection) = expired(&mut self.leaves, &mut self.connections, now, leaves) {
@@ -301,7 +312,12 @@ impl EventLoop {
         for (key, state) in scripts {
             match state {
                 State::Attempting(_) => {
-                    self.failed(key, Stamps::default(), Outcome::Dropped(DropReason::RunEnded));
+                    self.failed(
+                        key,
+                        Stamps::default(),
+                        Outcome::Dropped(DropReason::RunEnded),
+                        Hints::default(),
+                    );
                 }
                 State::Holding(_) => self.note_session_end(key, EndedBy::Client),
                 State::Pausing | State::Leaving(_) => {}

@@ -13,7 +13,7 @@ use super::decision::{Decision, decide};
 use super::session::{Lost, NoSession, OperatorIdentity, OperatorSession};
 use crate::client::DeviceKey;
 use crate::clock::{Clock, nanos};
-use crate::engine::{Feed, Underway};
+use crate::engine::{Feed, Told, Underway};
 use crate::gateway::TargetAddress;
 use crate::history::{Notice, Operation, OperationEnd, OperationKind, Record};
 use crate::plan::identity::Identities;
@@ -38,6 +38,8 @@ pub struct DeskContext {
     pub secret: String,
     /// Where records go.
     pub feed: Feed,
+    /// Where clients hear of their approval who pause until then.
+    pub told: Told,
     /// Clients by device id.
     pub devices: Arc<HashMap<String, ClientId>>,
 }

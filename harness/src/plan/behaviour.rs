@@ -22,6 +22,9 @@ pub fn describe_operator(operator: &OperatorPlan) -> String {
 /// What a client does after an attempt without a session, for example `tries again after 1s doubling to 30s`.
 #[must_use]
 pub fn describe_reconnect(policy: &ReconnectPolicy) -> String {
+    if policy.gives_up_on_refusal == GiveUp::Always {
+        return "gives up at the first refusal".to_owned();
+    }
     let mut words = match policy.backoff {
         Backoff::Tight => "tries again at once".to_owned(),
         Backoff::Fixed(pause) => format!("tries again after {}", range(pause)),
@@ -32,8 +35,14 @@ pub fn describe_reconnect(policy: &ReconnectPolicy) -> String {
     };
     match policy.gives_up_on_refusal {
         GiveUp::Never => words.push_str(", whatever the answer"),
-        GiveUp::UnlessPairing => {}
-        GiveUp::Always => words.push_str(", gives up at the first refusal"),
+        GiveUp::UnlessPairing | GiveUp::PauseList => {}
+        GiveUp::Always => {}
+    }
+    if policy.hints {
+        words.push_str(", unless the answer says otherwise");
+    }
+    if let Some(told) = policy.told {
+        words.push_str(&format!("; when not approved, waits until {} after its approval", range(told)));
     }
     if let Some(attempts) = policy.attempts_max {
         words.push_str(&format!(", {attempts} times at most"));

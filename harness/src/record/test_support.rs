@@ -676,6 +676,8 @@ fn cohort(name: &str) -> Cohort {
             backoff: Backoff::Tight,
             attempts_max: None,
             gives_up_on_refusal: GiveUp::Never,
+            hints: false,
+            told: None,
         },
         session: SessionScript { hold: None, reconnects: 0 },
         expect: None,

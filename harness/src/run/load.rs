@@ -17,7 +17,7 @@ use crate::client::DeviceKey;
 use crate::clock::Clock;
 use crate::engine::transcripts::Transcripts;
 use crate::engine::{
-    Assignment, Feed, PreparedReactor, Progress, Reactor, ReactorOutput, StopPhase, StopSwitch,
+    Assignment, Feed, PreparedReactor, Progress, Reactor, ReactorOutput, StopPhase, StopSwitch, Told,
 };
 use crate::gateway::{GatewayProcess, TargetError};
 use crate::history::{Header, Log, Tail, Written};
@@ -94,7 +94,8 @@ pub async fn load(
     let (feed, outlet) = Feed::new();
     feed.keep_out(&target.secret);
     let progress = Arc::clone(feed.progress());
-    let mut desks = open_desks(plan, target, &feed, observer).await?;
+    let told = Told::default();
+    let mut desks = open_desks(plan, target, &feed, &told, observer).await?;
 
     let path = options.out.join(files::HISTORY);
     let file = Arc::new(files::begin_history(&options.out)?);
@@ -110,6 +111,7 @@ pub async fn load(
         secret: target.secret.clone(),
         clock: Clock::start(),
         feed: feed.clone(),
+        told: told.clone(),
         stop: stopped,
         reactors: count,
         alive,
@@ -310,6 +312,7 @@ async fn open_desks(
     plan: &Arc<Plan>,
     target: &Up,
     feed: &Feed,
+    told: &Told,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Desk>, RunError> {
     if plan.oracle == OracleMode::Expectations || plan.operators.is_empty() {
@@ -322,6 +325,7 @@ async fn open_desks(
         target: target.address.clone(),
         secret: target.secret.clone(),
         feed: feed.clone(),
+        told: told.clone(),
         devices: Arc::new(device_ids(plan, &target.identities)?),
     };
     let mut desks = Vec::with_capacity(plan.operators.len());

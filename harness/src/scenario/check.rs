@@ -53,6 +53,7 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
     // Whom an operator serves is known only when every name has been understood.
     if sink.is_empty() {
         operators(scenario, places, sink);
+        told(scenario, places, sink);
     }
 }
 
@@ -168,6 +169,11 @@ fn endless(scenario: &Scenario, cohort: &CohortSpec, at: &super::CohortPlaces, s
         sink.report("schedule", &at.session, "`until-end` of a run without `duration` never comes", help);
     }
     let policy = &cohort.cohort.reconnect;
+    if policy.told.is_some() {
+        let help = Some("set `duration` at the top of the file".to_owned());
+        let message = "clients that wait until they are told of an approval may never end the run";
+        sink.report("schedule", &at.reconnect, message, help);
+    }
     if policy.attempts_max.is_none() && policy.gives_up_on_refusal == GiveUp::Never {
         let help = Some("set `attempts_max` here or `duration` at the top of the file".to_owned());
         sink.report("schedule", &at.reconnect, "clients that never give up never end the run", help);
@@ -324,6 +330,21 @@ fn operators(scenario: &Scenario, places: &Places, sink: &Sink) {
             );
             let message = format!("nobody whom `{}` serves ever needs an approval", operator.name);
             sink.report("conflict", at, message, help);
+        }
+    }
+}
+
+/// Who waits to be told needs somebody who tells.
+fn told(scenario: &Scenario, places: &Places, sink: &Sink) {
+    for (position, (spec, at)) in scenario.cohorts.iter().zip(&places.cohorts).enumerate() {
+        let serves = |operator: &OperatorPlan| {
+            operator.serves.as_ref().is_none_or(|served| served.iter().any(|it| usize::from(*it) == position))
+        };
+        if spec.cohort.reconnect.told.is_some() && !scenario.operators.iter().any(serves) {
+            let message =
+                format!("nobody tells `{}` of an approval: no operator serves it", spec.cohort.name);
+            let help = Some("add an [operator.NAME], or another `reconnect`".to_owned());
+            sink.report("conflict", &at.reconnect, message, help);
         }
     }
 }

@@ -9,14 +9,14 @@ use super::document::{Node, Value};
 use super::metric::outcome_words;
 use super::names::{allowed, suggestion};
 use super::reader::{
-    Fields, Problem, count, duration_range, number, plain_text, signed_milliseconds, text, texts, word,
+    Fields, Problem, count, duration_range, plain_text, signed_milliseconds, text, texts, word,
 };
 use super::sources::Sources;
 use super::{COUNT_MAX, NO_PAUSE};
 use crate::vocabulary::persona::{self, PersonaProfile};
 use crate::vocabulary::{
-    Backoff, Cohort, ConnectSpec, Credential, Deviation, Executor, Expectation, GiveUp, NetworkPath, Origin,
-    Persona, ReconnectPolicy, SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
+    Cohort, ConnectSpec, Credential, Deviation, Executor, Expectation, NetworkPath, Origin, Persona,
+    SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
 };
 
 /// A cohort as the scenario wants it.
@@ -64,7 +64,7 @@ pub(super) fn read(
         fields.required("count", "how many clients, at least 1", cohort_count)
     };
     let session = session(&fields);
-    let reconnect = reconnect(&fields);
+    let reconnect = super::reconnect::read(&fields, persona.unwrap_or(Persona::Cli), release);
     let expect = fields.table("expect").map(expectation);
 
     // The defaults of the other keys are the persona's; of a persona that could not be read, any will do.
@@ -374,54 +374,6 @@ fn session(cohort: &Fields<'_>) -> SessionScript {
     let reconnects = fields.read("reconnects", count(0, 1_000_000)).unwrap_or(0);
     fields.finish();
     SessionScript { hold: hold.unwrap_or(Some(NO_PAUSE)), reconnects }
-}
-
-fn reconnect(cohort: &Fields<'_>) -> ReconnectPolicy {
-    let mut policy = ReconnectPolicy {
-        backoff: Backoff::Official { jitter: 0.0 },
-        attempts_max: None,
-        gives_up_on_refusal: GiveUp::UnlessPairing,
-    };
-    let Some(entry) = cohort.entry("reconnect") else { return policy };
-    if let Value::Text(_) = &entry.node.value {
-        let words = [("official", policy.backoff), ("tight", Backoff::Tight)];
-        if let Some(backoff) = cohort.read("reconnect", word(&words)) {
-            policy.backoff = backoff;
-        }
-        return policy;
-    }
-    let Some(fields) = cohort.sub_table(entry) else { return policy };
-    policy.attempts_max = fields.read("attempts_max", count(1, 1_000_000));
-    let give_up =
-        [("never", GiveUp::Never), ("unless-pairing", GiveUp::UnlessPairing), ("always", GiveUp::Always)];
-    if let Some(give_up) = fields.read("give_up", word(&give_up)) {
-        policy.gives_up_on_refusal = give_up;
-    }
-    let shapes = ["official", "fixed", "tight"];
-    let named = shapes.iter().any(|shape| fields.entry(shape).is_some());
-    if named
-        && let Some((shape, entry)) = fields.one_of(&shapes, "a back-off")
-        && let Some(backoff) = fields.sub_table(entry).and_then(|inner| backoff(shape, inner))
-    {
-        policy.backoff = backoff;
-    }
-    fields.finish();
-    policy
-}
-
-fn backoff(shape: &str, fields: Fields<'_>) -> Option<Backoff> {
-    let backoff = match shape {
-        "official" => {
-            let jitter = fields.read("jitter", number(0.0, 1.0)).unwrap_or(0.0);
-            Some(Backoff::Official { jitter })
-        }
-        "fixed" => fields
-            .required("pause", "for example \"1s\" or \"200ms..1s\"", duration_range)
-            .map(Backoff::Fixed),
-        _ => Some(Backoff::Tight),
-    };
-    fields.finish();
-    backoff
 }
 
 pub(super) fn expectation(fields: Fields<'_>) -> Expectation {

@@ -31,6 +31,7 @@ mod operator;
 mod pace;
 mod quantity;
 mod reader;
+mod reconnect;
 mod replay;
 mod sources;
 mod step;
@@ -51,6 +52,7 @@ pub use launch::{Choices, is_version};
 pub use metric::{Unit, metrics, unit};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
+pub use reconnect::official;
 
 use crate::vocabulary::invariant::Invariant;
 use crate::vocabulary::limits::limits;

@@ -396,6 +396,11 @@ pub struct ReconnectPolicy {
     pub attempts_max: Option<u32>,
     /// Which refusals end the script at once: those that trying again cannot cure.
     pub gives_up_on_refusal: GiveUp,
+    /// Whether it does what the gateway's answer says about trying again.
+    pub hints: bool,
+    /// After "pairing required" it waits until an operator of the run has approved it, and then this long: somebody walks
+    /// over and starts it again. `None` = it tries again by itself.
+    pub told: Option<DurationRange>,
 }
 
 /// Pause between attempts.
@@ -419,6 +424,8 @@ pub enum GiveUp {
     Never,
     /// Every refusal but pairing required, which an operator may cure.
     UnlessPairing,
+    /// Those on the list of 2026.9.6's official client, but for pairing required.
+    PauseList,
     /// Every refusal.
     Always,
 }

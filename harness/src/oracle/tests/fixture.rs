@@ -86,6 +86,8 @@ impl Case {
                 backoff: Backoff::Fixed(pause),
                 attempts_max: None,
                 gives_up_on_refusal: GiveUp::Never,
+                hints: false,
+                told: None,
             },
             session: SessionScript { hold: None, reconnects: 0 },
             expect: None,
