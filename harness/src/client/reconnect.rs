@@ -205,9 +205,9 @@ mod tests {
         assert_eq!(after(&hints, WRONG_TOKEN), Next::GiveUp);
         let pauses = NODE.replace(r#""requestId""#, r#""pauseReconnect":true,"requestId""#);
         assert_eq!(after(&hints, &pauses), Next::UntilTold);
-        assert_eq!(after(&ReconnectPolicy { told: None, ..hints.clone() }, &pauses), Next::GiveUp);
         let endless = STARTING.replace("500", "18446744073709551615");
         assert_eq!(after(&hints, &endless), Next::Retry(LONGEST_HINT));
+        assert_eq!(after(&ReconnectPolicy { told: None, ..hints }, &pauses), Next::GiveUp);
         let deaf = policy(Backoff::Tight);
         for error in [NODE, CONTROL_UI, STARTING, &pauses] {
             assert_eq!(after(&deaf, error), Next::Retry(Duration::ZERO), "{error}");

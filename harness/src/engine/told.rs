@@ -12,7 +12,13 @@ use crate::plan::{ClientId, Nanos};
 /// Where operators say that a client was approved. Cloned freely.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
-    boxes: Arc<Mutex<Vec<(Letters, Arc<Waker>)>>>,
+    boxes: Arc<Mutex<Vec<LetterBox>>>,
+}
+
+#[derive(Debug)]
+struct LetterBox {
+    letters: Letters,
+    waker: Arc<Waker>,
 }
 
 type Letters = Arc<Mutex<Vec<(ClientId, Nanos)>>>;
@@ -29,13 +35,13 @@ impl Told {
     pub fn inbox(&self, waker: Arc<Waker>) -> Inbox {
         let letters = Letters::default();
         let mut boxes = self.boxes.lock().unwrap_or_else(PoisonError::into_inner);
-        boxes.push((Arc::clone(&letters), waker));
+        boxes.push(LetterBox { letters: Arc::clone(&letters), waker });
         Inbox { letters }
     }
 
     /// The approval of a client was acknowledged at `at`.
     pub fn approved(&self, client: ClientId, at: Nanos) {
-        for (letters, waker) in self.boxes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for LetterBox { letters, waker } in self.boxes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             letters.lock().unwrap_or_else(PoisonError::into_inner).push((client, at));
             // A reactor that cannot be woken looks every tenth of a second by itself.
             let _ = waker.wake();

@@ -3,6 +3,7 @@
 //! The harness knows a gateway's command line, its state directory and its wire, never its code.
 
 pub mod address;
+pub mod command_line;
 pub mod error;
 mod family;
 pub mod fixture;
@@ -15,6 +16,7 @@ pub mod state_dir;
 pub mod store_edit;
 
 pub use address::TargetAddress;
+pub use command_line::CommandLine;
 pub use error::TargetError;
 pub use process::{GatewayCommand, GatewayProcess, Launch};
 pub use program::Program;

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::family::{self, Guard};
 use super::program::Program;
-use super::{StateDir, TargetError, readiness};
+use super::{CommandLine, StateDir, TargetError, readiness};
 
 /// How long a gateway may take, and to stop on SIGTERM before it is killed.
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +168,12 @@ impl GatewayProcess {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// Its `devices` command; `None` when nobody knows whether it has one.
+    #[must_use]
+    pub fn command_line(&self) -> Option<CommandLine> {
+        CommandLine::of(&self.launch, self.port(), &self.state_dir)
     }
 
     /// Starts the program again, with the same arguments and state, and waits until it is ready.
@@ -416,7 +422,7 @@ fn length(log: &Path) -> u64 {
 
 /// A child never outlives the harness, even when that is killed. The child also gets a process group of its own, so that
 /// Ctrl-C reaches the harness alone and the gateway is there to be measured and stopped in order.
-fn die_with_parent(process: &mut Command) {
+pub(super) fn die_with_parent(process: &mut Command) {
     process.process_group(0);
     #[expect(unsafe_code, reason = "the parent-death signal can only be set between fork and exec")]
     // SAFETY: the closure runs in the forked child before exec and makes one async-signal-safe system call; it allocates

@@ -23,6 +23,8 @@ pub struct Program {
     pub inherits: bool,
     /// How it shows that it is ready.
     pub ready: Readiness,
+    /// Arguments in front of a verb of its `devices` command; `None` = nobody knows whether it has one.
+    pub devices: Option<Vec<OsString>>,
 }
 
 /// Variables with credentials and settings that would win over those of the run's `openclaw.json`.
@@ -57,11 +59,17 @@ impl Program {
             ],
             inherits: true,
             ready,
+            devices: None,
         }
     }
 
     /// The command with everything filled in but its standard streams.
     pub(super) fn command(&self, port: u16, state: &Path) -> Command {
+        self.command_with(&self.arguments, port, state)
+    }
+
+    /// The same program, in the same environment, with other arguments.
+    pub(super) fn command_with(&self, arguments: &[OsString], port: u16, state: &Path) -> Command {
         let config = state.join("openclaw.json");
         let fill = |text: &str| {
             text.replace("{port}", &port.to_string())
@@ -79,7 +87,7 @@ impl Program {
             command.env_remove(name);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, fill(value))));
-        command.args(self.arguments.iter().map(|argument| match argument.to_str() {
+        command.args(arguments.iter().map(|argument| match argument.to_str() {
             Some(text) => OsString::from(fill(text)),
             None => argument.clone(),
         }));

@@ -6,24 +6,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Frame;
-use protocol::pairing::{PairList, PendingRequest, RequestIdParams, event, method};
+use protocol::pairing::{Decision as Resolution, PairList, PendingRequest, Resolved, event, method};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use super::asking;
 use super::decision::{Decision, decide};
+use super::latest::{self, Choice};
 use super::session::{Lost, NoSession, OperatorIdentity, OperatorSession};
+use super::upkeep::Chores;
 use crate::client::DeviceKey;
 use crate::clock::{Clock, nanos};
 use crate::engine::{Feed, Told, Underway};
-use crate::gateway::TargetAddress;
+use crate::gateway::command_line::Said;
+use crate::gateway::{CommandLine, TargetAddress};
 use crate::history::{Notice, Operation, OperationEnd, OperationKind, Record};
+use crate::observation::fingerprint;
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Nanos, Notices, OperatorPlan, Plan};
+use crate::plan::{Approves, By, ClientId, Nanos, Notices, OperatorPlan, Plan};
 
 /// Pause between attempts to get the session back.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// An operator hurries through at most this many decisions at once; the others wait for answers. Bounds what a stalled
 /// gateway is sent.
 const IN_FLIGHT_MAX: usize = 128;
+/// Whoever approves the latest and did not get the one that was meant looks again after this long.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What an operator needs to know.
 #[derive(Clone)]
@@ -42,6 +50,8 @@ pub struct DeskContext {
     pub told: Told,
     /// Clients by device id.
     pub devices: Arc<HashMap<String, ClientId>>,
+    /// The gateway's own commands, if it has any that are known.
+    pub command_line: Option<CommandLine>,
 }
 
 /// An operator with its session and its unfinished business.
@@ -56,7 +66,21 @@ pub struct Desk {
     /// Decisions by the time they are due and their request: whose, and whether it is an approval.
     due: BTreeMap<(Nanos, String), (ClientId, bool)>,
     in_flight: HashMap<String, (Operation, Underway)>,
+    /// Commands under way by number: at most one, as of a person at a terminal.
+    running: HashMap<u64, (Operation, Underway)>,
+    commands: JoinSet<(u64, Said, Nanos)>,
+    commands_begun: u64,
     listing: Option<String>,
+    list_at: Option<Nanos>,
+    /// Listings that show the latest, and whose request was meant.
+    looking: HashMap<String, (ClientId, String)>,
+    /// It decides no earlier: it has a rate.
+    not_before: Nanos,
+    chores: Chores,
+    /// Device ids of clients, if there are chores.
+    device_ids: HashMap<ClientId, String>,
+    /// Tokens that rotations gave out.
+    secrets: HashSet<String>,
 }
 
 /// Why an operator cannot start work.
@@ -72,6 +96,17 @@ pub enum DeskError {
         operator: String,
         /// What happened instead.
         why: NoSession,
+    },
+    /// It is to use a command line, and nobody knows that of the gateway.
+    #[error(
+        "operator `{operator}` works by command line, but {gateway} has no `devices` command that is known here; leave `by` \
+         out, or run the in-repo gateway or a release of OpenClaw"
+    )]
+    NoCommandLine {
+        /// Name in the scenario.
+        operator: String,
+        /// What was started.
+        gateway: String,
     },
 }
 
@@ -101,6 +136,16 @@ impl Desk {
         position: u16,
         identity: OperatorIdentity,
     ) -> Result<Self, DeskError> {
+        let operator = context.plan.operators.get(usize::from(position));
+        let chores = match operator {
+            Some(operator) => Chores::new(&context.plan, operator),
+            None => Chores::default(),
+        };
+        let device_ids = if chores.any() {
+            context.devices.iter().map(|(id, client)| (*client, id.clone())).collect()
+        } else {
+            HashMap::new()
+        };
         let mut desk = Self {
             context,
             position,
@@ -110,7 +155,16 @@ impl Desk {
             requests_by_client: HashMap::new(),
             due: BTreeMap::new(),
             in_flight: HashMap::new(),
+            running: HashMap::new(),
+            commands: JoinSet::new(),
+            commands_begun: 0,
             listing: None,
+            list_at: None,
+            looking: HashMap::new(),
+            not_before: 0,
+            chores,
+            device_ids,
+            secrets: HashSet::new(),
         };
         let session = desk.connect().await.map_err(|why| DeskError::NoSession {
             operator: desk.plan().map_or_else(String::new, |plan| plan.name.clone()),
@@ -125,8 +179,9 @@ impl Desk {
         self.context.clock = clock;
     }
 
-    /// Works until `stop` says so, then leaves. Operations that have no answer by then are unknown.
-    pub async fn work(mut self, mut stop: watch::Receiver<bool>) {
+    /// Works until `stop` says so, then leaves. Operations that have no answer by then are unknown. Gives the secrets that it
+    /// was told.
+    pub async fn work(mut self, mut stop: watch::Receiver<bool>) -> HashSet<String> {
         loop {
             let working = self.work_session();
             tokio::select! {
@@ -143,9 +198,15 @@ impl Desk {
         }
         let session = self.session.take();
         self.lose_session();
+        // What they asked for may have happened, or still will.
+        self.commands.shutdown().await;
+        for (_, (operation, _underway)) in self.running.drain() {
+            self.context.feed.push(Record::Operation(operation));
+        }
         if let Some(session) = session {
             session.close().await;
         }
+        self.secrets
     }
 
     fn plan(&self) -> Option<&OperatorPlan> {
@@ -170,6 +231,10 @@ impl Desk {
     fn lose_session(&mut self) {
         self.session = None;
         self.listing = None;
+        let now = self.context.clock.now();
+        for (_, (client, request_id)) in self.looking.drain() {
+            self.due.insert((now, request_id), (client, true));
+        }
         for (_, (operation, _underway)) in self.in_flight.drain() {
             if let OperationKind::Approve { request_id } | OperationKind::Reject { request_id } =
                 &operation.kind
@@ -189,13 +254,11 @@ impl Desk {
             Some(Notices::List(every)) => Some(every.mul_f64(self.context.plan.time_scale)),
             _ => None,
         };
-        let mut list_at = every.map(|every| self.context.clock.now() + nanos(every));
+        self.list_at = every.map(|every| self.context.clock.now() + nanos(every));
         loop {
-            let due_at = self
-                .due
-                .first_key_value()
-                .map(|((at, _), _)| *at)
-                .filter(|_| self.in_flight.len() < IN_FLIGHT_MAX);
+            let due_at = self.due.first_key_value().map(|((at, _), _)| (*at).max(self.not_before));
+            let (due_at, chore_at) = if self.is_busy() { (None, None) } else { (due_at, self.chores.next()) };
+            let list_at = self.list_at;
             let clock = self.context.clock;
             let timer = |at: Option<Nanos>| async move {
                 match at {
@@ -206,18 +269,35 @@ impl Desk {
             let Some(session) = self.session.as_mut() else { return Lost };
             let step = tokio::select! {
                 message = session.next() => match message {
-                    Ok(message) => { self.on_message(&message); Ok(()) }
+                    Ok(message) => self.on_message(&message).await,
                     Err(lost) => Err(lost),
                 },
+                Some(ended) = self.commands.join_next(), if !self.commands.is_empty() => {
+                    // One that was cut short has its record at the end of the run.
+                    if let Ok((number, said, at)) = ended {
+                        self.command_ended(number, &said, at);
+                    }
+                    Ok(())
+                }
                 () = timer(due_at) => self.act().await,
+                () = timer(chore_at) => self.do_chore().await,
                 () = timer(list_at) => {
-                    list_at = every.map(|every| self.context.clock.now() + nanos(every));
+                    self.list_at = every.map(|every| self.context.clock.now() + nanos(every));
                     self.list().await
                 }
             };
             if let Err(lost) = step {
                 return lost;
             }
+        }
+    }
+
+    /// Whether it can do nothing more for now: it types one command after the other, and hurries through a bounded number of
+    /// calls.
+    fn is_busy(&self) -> bool {
+        match self.plan().map(|plan| plan.by) {
+            Some(By::CommandLine) => !self.running.is_empty(),
+            _ => self.in_flight.len() + self.looking.len() >= IN_FLIGHT_MAX,
         }
     }
 
@@ -235,33 +315,161 @@ impl Desk {
     /// Carries out the decision that has been due longest.
     async fn act(&mut self) -> Result<(), Lost> {
         let Some(((_, request_id), (client, approve))) = self.due.pop_first() else { return Ok(()) };
-        let (name, kind) = if approve {
-            (method::APPROVE, OperationKind::Approve { request_id: request_id.clone() })
+        if let Some(rate) = self.plan().and_then(|plan| plan.rate_max) {
+            self.not_before = self.context.clock.now() + (1e9 / rate) as Nanos;
+        }
+        if approve && self.plan().is_some_and(|plan| plan.approves == Approves::Latest) {
+            let session = self.session.as_mut().ok_or(Lost)?;
+            let id = session.fresh_id();
+            self.looking.insert(id.clone(), (client, request_id));
+            return session.request(&id, method::LIST, &serde_json::json!({})).await;
+        }
+        let kind = if approve {
+            OperationKind::Approve { request_id }
         } else {
-            (method::REJECT, OperationKind::Reject { request_id: request_id.clone() })
+            OperationKind::Reject { request_id }
         };
+        self.carry_out(Some(client), kind).await
+    }
+
+    /// Approves what `--latest` of the release would, when the list has come.
+    async fn approve_latest(
+        &mut self,
+        meant: (ClientId, String),
+        pending: &[PendingRequest],
+    ) -> Result<(), Lost> {
+        let now = self.context.clock.now();
+        let again = now + nanos(LOOK_AGAIN.mul_f64(self.context.plan.time_scale));
+        let (client, request_id) = meant;
+        match latest::choose(pending, self.context.plan.gateway.profile) {
+            Choice::Nobody => Ok(()),
+            Choice::Several => {
+                self.due.insert((again, request_id), (client, true));
+                Ok(())
+            }
+            Choice::One(newest) => {
+                let newest_id = newest.request_id.clone();
+                if newest_id != request_id {
+                    self.due.insert((again, request_id), (client, true));
+                }
+                // It is done with, and with it what this operator was about to do.
+                self.due.retain(|(_, due), _| *due != newest_id);
+                self.seen.insert(newest_id.clone());
+                let whose = self.context.devices.get(&newest.device_id).copied();
+                self.carry_out(whose, OperationKind::Approve { request_id: newest_id }).await
+            }
+        }
+    }
+
+    /// Does the chore that is due, if somebody is paired.
+    async fn do_chore(&mut self) -> Result<(), Lost> {
+        let now = self.context.clock.now();
+        match self.chores.take(&self.context.plan, now) {
+            Some((client, kind)) => self.carry_out(Some(client), kind).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the gateway for something, in the operator's way.
+    async fn carry_out(&mut self, client: Option<ClientId>, kind: OperationKind) -> Result<(), Lost> {
+        let device_id = client.and_then(|client| self.device_ids.get(&client)).cloned().unwrap_or_default();
+        let by = self.plan().map_or(By::Session, |plan| plan.by);
         let invoked = self.context.clock.now();
         let underway = self.context.feed.begin(invoked);
         let operation = Operation {
             operator: self.position,
-            client: Some(client),
-            kind,
+            client,
+            kind: kind.clone(),
             caller: None,
             invoked,
             end: OperationEnd::Unknown,
         };
+        if by == By::CommandLine {
+            let words = asking::words(&kind, &device_id);
+            if let Some((line, words)) = self.context.command_line.clone().zip(words) {
+                self.commands_begun += 1;
+                let (number, clock) = (self.commands_begun, self.context.clock);
+                self.running.insert(number, (operation, underway));
+                if matches!(kind, OperationKind::Approve { .. }) {
+                    self.context.feed.approval_sent(invoked);
+                }
+                self.commands.spawn(async move {
+                    let said = line.devices(&words).await;
+                    (number, said, clock.now())
+                });
+            }
+            return Ok(());
+        }
+        let Some((name, params)) = asking::call(&kind, &device_id) else { return Ok(()) };
         let session = self.session.as_mut().ok_or(Lost)?;
         let id = session.fresh_id();
         // Noted before it is sent: whatever cuts the sending short, part of it may have reached the gateway, and an
         // operation without an answer ends as unknown.
         self.in_flight.insert(id.clone(), (operation, underway));
-        if approve {
+        if matches!(kind, OperationKind::Approve { .. }) {
             self.context.feed.approval_sent(invoked);
         }
-        session.request(&id, name, &RequestIdParams { request_id }).await
+        session.request(&id, name, &params).await
     }
 
-    fn on_message(&mut self, message: &[u8]) {
+    fn command_ended(&mut self, number: u64, said: &Said, at: Nanos) {
+        let Some((mut operation, _underway)) = self.running.remove(&number) else { return };
+        operation.end = asking::end_of_command(said, at);
+        if let (
+            OperationKind::Approve { request_id } | OperationKind::Reject { request_id },
+            OperationEnd::Unknown,
+        ) = (&operation.kind, &operation.end)
+        {
+            // Whoever typed it looks whether it is still there.
+            self.seen.remove(request_id);
+            self.list_at = Some(self.context.clock.now());
+        }
+        let token = match said {
+            Said::Done { stdout } => asking::printed_token(stdout),
+            _ => None,
+        };
+        self.settle(operation, token);
+    }
+
+    /// An operation has its end: it is recorded, and whoever is concerned hears of it.
+    fn settle(&mut self, mut operation: Operation, token: Option<String>) {
+        if let OperationEnd::Done { at, token: seen } = &mut operation.end {
+            match (&operation.kind, operation.client) {
+                (OperationKind::Approve { .. }, Some(client)) => {
+                    self.pairs(client);
+                    if self.waits_to_be_told(client) {
+                        self.context.told.approved(client, *at);
+                    }
+                }
+                (OperationKind::Remove | OperationKind::Revoke { .. }, Some(client)) => {
+                    self.chores.gone(client);
+                }
+                (OperationKind::Rotate { .. }, _) => {
+                    *seen = token.as_deref().map(fingerprint);
+                    self.secrets.extend(token);
+                }
+                _ => {}
+            }
+        }
+        self.context.feed.push(Record::Operation(operation));
+    }
+
+    fn pairs(&mut self, client: ClientId) {
+        let plan = &self.context.plan;
+        if let Some(operator) = plan.operators.get(usize::from(self.position)) {
+            self.chores.paired(plan, operator, client);
+        }
+    }
+
+    fn waits_to_be_told(&self, client: ClientId) -> bool {
+        let plan = &self.context.plan;
+        let cohort = plan.clients.get(client as usize).map(|client| usize::from(client.cohort));
+        cohort
+            .and_then(|cohort| plan.cohorts.get(cohort))
+            .is_some_and(|cohort| cohort.reconnect.told.is_some())
+    }
+
+    async fn on_message(&mut self, message: &[u8]) -> Result<(), Lost> {
         let now = self.context.clock.now();
         match Frame::decode(message) {
             Ok(Frame::Event(event)) if event.event == event::REQUESTED => {
@@ -273,20 +481,50 @@ impl Desk {
                     self.notice(&pending, now);
                 }
             }
+            Ok(Frame::Event(event)) if event.event == event::RESOLVED && self.chores.any() => {
+                let resolved =
+                    event.payload.and_then(|payload| serde_json::from_str::<Resolved>(payload.get()).ok());
+                let approved = resolved.filter(|resolved| resolved.decision == Resolution::Approved);
+                if let Some(client) = approved.and_then(|it| self.context.devices.get(&it.device_id).copied())
+                {
+                    self.pairs(client);
+                }
+            }
             Ok(Frame::Response(response)) => {
-                if self.listing.as_deref() == Some(&*response.id) {
-                    self.listing = None;
+                let is_listing = self.listing.as_deref() == Some(&*response.id);
+                let meant = self.looking.remove(&*response.id);
+                if is_listing || meant.is_some() {
                     let list =
                         response.payload.and_then(|list| serde_json::from_str::<PairList>(list.get()).ok());
-                    for pending in list.map(|list| list.pending).unwrap_or_default() {
-                        self.notice(&pending, now);
+                    let Some(list) = list else {
+                        self.listing = self.listing.take().filter(|_| !is_listing);
+                        return Ok(());
+                    };
+                    if let Some(meant) = meant {
+                        return self.approve_latest(meant, &list.pending).await;
                     }
+                    self.listing = None;
+                    self.listed(&list, now);
                 } else if let Some((mut operation, _underway)) = self.in_flight.remove(&*response.id) {
                     operation.end = super::end_of_response(response.ok, response.error.as_ref(), now);
-                    self.context.feed.push(Record::Operation(operation));
+                    self.settle(operation, asking::rotated(message));
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn listed(&mut self, list: &PairList, now: Nanos) {
+        for pending in &list.pending {
+            self.notice(pending, now);
+        }
+        if self.chores.any() {
+            for device in &list.paired {
+                if let Some(client) = self.context.devices.get(&device.device_id).copied() {
+                    self.pairs(client);
+                }
+            }
         }
     }
 

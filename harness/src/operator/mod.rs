@@ -1,10 +1,14 @@
 //! The scripted people who approve devices: they hold a session with `operator.pairing`, learn of requests, think, decide.
 //!
-//! [`decision`] is pure; [`session`] speaks to the gateway; [`desk`] is one operator at work.
+//! [`decision`], [`latest`], [`upkeep`] and [`asking`] are pure; [`session`] speaks to the gateway; [`desk`] is one operator
+//! at work.
 
+pub mod asking;
 pub mod decision;
 pub mod desk;
+pub mod latest;
 pub mod session;
+pub mod upkeep;
 
 pub use desk::{Desk, DeskError};
 

@@ -1,6 +1,8 @@
 //! What operators and clients do, in words.
 
-use super::{Backoff, DurationRange, GiveUp, Notices, OperatorPlan, ReconnectPolicy};
+use super::{
+    Approves, Backoff, By, DurationRange, GiveUp, Notices, OperatorPlan, ReconnectPolicy, Think, Upkeep,
+};
 use crate::scenario::show_duration;
 
 /// What an operator does about requests, for example `on event, thinks 20ms..200ms`.
@@ -10,7 +12,29 @@ pub fn describe_operator(operator: &OperatorPlan) -> String {
         Notices::Event => "on event".to_owned(),
         Notices::List(every) => format!("listing every {}", show_duration(every)),
     };
-    let mut words = vec![notices, format!("thinks {}", range(operator.think))];
+    let think = match operator.think {
+        Think::Uniform(times) => range(times),
+        Think::LogNormal { median, p99 } => {
+            format!("{}, 1 of 100 longer than {}", show_duration(median), show_duration(p99))
+        }
+        Think::Exponential { mean } => format!("{} on average", show_duration(mean)),
+    };
+    let mut words = vec![notices, format!("thinks {think}")];
+    if operator.approves == Approves::Latest {
+        words.push("approves the latest".to_owned());
+    }
+    if let Some(rate) = operator.rate_max {
+        words.push(format!("decides {}", per_second(rate)));
+    }
+    if operator.by == By::CommandLine {
+        words.push("by command line".to_owned());
+    }
+    let Upkeep { rotate, revoke, remove } = operator.upkeep;
+    for (verb, rate) in [("rotates", rotate), ("revokes", revoke), ("removes", remove)] {
+        if let Some(rate) = rate {
+            words.push(format!("{verb} {}", per_second(rate)));
+        }
+    }
     for (verb, share) in [("rejects", operator.reject_share), ("ignores", operator.ignore_share)] {
         if share > 0.0 {
             words.push(format!("{verb} {}%", percent(share)));
@@ -55,6 +79,14 @@ fn range(range: DurationRange) -> String {
         show_duration(range.min)
     } else {
         format!("{}..{}", show_duration(range.min), show_duration(range.max))
+    }
+}
+
+fn per_second(rate: f64) -> String {
+    if rate >= 1.0 {
+        format!("{}/s", (rate * 100.0).round() / 100.0)
+    } else {
+        format!("{}/m", (rate * 6_000.0).round() / 100.0)
     }
 }
 

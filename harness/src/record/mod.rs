@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`facts`] | what only the run itself knows |
 //! | [`tally`] | all of the following, added up shard by shard |
-//! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`] | counts |
+//! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`], [`operators`] | counts |
 //! | [`devices`] | verdicts on devices, and what shows them |
 //! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
@@ -29,6 +29,7 @@ pub mod intervals;
 pub mod invariants;
 pub mod listing;
 pub mod mismatches;
+pub mod operators;
 pub mod outcomes;
 pub mod phases;
 pub mod redact;

@@ -18,6 +18,7 @@ use super::histogram::LatencySummary;
 use super::intervals::Interval;
 use super::invariants::InvariantResult;
 use super::mismatches::{ExpectedObserved, MismatchCounts};
+use super::operators::OperatorResult;
 use super::outcomes::AttemptCounts;
 use super::phases::Phases;
 use super::redact::Redactor;
@@ -76,6 +77,9 @@ pub struct RunResult {
     pub refusals: Refusals,
     /// Results of each cohort, in the order of the scenario.
     pub cohorts: Vec<CohortResult>,
+    /// What each operator did, in the order of the scenario.
+    #[serde(default)]
+    pub operators: Vec<OperatorResult>,
     /// Latencies by phase.
     pub phases: Phases,
     /// From an approval to the session it allows.

@@ -19,6 +19,7 @@ use super::intervals::{IntervalRecorder, IntervalSamples, Series};
 use super::invariants::InvariantRecorder;
 use super::listing::Listing;
 use super::mismatches::MismatchRecorder;
+use super::operators::{OperatorResult, operators};
 use super::outcomes::{AttemptCounts, SumError};
 use super::phases::PhaseRecorder;
 use super::refusals::RefusalRecorder;
@@ -67,14 +68,16 @@ struct Common {
     faults: Vec<FaultWindow>,
     approvals: Approvals,
     restarts: Restarts,
+    operators: Vec<OperatorResult>,
 }
 
 impl Common {
-    fn new(history: &History) -> Self {
+    fn new(plan: &Plan, history: &History) -> Self {
         Self {
             faults: fault_windows(history),
             approvals: Approvals::new(history),
             restarts: Restarts::new(history),
+            operators: operators(plan, history),
         }
     }
 }
@@ -110,7 +113,7 @@ impl<'p> Tally<'p> {
     /// Adds one part of the run: a history with some of the clients, and the judgement on it.
     pub fn add(&mut self, history: &History, judgement: &Judgement) {
         let plan = self.plan;
-        let common = self.common.get_or_insert_with(|| Common::new(history));
+        let common = self.common.get_or_insert_with(|| Common::new(plan, history));
         let by_client = ByClient::new(history);
         for (position, attempt) in history.attempts.iter().enumerate() {
             let verdict = judgement.attempts.get(position);
@@ -221,6 +224,7 @@ impl<'p> Tally<'p> {
             devices: (self.plan.oracle == OracleMode::Profile).then(|| self.devices.summary(self.plan)),
             refusals: self.refusals.summary(self.mismatches.matches()),
             cohorts: self.cohorts.summary(self.plan),
+            operators: common.operators.clone(),
             phases: self.phases.summary(),
             approval_to_session: ApprovalToSession {
                 waterfalls: self.waterfalls.summary(self.plan),

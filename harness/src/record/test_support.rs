@@ -17,9 +17,10 @@ use crate::observation::{
 use crate::oracle::verdict::InvariantFinding;
 use crate::oracle::{Breach, Judgement, Mismatch, MismatchKind, SessionEndFinding, Verdict};
 use crate::plan::{
-    AuthMode, Backoff, ClientId, Cohort, ConnectSpec, Credential, Deviation, DurationRange, Executor,
-    FaultKind, GatewayPlan, GiveUp, Nanos, NetworkPath, Notices, OperatorPlan, OracleMode, Persona, Plan,
-    PlannedClient, ReconnectPolicy, SessionScript, SignatureVersion, StopSignal, ValidityBudget,
+    Approves, AuthMode, Backoff, By, ClientId, Cohort, ConnectSpec, Credential, Deviation, DurationRange,
+    Executor, FaultKind, GatewayPlan, GiveUp, Nanos, NetworkPath, Notices, OperatorPlan, OracleMode, Persona,
+    Plan, PlannedClient, ReconnectPolicy, SessionScript, SignatureVersion, StopSignal, Think, Upkeep,
+    ValidityBudget,
 };
 use crate::vocabulary::invariant::Invariant;
 
@@ -612,9 +613,13 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         name: name.to_owned(),
         serves: None,
         notices: Notices::Event,
-        think: DurationRange { min: Duration::ZERO, max: Duration::ZERO },
+        think: Think::Uniform(DurationRange { min: Duration::ZERO, max: Duration::ZERO }),
         reject_share: 0.0,
         ignore_share: 0.0,
+        approves: Approves::Each,
+        rate_max: None,
+        by: By::Session,
+        upkeep: Upkeep::default(),
     };
     Plan {
         name: "hand-made".to_owned(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::approvals::ApprovalChain;
 use super::histogram::{LatencyHistogram, LatencySummary, micros};
-use crate::plan::{CohortId, Nanos, Notices, Plan, describe_operator, describe_reconnect};
+use crate::plan::{Approves, CohortId, Nanos, Notices, Plan, describe_operator, describe_reconnect};
 
 /// Pairs of an operator and a cohort that have a waterfall of their own.
 pub const PAIRS_MAX: usize = 64;
@@ -229,7 +229,9 @@ impl Pairs {
             Self { cohorts, slots: vec![None; cohorts * plan.operators.len()], ..Self::default() };
         for (position, operator) in (0..).zip(&plan.operators) {
             for cohort in 0..CohortId::try_from(cohorts).unwrap_or(CohortId::MAX) {
-                if operator.serves.as_ref().is_some_and(|served| !served.contains(&cohort)) {
+                // Whoever approves the latest may hit anybody.
+                let everyone = operator.approves == Approves::Latest;
+                if !everyone && operator.serves.as_ref().is_some_and(|served| !served.contains(&cohort)) {
                     continue;
                 }
                 if pairs.pairs.len() == PAIRS_MAX {

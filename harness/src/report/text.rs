@@ -7,7 +7,7 @@ use super::files;
 use super::page::Page;
 use super::timeline;
 use super::units::{bytes, duration, maybe, plural, share};
-use super::waterfall::waterfalls;
+use super::waterfall::{operators, waterfalls};
 use crate::record::exit_code::{ExitCode, RunVerdict};
 use crate::record::groups::MismatchGroup;
 use crate::record::histogram::LatencySummary;
@@ -49,6 +49,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     cohorts(&mut page, result);
     latencies(&mut page, result);
     waterfalls(&mut page, result);
+    operators(&mut page, result);
     restarts(&mut page, result);
     other_faults(&mut page, result);
     costs(&mut page, result);

@@ -2,13 +2,45 @@
 
 use super::page::Page;
 use super::units::{duration, maybe, plural, share};
+use crate::record::operators::{Ends, OperatorResult};
 use crate::record::result::RunResult;
 use crate::record::waterfall::{Link, Waterfall};
 
 /// Waterfalls shown.
 const SHOWN: usize = 8;
+/// Rows of operators shown.
+const OPERATOR_ROWS: usize = 12;
 /// Columns of the whole.
 const BAR: usize = 40;
+
+/// What operators did, where it says more than the waterfalls: something was not acknowledged, or was no approval.
+pub(super) fn operators(page: &mut Page, result: &RunResult) {
+    let worth_saying = |operator: &&OperatorResult| {
+        operator.approvals.acknowledged < operator.approvals.sent()
+            || operator.kinds().iter().skip(1).any(|(_, ends)| ends.sent() > 0)
+    };
+    let rows: Vec<(&OperatorResult, &str, &Ends)> = result
+        .operators
+        .iter()
+        .filter(worth_saying)
+        .flat_map(|operator| operator.kinds().map(|(kind, ends)| (operator, kind, ends)))
+        .filter(|(_, _, ends)| ends.sent() > 0)
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    page.heading(&format!("{:<42}{:>13}{:>10}{:>10}", "Operators", "acknowledged", "refused", "unknown"));
+    for (operator, kind, ends) in rows.iter().take(OPERATOR_ROWS) {
+        let name = format!("{}, {kind}", operator.name);
+        page.line(&format!("  {name:<40}{:>13}{:>10}{:>10}", ends.acknowledged, ends.refused, ends.unknown));
+    }
+    if rows.len() > OPERATOR_ROWS {
+        page.line(&format!(
+            "  and {}, see result.json",
+            plural((rows.len() - OPERATOR_ROWS) as u64, "more row")
+        ));
+    }
+}
 
 /// Draws the waterfalls of a run, those of most approvals first if there are too many.
 pub(super) fn waterfalls(page: &mut Page, result: &RunResult) {

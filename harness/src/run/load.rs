@@ -22,11 +22,11 @@ use crate::engine::{
 use crate::gateway::{GatewayProcess, TargetError};
 use crate::history::{Header, Log, Tail, Written};
 use crate::nemesis::{self, Scene};
-use crate::operator::Desk;
 use crate::operator::desk::{self, DeskContext};
+use crate::operator::{Desk, DeskError};
 use crate::oracle::Oracle;
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Nanos, OracleMode, Plan};
+use crate::plan::{By, ClientId, Nanos, OracleMode, Plan};
 use crate::report::files::{self, FilesError};
 use crate::story::{self, OwnGateway};
 
@@ -254,7 +254,8 @@ pub async fn load(
         }
         helpers_stop.send_replace(true);
     };
-    let ((), _, mut output) = tokio::join!(control, operators, nemesis);
+    let ((), told_to_operators, mut output) = tokio::join!(control, operators, nemesis);
+    output.secrets.extend(told_to_operators.into_iter().flatten());
     // A fault that was under way when the last client ended is carried on to its end, and may end badly.
     if end.failed.is_none() {
         end.failed = failure.try_recv().ok();
@@ -327,7 +328,13 @@ async fn open_desks(
         feed: feed.clone(),
         told: told.clone(),
         devices: Arc::new(device_ids(plan, &target.identities)?),
+        command_line: target.process.as_ref().and_then(GatewayProcess::command_line),
     };
+    let by_command = plan.operators.iter().find(|operator| operator.by == By::CommandLine);
+    if let Some(operator) = by_command.filter(|_| context.command_line.is_none()) {
+        let operator = operator.name.clone();
+        return Err(DeskError::NoCommandLine { operator, gateway: target.name.clone() }.into());
+    }
     let mut desks = Vec::with_capacity(plan.operators.len());
     for (position, operator) in (0..).zip(&plan.operators) {
         let identity = desk::identity(&target.identities, &operator.name, position, &target.address)?;
@@ -345,7 +352,7 @@ pub fn device_ids(plan: &Plan, identities: &Identities) -> Result<HashMap<String
     for (id, client) in (0..).zip(&plan.clients) {
         let Some(cohort) = plan.cohorts.get(usize::from(client.cohort)) else { continue };
         let key = DeviceKey::from_seed(&identities.key_seed(&cohort.name, client.index))
-            .map_err(crate::operator::DeskError::from)?;
+            .map_err(DeskError::from)?;
         ids.insert(key.device_id().to_owned(), id);
     }
     Ok(ids)

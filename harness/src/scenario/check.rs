@@ -12,8 +12,8 @@ use super::{Arrivals, COUNT_MAX, CohortSpec, FaultSchedule, FaultSpec, PROFILES,
 use crate::vocabulary::addresses::{self, Crowd};
 use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
-    AuthMode, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, NetworkPath, OperatorPlan, OracleMode,
-    Persona, StoredMetadata,
+    AuthMode, By, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, LaunchPlan, NetworkPath,
+    OperatorPlan, OracleMode, Persona, StoredMetadata, Upkeep,
 };
 
 /// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
@@ -46,6 +46,7 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
         &places.time_scale,
         sink,
     );
+    command_lines(scenario, places, sink);
     judge(scenario, places, sink);
     if all_read {
         sizes(scenario, places, sink);
@@ -323,13 +324,32 @@ fn operators(scenario: &Scenario, places: &Places, sink: &Sink) {
     }
     for (operator, at) in scenario.operators.iter().zip(&places.operators) {
         let served: Vec<&CohortSpec> = served_by(operator, &scenario.cohorts);
-        if !served.iter().any(|cohort| may_need_approval(scenario, cohort)) {
+        // Whoever tends to paired devices has something to do, whether or not somebody asks.
+        let tends = operator.upkeep != Upkeep::default();
+        if !tends && !served.iter().any(|cohort| may_need_approval(scenario, cohort)) {
             let help = Some(
                 "remove it, or let it serve clients behind a proxy or with a `stored` entry that differs from what they ask"
                     .to_owned(),
             );
             let message = format!("nobody whom `{}` serves ever needs an approval", operator.name);
             sink.report("conflict", at, message, help);
+        }
+    }
+}
+
+/// Nobody knows what somebody's own build is managed with.
+fn command_lines(scenario: &Scenario, places: &Places, sink: &Sink) {
+    if !matches!(scenario.gateway.launch, LaunchPlan::Command { .. }) {
+        return;
+    }
+    for (operator, at) in scenario.operators.iter().zip(&places.operators) {
+        if operator.by == By::CommandLine {
+            let message = format!(
+                "`{}` works with by = \"command-line\", and the `devices` command of a gateway of one's own is not known",
+                operator.name
+            );
+            let help = "leave `by` out, or launch the in-repo gateway or a release of OpenClaw";
+            sink.report("not-supported", at, message, Some(help.to_owned()));
         }
     }
 }

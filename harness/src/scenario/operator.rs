@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::document::{Node, Value};
 use super::names::allowed;
-use super::reader::{Fields, duration_range, positive_duration, share, text, word};
-use crate::vocabulary::{CohortId, DurationRange, Notices, OperatorPlan};
+use super::reader::{Fields, Problem, duration_range, positive_duration, rate, share, text, word};
+use crate::vocabulary::{Approves, By, CohortId, DurationRange, Notices, OperatorPlan, Think, Upkeep};
 
 /// Think time when the scenario gives none.
 const THINK: DurationRange =
@@ -15,16 +15,93 @@ const THINK: DurationRange =
 pub(super) fn read(name: &str, fields: Fields<'_>, cohorts: &[&str]) -> OperatorPlan {
     let serves = serves(&fields, cohorts);
     let notices = notices(&fields).unwrap_or(Notices::Event);
-    let think = fields.read("think", duration_range).unwrap_or(THINK);
+    let think = think(&fields).unwrap_or(Think::Uniform(THINK));
     let reject_share = fields.read("reject_share", share).unwrap_or(0.0);
-    let ignore_share = fields.read("ignore_share", share).unwrap_or(0.0);
+    let mut ignore_share = fields.read("ignore_share", share).unwrap_or(0.0);
+    let words = [("each", Some(Approves::Each)), ("latest", Some(Approves::Latest)), ("never", None)];
+    let approves = fields.read("approve", word(&words)).unwrap_or(Some(Approves::Each));
+    let rate_max = fields.read("rate", some_rate);
+    let by = fields
+        .read("by", word(&[("session", By::Session), ("command-line", By::CommandLine)]))
+        .unwrap_or(By::Session);
+    let upkeep = Upkeep {
+        rotate: fields.read("rotate", some_rate),
+        revoke: fields.read("revoke", some_rate),
+        remove: fields.read("remove", some_rate),
+    };
     if reject_share + ignore_share > 1.0 {
         let message = format!("{reject_share} rejected and {ignore_share} ignored are more than all");
         let help = Some("`reject_share` and `ignore_share` together are at most 1".to_owned());
         fields.sink.report("conflict", &fields.span("ignore_share"), message, help);
     }
+    if approves.is_none() {
+        if ignore_share > 0.0 {
+            let message = "`approve = \"never\"` and `ignore_share`";
+            fields.sink.report(
+                "conflict",
+                &fields.span("ignore_share"),
+                message,
+                Some("keep one".to_owned()),
+            );
+        }
+        ignore_share = 1.0 - reject_share;
+    }
+    if approves == Some(Approves::Latest) && by == By::CommandLine {
+        let help = "leave `by` out: over a session it approves what the release's `--latest` would";
+        let message = "the command line of a run approves by id, not by `--latest`";
+        fields.sink.report("not-supported", &fields.span("approve"), message, Some(help.to_owned()));
+    }
     fields.finish();
-    OperatorPlan { name: name.to_owned(), serves, notices, think, reject_share, ignore_share }
+    let approves = approves.unwrap_or(Approves::Each);
+    OperatorPlan {
+        name: name.to_owned(),
+        serves,
+        notices,
+        think,
+        reject_share,
+        ignore_share,
+        approves,
+        rate_max,
+        by,
+        upkeep,
+    }
+}
+
+/// A rate above 0.
+fn some_rate(node: &Node) -> Result<f64, Problem> {
+    let rate = rate(node)?;
+    if rate <= 0.0 {
+        let help = Some("leave the key out".to_owned());
+        return Err(Problem { code: "value", message: "a rate of 0 is never".to_owned(), help });
+    }
+    Ok(rate)
+}
+
+/// `"1s..3s"`, `{ median = "2s", p99 = "30s" }` or `{ mean = "5s" }`.
+fn think(fields: &Fields<'_>) -> Option<Think> {
+    let entry = fields.entry("think")?;
+    let Value::Table(_) = entry.node.value else {
+        return fields.read("think", duration_range).map(Think::Uniform);
+    };
+    let inner = fields.sub_table(entry)?;
+    let think = if inner.entry("mean").is_some() {
+        inner.read("mean", positive_duration).map(|mean| Think::Exponential { mean })
+    } else {
+        let median = inner.required("median", "half think longer, for example \"5s\"", positive_duration);
+        let p99 =
+            inner.required("p99", "one of a hundred thinks longer, for example \"60s\"", positive_duration);
+        median.zip(p99).and_then(|(median, p99)| {
+            if p99 < median {
+                let message = "one of a hundred cannot think longer than a shorter time than half of them";
+                let help = Some("`p99` is at least `median`".to_owned());
+                inner.sink.report("value", &inner.span("p99"), message, help);
+                return None;
+            }
+            Some(Think::LogNormal { median, p99 })
+        })
+    };
+    inner.finish();
+    think
 }
 
 fn serves(fields: &Fields<'_>, cohorts: &[&str]) -> Option<Vec<CohortId>> {

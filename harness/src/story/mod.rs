@@ -135,12 +135,6 @@ struct WaitingRequest {
     ts: u64,
 }
 
-/// The secret in the answer to a rotation, where the release and the caller get one.
-#[derive(Deserialize)]
-struct Rotated {
-    token: Option<String>,
-}
-
 impl Story {
     fn plan(&self) -> &Plan {
         &self.assignment.plan
@@ -272,7 +266,7 @@ impl Story {
         };
         if let (Some(give), Some(client), Ok(bytes), OperationEnd::Done { token, .. }) =
             (give, client, &answer, &mut end)
-            && let Some(secret) = rotated(bytes)
+            && let Some(secret) = crate::operator::asking::rotated(bytes)
         {
             *token = Some(fingerprint(&secret));
             self.puppets.receive_token(client, &secret, give);
@@ -338,12 +332,5 @@ impl Story {
             }
         }
         Ok(())
-    }
-}
-
-fn rotated(response: &[u8]) -> Option<String> {
-    match Frame::decode(response) {
-        Ok(Frame::Response(response)) => serde_json::from_str::<Rotated>(response.payload?.get()).ok()?.token,
-        _ => None,
     }
 }

@@ -120,6 +120,7 @@ impl Release {
             ],
             inherits: false,
             ready: Readiness::Handshake,
+            devices: Some(vec![self.entry().into_os_string(), "devices".into()]),
         }
     }
 }
