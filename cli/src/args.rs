@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a scenario: start a gateway, load it, judge it, report
+    /// Run a scenario: start a gateway, load it, judge it, report; one with [sweep] once for every combination of values
     Run(RunArguments),
     /// Check scenario files without running them
     Check(CheckArguments),
@@ -65,7 +65,8 @@ pub(crate) struct ScenarioArguments {
     /// Scale the file to this many clients in all, cohorts in proportion
     #[arg(long, value_name = "N")]
     pub(crate) clients: Option<u64>,
-    /// Give a variable of the file's [vars] another value; may be repeated
+    /// Give a variable of the file's [vars] another value; of a list of its [sweep], one value or several: 'NAME=[VALUE, VALUE]';
+    /// may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) sets: Vec<(String, String)>,
     /// Hold the gateway to another profile than the file's
@@ -91,7 +92,7 @@ pub(crate) struct ScenarioArguments {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) scenario: ScenarioArguments,
-    /// Run folder; must not exist, or be empty [default: results/runs/<utc>-<scenario>/]
+    /// Run folder, or that of a sweep; must not exist, or be empty [default: results/runs/<utc>-<scenario>/]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Load a gateway that is already there instead of starting one
@@ -114,7 +115,7 @@ pub(crate) struct RunArguments {
     /// Stop at the first mismatch
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Print result.json on stdout, and nothing else there
+    /// Print result.json, of a sweep sweep.json, on stdout, and nothing else there
     #[arg(long)]
     pub(crate) json: bool,
     /// Threads that drive clients [default: half the cores, at least one]

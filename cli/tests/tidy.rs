@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 26] = [
+const PURE: [&str; 27] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -32,12 +32,13 @@ const PURE: [&str; 26] = [
     "harness/src/plan",
     "harness/src/record",
     "harness/src/scenario",
+    "harness/src/sweep",
     "harness/src/vocabulary",
     "harness/src/websocket",
 ];
 
 /// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
-const ONE_WAY: [&str; 19] = [
+const ONE_WAY: [&str; 20] = [
     "vocabulary",
     "observation",
     "history",
@@ -55,6 +56,7 @@ const ONE_WAY: [&str; 19] = [
     "oracle",
     "record",
     "report",
+    "sweep",
     "differential",
     "run",
 ];

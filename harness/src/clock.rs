@@ -58,3 +58,13 @@ pub fn nanos(duration: Duration) -> Nanos {
 pub fn utc_stamp() -> String {
     jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
+
+/// The wall clock as results hold it, RFC 3339 in UTC, whole seconds.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place of the harness that reads the clocks")]
+pub fn utc_text() -> String {
+    jiff::Timestamp::try_from(SystemTime::now())
+        .unwrap_or_default()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}

@@ -4,7 +4,7 @@
 //!
 //! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`websocket`],
 //! [`gateway`], [`engine`], [`conform`], [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`],
-//! [`differential`], and [`run`], the only one that sees all of them.
+//! [`sweep`], [`differential`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
@@ -23,5 +23,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod story;
+pub mod sweep;
 pub mod vocabulary;
 pub mod websocket;

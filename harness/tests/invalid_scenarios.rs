@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::scenario;
+use harness::scenario::{self, Choices};
 use sha2::{Digest as _, Sha256};
 
 #[test]
@@ -15,7 +15,9 @@ fn every_mistake_is_named_with_its_place() {
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         let text = fs::read_to_string(&file).unwrap();
-        let Err(diagnostics) = scenario::parse(name, &text, &[]) else { panic!("{name} is accepted") };
+        let Err(diagnostics) = scenario::parse_batch(name, &text, &Choices::default()) else {
+            panic!("{name} is accepted")
+        };
         assert!(!diagnostics.is_empty(), "{name}");
         for diagnostic in &diagnostics {
             let place = format!("{name}:{}:{}", diagnostic.line, diagnostic.column);

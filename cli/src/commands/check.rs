@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use harness::plan::Overrides;
-use harness::scenario;
+use harness::scenario::{self, Batch, Choices, Diagnostic};
 
 use crate::args::CheckArguments;
 use crate::printer;
@@ -30,10 +30,8 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
     let mut wrong = 0;
     let mut right = String::new();
     for file in &files {
-        let checked = scenario::load(file, &arguments.sets)
-            .and_then(|scenario| harness::plan::unfold(&scenario, &Overrides::default()));
-        match checked {
-            Ok(plan) => right.push_str(&format!("{}: ok, {} clients\n", file.display(), plan.clients.len())),
+        match checked(file, arguments) {
+            Ok(what) => right.push_str(&format!("{}: ok, {what}\n", file.display())),
             Err(diagnostics) => {
                 wrong += 1;
                 let text = scenario::render(&diagnostics, printer::stderr_has_colour());
@@ -47,6 +45,23 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
     }
     printer::error(&format!("{wrong} of {} scenario files are wrong", files.len()));
     usage
+}
+
+/// What is in a file, in words.
+fn checked(file: &Path, arguments: &CheckArguments) -> Result<String, Vec<Diagnostic>> {
+    let choices = Choices { sets: arguments.sets.clone(), ..Choices::default() };
+    let clients =
+        |scenario| harness::plan::unfold(scenario, &Overrides::default()).map(|plan| plan.clients.len());
+    match scenario::load_batch(file, &choices)? {
+        Batch::Single(scenario) => Ok(format!("{} clients", clients(&scenario)?)),
+        Batch::Sweep(sweep) => {
+            let mut most = 0;
+            for combination in &sweep.combinations {
+                most = most.max(clients(&combination.scenario)?);
+            }
+            Ok(format!("a sweep of {} combinations, up to {most} clients", sweep.combinations.len()))
+        }
+    }
 }
 
 /// All `.toml` files below a folder, sorted, so that the output does not depend on the file system.

@@ -1,33 +1,55 @@
 //! Reads a scenario and unfolds it, for `run` and `plan`.
 
+use std::process::ExitCode;
+
 use harness::plan::{Overrides, Plan};
-use harness::scenario::{self, Choices, Scenario};
+use harness::scenario::{self, Batch, Choices, Diagnostic, Scenario, Sweep};
 
 use crate::args::ScenarioArguments;
 use crate::printer;
 
-/// A scenario and its plan; on errors prints every one of them and gives `None`.
-pub(crate) fn load(arguments: &ScenarioArguments) -> Option<(Scenario, Plan)> {
+/// What a scenario file holds.
+pub(crate) enum Loaded {
+    /// One run.
+    Single(Box<Scenario>, Box<Plan>),
+    /// Many.
+    Sweep(Sweep),
+}
+
+/// A scenario and its plan, or a sweep; on errors prints every one of them and gives `None`.
+pub(crate) fn load(arguments: &ScenarioArguments) -> Option<Loaded> {
     let choices = Choices {
         sets: arguments.sets.clone(),
         profile: arguments.profile.clone(),
         gateway: arguments.gateway.clone(),
     };
-    let loaded = scenario::load_with(&arguments.scenario, &choices).and_then(|scenario| {
-        let overrides = Overrides {
-            seed: arguments.seed,
-            clients: arguments.clients,
-            defect: arguments.defect.clone(),
-            max_time: arguments.max_time,
-            time_scale: arguments.time_scale,
-        };
-        harness::plan::unfold(&scenario, &overrides).map(|plan| (scenario, plan))
+    let loaded = scenario::load_batch(&arguments.scenario, &choices).and_then(|batch| match batch {
+        Batch::Single(scenario) => harness::plan::unfold(&scenario, &overrides(arguments))
+            .map(|plan| Loaded::Single(scenario, Box::new(plan))),
+        Batch::Sweep(sweep) => Ok(Loaded::Sweep(sweep)),
     });
     match loaded {
         Ok(loaded) => Some(loaded),
         Err(diagnostics) => {
-            printer::note(scenario::render(&diagnostics, printer::stderr_has_colour()).trim_end());
+            complain(&diagnostics);
             None
         }
     }
+}
+
+/// What the arguments change about a scenario.
+pub(crate) fn overrides(arguments: &ScenarioArguments) -> Overrides {
+    Overrides {
+        seed: arguments.seed,
+        clients: arguments.clients,
+        defect: arguments.defect.clone(),
+        max_time: arguments.max_time,
+        time_scale: arguments.time_scale,
+    }
+}
+
+/// Prints what is wrong; gives the exit code for that.
+pub(crate) fn complain(diagnostics: &[Diagnostic]) -> ExitCode {
+    printer::note(scenario::render(diagnostics, printer::stderr_has_colour()).trim_end());
+    harness::record::exit_code::ExitCode::Usage.into()
 }

@@ -9,6 +9,7 @@ pub(crate) mod openclaw;
 pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod sweep;
 
 use std::process::ExitCode;
 

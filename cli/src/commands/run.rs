@@ -12,15 +12,19 @@ use harness::report::files::FilesError;
 use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
 use harness::scenario::Scenario;
 
+use super::load::Loaded;
 use crate::args::{CacheArguments, RunArguments};
 use crate::printer;
 use crate::progress::Display;
 
 pub(crate) fn run(arguments: &RunArguments) -> ProcessExitCode {
-    let Some((scenario, plan)) = super::load::load(&arguments.scenario) else {
-        return ExitCode::Usage.into();
+    let (scenario, plan) = match super::load::load(&arguments.scenario) {
+        Some(Loaded::Single(scenario, plan)) => (scenario, plan),
+        Some(Loaded::Sweep(sweep)) => return super::sweep::run(&sweep, arguments),
+        None => return ExitCode::Usage.into(),
     };
-    let options = match options(arguments, &scenario, plan) {
+    let out = arguments.out.clone().unwrap_or_else(|| default_folder(&plan.name));
+    let options = match options(arguments, &scenario, *plan, out) {
         Ok(options) => options,
         Err(refusal) => {
             printer::error(&refusal.message);
@@ -55,7 +59,16 @@ impl Refusal {
     }
 }
 
-fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<RunOptions, Refusal> {
+/// What the arguments say about a run of this scenario.
+///
+/// # Errors
+/// What does not fit, before anything is started.
+pub(crate) fn options(
+    arguments: &RunArguments,
+    scenario: &Scenario,
+    plan: Plan,
+    out: PathBuf,
+) -> Result<RunOptions, Refusal> {
     let target = match &arguments.target {
         None => {
             if let Some(name) = &arguments.scenario.defect {
@@ -65,7 +78,6 @@ fn options(arguments: &RunArguments, scenario: &Scenario, plan: Plan) -> Result<
         }
         Some(url) => RunTarget::Foreign(foreign(arguments, url, &plan)?),
     };
-    let out = arguments.out.clone().unwrap_or_else(|| default_folder(&plan.name));
     Ok(RunOptions {
         scenario_file: arguments.scenario.scenario.display().to_string(),
         scenario_sha256: scenario.sha256.clone(),
@@ -241,7 +253,8 @@ fn report(arguments: &RunArguments, outcome: &RunOutcome) -> ProcessExitCode {
     }
 }
 
-fn exit_of(error: &RunError) -> ExitCode {
+/// What a run without a result exits with.
+pub(crate) fn exit_of(error: &RunError) -> ExitCode {
     match error {
         RunError::NotForForeign(_)
         | RunError::Files(FilesError::NotEmpty { .. } | FilesError::NotAFolder { .. }) => ExitCode::Usage,

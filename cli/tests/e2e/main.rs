@@ -23,4 +23,5 @@ mod preflight;
 mod process;
 mod profiles;
 mod steps;
+mod sweep;
 mod validity;

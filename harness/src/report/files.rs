@@ -162,6 +162,15 @@ fn write_checker(folder: &Path, result: &RunResult) -> Result<(), FilesError> {
     Ok(())
 }
 
+/// Writes a file that may be there already, and its folder if that is not; a reader sees the old one or the new one.
+///
+/// # Errors
+/// [`FilesError`] if the system refuses.
+pub fn replace(folder: &Path, name: &str, text: &str) -> Result<(), FilesError> {
+    fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
+    whole_file(folder, name, |file| file.write_all(text.as_bytes()))
+}
+
 /// Writes a file under another name, brings it to the disk and gives it its name.
 fn whole_file(
     folder: &Path,

@@ -55,4 +55,17 @@ mod tests {
             assert!(page.contains(&format!("`{key}`")), "docs/reference/result.md does not name `{key}`");
         }
     }
+
+    /// `UPDATE_SCHEMA=1` writes the file instead.
+    #[test]
+    fn the_committed_schema_of_sweeps_is_the_generated_one() {
+        let generated = crate::sweep::result::schema();
+        let path = reference("sweep.schema.json");
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(&path, format!("{generated:#}\n")).expect("written");
+        }
+        let committed: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON");
+        assert_eq!(committed, generated, "UPDATE_SCHEMA=1 cargo test -p pairstorm-harness schema");
+    }
 }

@@ -163,7 +163,7 @@ fn object(entries: &[Entry]) -> Json {
     Json::Object(entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect())
 }
 
-fn json(node: &Node) -> Json {
+pub(super) fn json(node: &Node) -> Json {
     match &node.value {
         Value::Text(text) | Value::Datetime(text) => Json::String(text.clone()),
         Value::Integer(number) => Json::from(*number),

@@ -12,6 +12,7 @@
 //! | `variables` | `[vars]`, `"{name}"`, `--set` |
 //! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
 //! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
+//! | `sweep` | the same scenario with many combinations of values |
 //! | `pace`, `replay`, `sources` | a rate that changes over time; lists of arrivals; the files that make up a scenario |
 //! | `check` | what several tables together get wrong |
 //! | `diagnostic` | errors and how they are shown |
@@ -35,6 +36,7 @@ mod reconnect;
 mod replay;
 mod sources;
 mod step;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -53,6 +55,7 @@ pub use metric::{Unit, metrics, unit};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 pub use reconnect::official;
+pub use sweep::{Batch, Combination, RUNS_MAX, Sweep, label, word as value_word};
 
 use crate::vocabulary::invariant::Invariant;
 use crate::vocabulary::limits::limits;
@@ -60,7 +63,7 @@ use crate::vocabulary::{
     DurationRange, GatewayPlan, OperatorPlan, OracleMode, Step, Threshold, ValidityBudget,
 };
 use diagnostic::Sink;
-use document::{Span, Value};
+use document::{Span, Table, Value};
 use reader::{Fields, count, number, plain_text, positive_duration, share, text, whole, word};
 use sources::{ReadNamed, Sources};
 
@@ -132,6 +135,27 @@ pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Scenario, Vec<Diag
 /// Everything that is wrong, in the order of the file; also when the file cannot be read, is no UTF-8 or has more than
 /// 1 MiB.
 pub fn load_with(path: &Path, choices: &Choices) -> Result<Scenario, Vec<Diagnostic>> {
+    let (name, text) = read_file(path)?;
+    parse_among(&name, &text, choices, &beside(path))
+}
+
+/// Reads and validates a scenario file that may hold a `[sweep]`, and then every combination of it.
+///
+/// # Errors
+/// As [`load_with`]; of a sweep, what is wrong with `[sweep]` itself, or with the first combination that is wrong.
+pub fn load_batch(path: &Path, choices: &Choices) -> Result<Batch, Vec<Diagnostic>> {
+    let (name, text) = read_file(path)?;
+    parse_batch_among(&name, &text, choices, &beside(path))
+}
+
+/// Reads the files that a scenario names.
+fn beside(scenario: &Path) -> impl Fn(&str, u64) -> std::io::Result<Vec<u8>> + use<> {
+    let folder = scenario.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    move |named, bytes_max| read_bounded(&folder.join(named), bytes_max)
+}
+
+/// The file as it is to be named, and its text.
+fn read_file(path: &Path) -> Result<(String, String), Vec<Diagnostic>> {
     let name = path.display().to_string();
     let unreadable = |message: String, help: Option<String>| {
         Err(vec![Diagnostic::without_text("io", &name, message, help)])
@@ -154,11 +178,7 @@ pub fn load_with(path: &Path, choices: &Choices) -> Result<Scenario, Vec<Diagnos
         return unreadable("the file has more than 1 MiB".to_owned(), None);
     }
     match String::from_utf8(bytes) {
-        Ok(text) => {
-            let folder = path.parent().unwrap_or_else(|| Path::new(""));
-            let beside = |named: &str, bytes_max| read_bounded(&folder.join(named), bytes_max);
-            parse_among(&name, &text, choices, &beside)
-        }
+        Ok(text) => Ok((name, text)),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             unreadable(format!("the file is not UTF-8 (byte {at})"), Some("save it as UTF-8".to_owned()))
@@ -192,7 +212,17 @@ pub fn parse_with(file_name: &str, source: &str, choices: &Choices) -> Result<Sc
     parse_among(file_name, source, choices, &nothing_beside)
 }
 
-/// Validates the text of a scenario whose other files `beside` reads.
+/// Validates the text of a scenario that may hold a `[sweep]`. `file_name` is only shown.
+///
+/// # Errors
+/// As [`load_batch`].
+pub fn parse_batch(file_name: &str, source: &str, choices: &Choices) -> Result<Batch, Vec<Diagnostic>> {
+    let nothing_beside = |_: &str, _| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+    parse_batch_among(file_name, source, choices, &nothing_beside)
+}
+
+/// Validates the text of a scenario whose other files `beside` reads. What `[sweep]` says is left aside: the variables have
+/// the values of `[vars]`.
 fn parse_among(
     file_name: &str,
     source: &str,
@@ -200,15 +230,71 @@ fn parse_among(
     beside: &ReadNamed<'_>,
 ) -> Result<Scenario, Vec<Diagnostic>> {
     let sink = Sink::new(file_name, source);
+    match document::parse(source, &sink) {
+        Some(mut document) => {
+            variables::substitute(&mut document, &choices.sets, &sink);
+            read_filled(&document, source, choices, beside, sink)
+        }
+        None => Err(sink.into_diagnostics()),
+    }
+}
+
+/// Reads a file in which no variable is left.
+fn read_filled(
+    document: &Table,
+    source: &str,
+    choices: &Choices,
+    beside: &ReadNamed<'_>,
+    sink: Sink,
+) -> Result<Scenario, Vec<Diagnostic>> {
     let sources = Sources::new(source, beside);
-    let scenario = document::parse(source, &sink).and_then(|mut document| {
-        variables::substitute(&mut document, &choices.sets, &sink);
-        read(Fields::new(&document, String::new(), 0..0, &sink), choices, &sources)
-    });
-    match scenario {
+    match read(Fields::new(document, String::new(), 0..0, &sink), choices, &sources) {
         Some(scenario) if sink.is_empty() => Ok(Scenario { sha256: sources.sha256(), ..scenario }),
         _ => Err(sink.into_diagnostics()),
     }
+}
+
+fn parse_batch_among(
+    file_name: &str,
+    source: &str,
+    choices: &Choices,
+    beside: &ReadNamed<'_>,
+) -> Result<Batch, Vec<Diagnostic>> {
+    let sink = Sink::new(file_name, source);
+    let Some(mut document) = document::parse(source, &sink) else { return Err(sink.into_diagnostics()) };
+    let Some(position) = document.entries.iter().position(|entry| entry.key == "sweep") else {
+        return parse_among(file_name, source, choices, beside)
+            .map(|scenario| Batch::Single(Box::new(scenario)));
+    };
+    let entry = document.entries.remove(position);
+    let mut variables = variables::take(&mut document, &sink);
+    let swept = sweep::variables(&entry);
+    let (of_lists, others): (Vec<_>, Vec<_>) =
+        choices.sets.iter().cloned().partition(|(name, _)| swept.contains(name));
+    // Before the lists are read: `repeat` may be a variable.
+    variables::set(&mut variables, &others, &sink);
+    let Some(spec) = sweep::read(entry, &variables, &of_lists, &sink) else {
+        return Err(sink.into_diagnostics());
+    };
+    let chosen = spec.choices();
+    let mut combinations = Vec::with_capacity(chosen.len());
+    for (number, choice) in (1..).zip(&chosen) {
+        let sink = Sink::new(file_name, source);
+        let mut document = document.clone();
+        variables::fill(&mut document, &choice.applied(&variables), &sink);
+        match read_filled(&document, source, choices, beside, sink) {
+            Ok(scenario) => combinations.push(Combination {
+                names: choice.names.clone(),
+                values: choice.plain_values(),
+                scenario,
+            }),
+            Err(mut diagnostics) => {
+                diagnostics.push(sweep::concerned(file_name, number, chosen.len(), choice));
+                return Err(diagnostics);
+            }
+        }
+    }
+    Ok(Batch::Sweep(Sweep { repeat: spec.repeat, fit_over: spec.fit_over, combinations }))
 }
 
 /// Where things stand that `check` may have to point at.
@@ -306,6 +392,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     let validity = validity(&fields);
     // `[vars]` has been taken out by now; it stays a known name.
     fields.entry("vars");
+    fields.entry("sweep");
     fields.finish();
 
     let all_read = cohorts.len() == names.len();

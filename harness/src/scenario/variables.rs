@@ -6,9 +6,9 @@ use super::names::{list, suggestion};
 
 /// A variable of the file with the value it has in this run.
 #[derive(Clone)]
-struct Variable {
-    name: String,
-    value: Value,
+pub(super) struct Variable {
+    pub(super) name: String,
+    pub(super) value: Value,
 }
 
 /// Takes `[vars]` out of the file, applies `sets`, and replaces every `{name}` in the texts of all other tables.
@@ -17,41 +17,57 @@ struct Variable {
 /// elsewhere in a text the value is written out. `{{` and `}}` stand for braces. Keys are left alone. Everything keeps
 /// the position of the text in the file.
 pub(super) fn substitute(document: &mut Table, sets: &[(String, String)], sink: &Sink) {
-    let mut variables = Vec::new();
-    if let Some(position) = document.entries.iter().position(|entry| entry.key == "vars") {
-        let vars = document.entries.remove(position);
-        variables = declared(vars, sink);
+    let mut variables = take(document, sink);
+    set(&mut variables, sets, sink);
+    fill(document, &variables, sink);
+}
+
+/// Takes `[vars]` out of the file.
+pub(super) fn take(document: &mut Table, sink: &Sink) -> Vec<Variable> {
+    match document.entries.iter().position(|entry| entry.key == "vars") {
+        Some(position) => declared(document.entries.remove(position), sink),
+        None => Vec::new(),
     }
+}
+
+/// Gives variables the values of `--set`.
+pub(super) fn set(variables: &mut [Variable], sets: &[(String, String)], sink: &Sink) {
     for (name, raw) in sets {
-        let known: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
-        match variables.iter().position(|variable| variable.name == *name) {
-            Some(position) => {
-                // A value that is no TOML value of its own is text: `--set trusted=127.2.0.1` needs no quotes.
-                let value = match parse_value(raw) {
-                    None | Some(Value::Datetime(_) | Value::Table(_)) => Value::Text(raw.clone()),
-                    Some(value) => value,
-                };
-                if let Some(variable) = variables.get_mut(position) {
-                    variable.value = value;
-                }
+        match variables.iter_mut().find(|variable| variable.name == *name) {
+            Some(variable) => variable.value = value_of(raw),
+            None => {
+                let known: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
+                sink.report_option(
+                    "variable",
+                    format!("`--set {name}=…` names no variable of this scenario"),
+                    Some(known_variables(name, &known)),
+                );
             }
-            None => sink.report_option(
-                "variable",
-                format!("`--set {name}=…` names no variable of this scenario"),
-                Some(known_variables(name, &known)),
-            ),
         }
     }
-    let launch = for_launch(&variables);
+}
+
+/// What `--set name=…` means: a value that is no TOML value of its own is text, so that `--set trusted=127.2.0.1` needs no
+/// quotes.
+pub(super) fn value_of(raw: &str) -> Value {
+    match parse_value(raw) {
+        None | Some(Value::Datetime(_) | Value::Table(_)) => Value::Text(raw.to_owned()),
+        Some(value) => value,
+    }
+}
+
+/// Replaces every `{name}` in the texts of the file.
+pub(super) fn fill(document: &mut Table, variables: &[Variable], sink: &Sink) {
+    let launch = for_launch(variables);
     for entry in &mut document.entries {
         match &mut entry.node.value {
             Value::Table(gateway) if entry.key == "gateway" => {
                 for entry in &mut gateway.entries {
-                    let known = if entry.key == "launch" { &launch } else { &variables };
+                    let known = if entry.key == "launch" { launch.as_slice() } else { variables };
                     replace(&mut entry.node, known, sink);
                 }
             }
-            _ => replace(&mut entry.node, &variables, sink),
+            _ => replace(&mut entry.node, variables, sink),
         }
     }
 }
@@ -84,8 +100,6 @@ fn declared(vars: Entry, sink: &Sink) -> Vec<Variable> {
                 format!("`{}` cannot be a variable's name", entry.key),
                 Some(help),
             );
-        } else if matches!(entry.node.value, Value::Table(_)) {
-            sink.report("type", &entry.node.span, "a variable holds one value or a list, not a table", None);
         } else {
             variables.push(Variable { name: entry.key, value: entry.node.value });
         }
@@ -93,7 +107,7 @@ fn declared(vars: Entry, sink: &Sink) -> Vec<Variable> {
     variables
 }
 
-fn replace(node: &mut Node, variables: &[Variable], sink: &Sink) {
+pub(super) fn replace(node: &mut Node, variables: &[Variable], sink: &Sink) {
     match &mut node.value {
         Value::Text(text) if text.contains(['{', '}']) => {
             if let Some(value) = whole(text, variables) {
@@ -182,7 +196,7 @@ fn text_of(variable: &Variable, span: &Span, sink: &Sink) -> Option<String> {
     }
 }
 
-fn known_variables(name: &str, known: &[&str]) -> String {
+pub(super) fn known_variables(name: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return "the scenario has no `[vars]`".to_owned();
     }
