@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use harness::clock::Clock;
-use harness::engine::{Assignment, Feed, PreparedReactor, Progress, Reactor, StopPhase, StopSwitch};
+use harness::engine::{Assignment, Feed, PreparedReactor, Progress, Reactor, StopPhase, StopSwitch, Told};
 use harness::gateway::TargetAddress;
 use harness::plan::identity::Identities;
 use harness::plan::{Overrides, Plan, unfold};
@@ -141,6 +141,7 @@ impl Bare {
             secret: SECRET.to_owned(),
             clock: Clock::start(),
             feed,
+            told: Told::default(),
             stop: stopped,
             reactors: 1,
             alive,
