@@ -133,8 +133,30 @@ fn one_gateway_a_state_directory() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("is held by another gateway (pid "), "{said}");
-    let second = state.start_with(0, &["--defect", "shared-state-dir"]);
+    // However the first one ends, the kernel gives the lock back.
+    first.kill();
+    state.start();
+}
+
+/// What the lock is for: with the defect, the last writer wins, and what the other acknowledged is lost.
+#[test]
+fn two_gateways_on_one_state_directory_lose_what_one_of_them_acknowledged() {
+    let state = State::new();
+    let shared = || state.start_with(0, &["--defect", "shared-state-dir"]);
+    let (first, second) = (shared(), shared());
     assert_ne!(first.address, second.address);
+    let way = Way::remote("203.0.113.7");
+    let mut operators = [first.operator(), second.operator()];
+    for (gateway, seed) in [(&first, 1), (&second, 2)] {
+        let (_, request) = pairing(&gateway.refused(&way, &Device::new(seed)));
+        operators[usize::from(seed - 1)].call("device.pair.approve", json!({"requestId": request}));
+        gateway.session(&way, &Device::new(seed));
+    }
+    first.kill();
+    second.kill();
+    let gateway = state.start();
+    gateway.session(&way, &Device::new(2));
+    assert_eq!(pairing(&gateway.refused(&way, &Device::new(1))).0, "not-paired");
 }
 
 #[test]
