@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod error;
 mod family;
 pub mod fixture;
+pub mod metrics;
 pub mod openclaw;
 pub mod port;
 pub mod process;

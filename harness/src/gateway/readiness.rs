@@ -50,7 +50,7 @@ pub(super) async fn until_open(port: u16) {
     }
 }
 
-async fn dial(port: u16) -> std::io::Result<TcpStream> {
+pub(super) async fn dial(port: u16) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((SOURCE, 0)))?;
     socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await

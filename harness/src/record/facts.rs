@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::redact::Redactor;
+use super::store_times::ProcessMetrics;
 use crate::history::Written;
 use crate::plan::Nanos;
 
@@ -104,6 +105,8 @@ pub struct RunFacts {
     pub fail_fast_hit: bool,
     /// How long the run took, nanoseconds.
     pub run_duration_ns: Nanos,
+    /// What each process of the gateway said of itself; empty of one that is not ours.
+    pub processes: Vec<ProcessMetrics>,
     /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
     /// before they become part of the result.
     pub redactor: Redactor,

@@ -7,7 +7,7 @@
 //! | [`tally`] | all of the following, added up shard by shard |
 //! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`], [`operators`] | counts |
 //! | [`devices`] | verdicts on devices, and what shows them |
-//! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`intervals`] | times |
+//! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`handshakes`], [`store_times`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
 //! | [`result`], [`schema`] | the whole, and its JSON Schema |
@@ -23,6 +23,7 @@ pub mod devices;
 pub mod exit_code;
 pub mod facts;
 pub mod groups;
+pub mod handshakes;
 pub mod histogram;
 pub mod hlog;
 pub mod intervals;
@@ -38,6 +39,7 @@ pub mod restarts;
 pub mod result;
 mod scan;
 pub mod schema;
+pub mod store_times;
 pub mod tally;
 #[cfg(test)]
 pub(crate) mod test_support;

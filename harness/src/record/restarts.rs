@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::by_client::{ByClient, session_answered};
+use super::handshakes::{BEFORE, Handshakes, Slots};
 use super::histogram::micros;
+use super::store_times::StoreAround;
 use crate::history::{EndedBy, Fault, History, OperationEnd, OperationKind, SessionEnd};
 use crate::observation::Outcome;
 use crate::plan::{ClientId, FaultKind, Nanos, StopSignal};
@@ -39,6 +41,13 @@ pub struct Restart {
     pub spawned: Option<u64>,
     /// First dial that the port accepted again.
     pub port_open: Option<u64>,
+    /// The new process had read its store: when it was started and the time that its own `/metrics` gives for reading. A gateway
+    /// that does not say is taken to have read it when it is ready.
+    #[serde(default)]
+    pub store_loaded: Option<u64>,
+    /// It was ready: it said so, or answered a handshake.
+    #[serde(default)]
+    pub ready: Option<u64>,
     /// First hello-ok of the new process, whoever got it.
     pub first_session: Option<u64>,
     /// Clients that held a session at the signal.
@@ -55,6 +64,12 @@ pub struct Restart {
     pub attempts_per_recovered_client: Option<f64>,
     /// Approvals that had been sent, but not answered, at the signal.
     pub approvals_in_flight: ApprovalsInFlight,
+    /// Handshakes of all clients around it.
+    #[serde(default)]
+    pub handshakes: Handshakes,
+    /// What the gateway said of its store; `null` = it says nothing, as a real one.
+    #[serde(default)]
+    pub store: Option<StoreAround>,
 }
 
 /// When shares of a population were back, microseconds from the signal; `null` = not before the run's end.
@@ -148,6 +163,7 @@ impl Restarts {
                     exited: since(stamps.exited),
                     spawned: since(stamps.spawned),
                     port_open: since(stamps.port_open),
+                    ready: since(fault.ended),
                     approvals_in_flight: approvals_in_flight(history, earlier, began),
                     ..Restart::default()
                 },
@@ -175,6 +191,7 @@ struct Seen {
     back: Vec<u64>,
     /// Attempts of all recovered clients.
     attempts: u64,
+    handshakes: Slots,
 }
 
 /// A session of a client.
@@ -197,6 +214,24 @@ impl RestartRecorder {
         for (seen, timeline) in self.seen.iter_mut().zip(&restarts.timelines) {
             seen.add(&sessions, by_client, timeline);
         }
+        for attempt in &history.attempts {
+            let next = restarts.timelines.partition_point(|timeline| timeline.began <= attempt.intended);
+            let mut add = |position: usize| {
+                if let (Some(seen), Some(timeline)) =
+                    (self.seen.get_mut(position), restarts.timelines.get(position))
+                {
+                    seen.handshakes.add(attempt, timeline.began);
+                }
+            };
+            if let Some(last) = next.checked_sub(1) {
+                add(last);
+            }
+            // It may come after one restart and just before the next.
+            let is_before = |timeline: &Timeline| timeline.began <= attempt.intended.saturating_add(BEFORE);
+            if restarts.timelines.get(next).is_some_and(is_before) {
+                add(next);
+            }
+        }
     }
 
     /// Adds what another recorder of the same run saw.
@@ -211,6 +246,7 @@ impl RestartRecorder {
             mine.sessions_lost += theirs.sessions_lost;
             mine.back.extend(theirs.back);
             mine.attempts += theirs.attempts;
+            mine.handshakes.merge(&theirs.handshakes);
         }
     }
 
@@ -257,12 +293,16 @@ impl Seen {
 
     fn restart(&self, timeline: &Timeline) -> Restart {
         let recovered = self.back.len() as u64;
+        let awaited = self.population - self.left;
+        let back = shares_back(self.back.clone(), awaited);
+        let over = if awaited > 0 { back.all } else { timeline.restart.ready };
         Restart {
             first_session: self.first_session.map(|at| micros(at.saturating_sub(timeline.began))),
             population: self.population,
             left: self.left,
             sessions_lost: self.sessions_lost,
-            back: shares_back(self.back.clone(), self.population - self.left),
+            back,
+            handshakes: self.handshakes.windows(over),
             recovered,
             attempts_per_recovered_client: (recovered > 0).then(|| self.attempts as f64 / recovered as f64),
             ..timeline.restart.clone()
@@ -373,7 +413,7 @@ mod tests {
         story.attempt(11, 0).started(1_201).answered(1_210, session());
         let restart = timelines(&story).remove(0);
         assert_eq!(
-            restart,
+            Restart { handshakes: Handshakes::default(), ..restart },
             Restart {
                 name: "update".to_owned(),
                 signal: "SIGKILL".to_owned(),
@@ -382,6 +422,8 @@ mod tests {
                 exited: Some(3_000),
                 spawned: Some(103_000),
                 port_open: Some(200_000),
+                store_loaded: Some(200_000),
+                ready: Some(200_000),
                 first_session: Some(210_000),
                 population: 10,
                 left: 0,
@@ -395,6 +437,8 @@ mod tests {
                 recovered: 10,
                 attempts_per_recovered_client: Some(2.0),
                 approvals_in_flight: ApprovalsInFlight::default(),
+                handshakes: Handshakes::default(),
+                store: None,
             }
         );
     }

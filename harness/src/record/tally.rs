@@ -246,6 +246,7 @@ impl<'p> Tally<'p> {
         if result.ended_by == EndedBy::Scenario {
             result.validity.add_missing_faults(self.plan, &common.faults);
         }
+        super::store_times::attach(&mut result.restarts, &facts.processes);
         result.thresholds = evaluate(&self.plan.thresholds, &result);
         result.validity.add_thresholds(&result.thresholds);
         result.verdict = result.judge();

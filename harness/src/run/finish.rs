@@ -120,6 +120,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         failed: loaded.end.failed.as_ref().map(ToString::to_string),
         fail_fast_hit: loaded.end.fail_fast_hit,
         run_duration_ns: loaded.ended,
+        processes: loaded.processes.clone(),
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
 }

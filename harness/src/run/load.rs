@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::early::{self, EarlyJudge};
 use super::gateway::Up;
 use super::resources::{self, GatewayUsage, ReactorUsage};
+use super::store_watch;
 use super::{Observer, RunError, RunOptions};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
@@ -19,14 +20,15 @@ use crate::engine::transcripts::Transcripts;
 use crate::engine::{
     Assignment, Feed, PreparedReactor, Progress, Reactor, ReactorOutput, StopPhase, StopSwitch, Told,
 };
-use crate::gateway::{GatewayProcess, TargetError};
+use crate::gateway::{GatewayProcess, Launch, TargetError};
 use crate::history::{Header, Log, Tail, Written};
 use crate::nemesis::{self, Scene};
 use crate::operator::desk::{self, DeskContext};
 use crate::operator::{Desk, DeskError};
 use crate::oracle::Oracle;
 use crate::plan::identity::Identities;
-use crate::plan::{By, ClientId, Nanos, OracleMode, Plan};
+use crate::plan::{By, ClientId, FaultKind, Nanos, OracleMode, Plan};
+use crate::record::store_times::ProcessMetrics;
 use crate::report::files::{self, FilesError};
 use crate::story::{self, OwnGateway};
 
@@ -64,6 +66,8 @@ pub struct Loaded {
     pub gateway_usage: Option<resources::Usage>,
     /// What the reactors and this process were seen to use.
     pub reactor_usage: ReactorUsage,
+    /// What each process of the gateway said of itself.
+    pub processes: Vec<ProcessMetrics>,
 }
 
 /// How a load came to its end.
@@ -134,6 +138,10 @@ pub async fn load(
         desk.start_clock(clock);
     }
     let operators = join_all(desks.into_iter().map(|desk| desk.work(helpers_stopped.clone())));
+    // Only ours says anything, and only what a restart is held against is asked for.
+    let is_ours = matches!(&options.target, super::RunTarget::Own(Launch::InRepo(_)));
+    let restarts = plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Restart { .. }));
+    let watched = target.process.as_ref().map(GatewayProcess::port).filter(|_| is_ours && restarts);
     let address = target.address.clone();
     let gateway_pid =
         Arc::new(AtomicU32::new(target.process.as_ref().and_then(GatewayProcess::pid).unwrap_or(0)));
@@ -178,6 +186,7 @@ pub async fn load(
         }
     };
 
+    let watch_until = helpers_stopped.clone();
     let is_foreign = matches!(options.target, super::RunTarget::Foreign(_));
     let mut end = LoadEnd::default();
     let mut usage = GatewayUsage::default();
@@ -254,7 +263,13 @@ pub async fn load(
         }
         helpers_stop.send_replace(true);
     };
-    let ((), told_to_operators, mut output) = tokio::join!(control, operators, nemesis);
+    let watching = async {
+        match watched {
+            Some(port) => store_watch::watch(port, clock, watch_until).await,
+            None => Vec::new(),
+        }
+    };
+    let ((), told_to_operators, mut output, processes) = tokio::join!(control, operators, nemesis, watching);
     output.secrets.extend(told_to_operators.into_iter().flatten());
     // A fault that was under way when the last client ended is carried on to its end, and may end badly.
     if end.failed.is_none() {
@@ -288,6 +303,7 @@ pub async fn load(
         own_cpu: resources::own().cpu.saturating_sub(own_before.cpu),
         gateway_usage: usage.total(),
         reactor_usage,
+        processes,
     })
 }
 

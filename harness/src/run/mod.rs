@@ -13,6 +13,7 @@ pub mod judge;
 pub mod load;
 pub mod preflight;
 pub mod resources;
+mod store_watch;
 
 use std::future::Future;
 use std::path::PathBuf;

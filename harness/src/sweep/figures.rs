@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::RunResult;
+use crate::record::caught::Fates;
 use crate::record::restarts::Restart;
+use crate::record::store_times::StoreTimes;
 
 /// How a figure is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +55,57 @@ pub const OF_RUN: [Figure<RunResult>; 4] = micros![RunResult,
 ];
 
 /// Durations of a restart.
-pub const OF_RESTART: [Figure<Restart>; 8] = micros![Restart,
+pub const OF_RESTART: [Figure<Restart>; 16] = micros![Restart,
     "port_closed" => port_closed,
     "exited" => exited,
     "port_open" => port_open,
+    "store_loaded" => store_loaded,
+    "ready" => ready,
     "first_session" => first_session,
     "back.p50" => back.p50,
     "back.p90" => back.p90,
     "back.p99" => back.p99,
     "back.all" => back.all,
+    "handshakes.before.p50" => handshakes.before.p50,
+    "handshakes.before.p99" => handshakes.before.p99,
+    "handshakes.during.p50" => handshakes.during.p50,
+    "handshakes.during.p99" => handshakes.during.p99,
+    "handshakes.after.p50" => handshakes.after.p50,
+    "handshakes.after.p99" => handshakes.after.p99,
 ];
+
+/// What the gateway said of its store, before the restart and after it.
+const OF_STORE: [OfStore; 9] = [
+    OfStore::new("store.before.lock.mean", |it| before(it)?.lock.mean),
+    OfStore::new("store.after.lock.mean", |it| after(it)?.lock.mean),
+    OfStore::new("store.after.lock.sum", |it| Some(after(it)?.lock.sum)),
+    OfStore::new("store.before.wait.mean", |it| before(it)?.wait.mean),
+    OfStore::new("store.after.wait.mean", |it| after(it)?.wait.mean),
+    OfStore::new("store.before.commit.mean", |it| before(it)?.commit.mean),
+    OfStore::new("store.after.commit.mean", |it| after(it)?.commit.mean),
+    OfStore::new("store.after.commit.sum", |it| Some(after(it)?.commit.sum)),
+    OfStore::new("store.after.load", |it| after(it)?.load),
+];
+
+/// A figure of a store, µs.
+struct OfStore {
+    key: &'static str,
+    of: fn(&Restart) -> Option<u64>,
+}
+
+impl OfStore {
+    const fn new(key: &'static str, of: fn(&Restart) -> Option<u64>) -> Self {
+        Self { key, of }
+    }
+}
+
+fn before(restart: &Restart) -> Option<StoreTimes> {
+    restart.store?.before
+}
+
+fn after(restart: &Restart) -> Option<StoreTimes> {
+    restart.store?.after
+}
 
 /// Other figures of a restart.
 pub const NUMBERS_OF_RESTART: [Figure<Restart>; 1] = [Figure {
@@ -72,20 +115,37 @@ pub const NUMBERS_OF_RESTART: [Figure<Restart>; 1] = [Figure {
 }];
 
 /// Counts of a whole run.
-pub const COUNTS_OF_RUN: [Count<RunResult>; 5] = [
+pub const COUNTS_OF_RUN: [Count<RunResult>; 13] = [
     Count { key: "attempted", of: |run| run.attempts.attempted },
     Count { key: "session", of: |run| run.attempts.session },
     Count { key: "refused", of: |run| run.attempts.refused },
     Count { key: "mismatches", of: |run| run.mismatches.total },
     Count { key: "indeterminate", of: |run| run.indeterminate },
+    Count { key: "approvals.acknowledged.all", of: |run| run.approvals_at_restarts.acknowledged.all },
+    Count { key: "approvals.acknowledged.let_in", of: |run| run.approvals_at_restarts.acknowledged.let_in },
+    Count { key: "approvals.acknowledged.refused", of: |run| run.approvals_at_restarts.acknowledged.refused },
+    Count {
+        key: "approvals.acknowledged.not_known",
+        of: |run| not_known(&run.approvals_at_restarts.acknowledged),
+    },
+    Count { key: "approvals.unknown.all", of: |run| run.approvals_at_restarts.unknown.all },
+    Count { key: "approvals.unknown.let_in", of: |run| run.approvals_at_restarts.unknown.let_in },
+    Count { key: "approvals.unknown.refused", of: |run| run.approvals_at_restarts.unknown.refused },
+    Count { key: "approvals.unknown.not_known", of: |run| not_known(&run.approvals_at_restarts.unknown) },
 ];
 
+/// Nobody can say: approved again before it came, or not seen.
+const fn not_known(fates: &Fates) -> u64 {
+    fates.approved_again + fates.not_seen
+}
+
 /// Counts of a restart.
-pub const COUNTS_OF_RESTART: [Count<Restart>; 7] = [
+pub const COUNTS_OF_RESTART: [Count<Restart>; 8] = [
     Count { key: "population", of: |restart| restart.population },
     Count { key: "left", of: |restart| restart.left },
     Count { key: "sessions_lost", of: |restart| restart.sessions_lost },
     Count { key: "recovered", of: |restart| restart.recovered },
+    Count { key: "unanswered", of: |restart| restart.handshakes.during.unanswered },
     Count { key: "in_flight.acknowledged", of: |restart| restart.approvals_in_flight.acknowledged },
     Count { key: "in_flight.refused", of: |restart| restart.approvals_in_flight.refused },
     Count { key: "in_flight.unknown", of: |restart| restart.approvals_in_flight.unknown },
@@ -119,6 +179,8 @@ pub fn of(result: &RunResult) -> (Seen, Vec<SeenRestart>) {
     let restarts = result.restarts.iter().map(|restart| {
         let mut figures = values(&OF_RESTART, restart);
         figures.extend(values(&NUMBERS_OF_RESTART, restart));
+        let of_store = OF_STORE.iter().filter_map(|figure| Some((figure.key, (figure.of)(restart)?)));
+        figures.extend(of_store.map(|(key, micros)| (key.to_owned(), micros as f64)));
         SeenRestart {
             name: restart.name.clone(),
             signal: restart.signal.clone(),

@@ -43,14 +43,16 @@ struct Section {
     columns: &'static [Column],
 }
 
-const OF_RESTARTS: [Section; 2] = [
+const OF_RESTARTS: [Section; 5] = [
     Section {
         heading: "From the signal",
         about: "",
         columns: &[
             ("port closed", |cells| cells.figure("port_closed")),
             ("exited", |cells| cells.figure("exited")),
+            ("store loaded", |cells| cells.figure("store_loaded")),
             ("port open", |cells| cells.figure("port_open")),
+            ("ready", |cells| cells.figure("ready")),
             ("first session", |cells| cells.figure("first_session")),
         ],
     },
@@ -67,6 +69,42 @@ const OF_RESTARTS: [Section; 2] = [
             ("attempts", |cells| cells.figure("attempts_per_recovered_client")),
         ],
     },
+    Section {
+        heading: "Handshakes around the restart",
+        about: "Intended start to answer, of those whose intended start lay in the second before the signal, from there until everyone was back, and after; unanswered: how many found nobody, or lost the connection, on average.",
+        columns: &[
+            ("before p50", |cells| cells.figure("handshakes.before.p50")),
+            ("p99", |cells| cells.figure("handshakes.before.p99")),
+            ("during p50", |cells| cells.figure("handshakes.during.p50")),
+            ("p99", |cells| cells.figure("handshakes.during.p99")),
+            ("after p50", |cells| cells.figure("handshakes.after.p50")),
+            ("p99", |cells| cells.figure("handshakes.after.p99")),
+            ("unanswered", |cells| cells.each("unanswered")),
+        ],
+    },
+    Section {
+        heading: "Approvals on their way at the signal",
+        about: "Sums over repeats: sent before the signal and answered after it, or never.",
+        columns: &[
+            ("acknowledged", |cells| cells.count("in_flight.acknowledged").to_string()),
+            ("refused", |cells| cells.count("in_flight.refused").to_string()),
+            ("unknown", |cells| cells.count("in_flight.unknown").to_string()),
+        ],
+    },
+    Section {
+        heading: "The store",
+        about: "What the gateway says of its store's thread: waiting for the lock, what a job waits in all, writing a commit (means a batch, a job, a commit), of the process before the signal and of the one after it; reading everything at the start. A real gateway says nothing of it.",
+        columns: &[
+            ("lock before", |cells| cells.figure("store.before.lock.mean")),
+            ("after", |cells| cells.figure("store.after.lock.mean")),
+            ("in all", |cells| cells.figure("store.after.lock.sum")),
+            ("wait before", |cells| cells.figure("store.before.wait.mean")),
+            ("after", |cells| cells.figure("store.after.wait.mean")),
+            ("commit before", |cells| cells.figure("store.before.commit.mean")),
+            ("after", |cells| cells.figure("store.after.commit.mean")),
+            ("load", |cells| cells.figure("store.after.load")),
+        ],
+    },
 ];
 
 /// The sweep as Markdown. Pure; no line ends in a space.
@@ -81,6 +119,7 @@ pub fn markdown(sweep: &SweepResult) -> String {
         for section in &OF_RESTARTS {
             restarts(&mut text, &sweep.rows, section);
         }
+        approvals(&mut text, &sweep.rows);
     }
     growth(&mut text, sweep);
     failures(&mut text, sweep);
@@ -142,12 +181,31 @@ fn restarts(text: &mut String, rows: &[Row], section: &Section) {
     table.write(text, section.heading, section.about);
 }
 
-/// One table: a row a combination and restart, a column a figure that has an exponent anywhere.
+/// What became of approvals that a restart came after.
+fn approvals(text: &mut String, rows: &[Row]) {
+    let mut table = Table::new(rows, false);
+    table.columns(&["acknowledged", "kept", "lost", "not known", "unanswered", "kept", "lost", "not known"]);
+    for row in rows {
+        let cells = Cells { seen: &row.run, occurrences: row.counted };
+        let of = |end: &str, fate: &str| cells.count(&format!("approvals.{end}.{fate}")).to_string();
+        table.row(
+            row,
+            None,
+            ["acknowledged", "unknown"]
+                .into_iter()
+                .flat_map(|end| ["all", "let_in", "refused", "not_known"].map(|fate| of(end, fate))),
+        );
+    }
+    let about = "Sums over repeats and restarts: approvals that were acknowledged before a process ended, and those that it never \
+        answered. Kept: the next process let the device in; lost: it asked it for an approval.";
+    table.write(text, "What became of approvals", about);
+}
+
+/// Tables: a row a combination and restart, a column a figure that has an exponent anywhere.
 fn growth(text: &mut String, sweep: &SweepResult) {
     let Some(over) = &sweep.fit_over else { return };
-    for (of_restarts, heading) in [(false, "whole runs"), (true, "restarts")] {
-        let all: Vec<&Growth> =
-            sweep.growth.iter().filter(|growth| growth.restart.is_some() == of_restarts).collect();
+    for heading in ["whole runs", "stages of a restart", "coming back", "handshakes", "the store"] {
+        let all: Vec<&Growth> = sweep.growth.iter().filter(|growth| part(growth) == heading).collect();
         let mut figures: Vec<&str> = Vec::new();
         let mut subjects: Vec<(&Names, Option<&str>)> = Vec::new();
         for growth in &all {
@@ -194,6 +252,22 @@ fn growth(text: &mut String, sweep: &SweepResult) {
              squares on logarithms over the medians; a wide interval says that no power law fits."
         );
         table.write(text, &heading, &about);
+    }
+}
+
+/// Which table of growth a figure is in.
+fn part(growth: &Growth) -> &'static str {
+    let figure = growth.figure.as_str();
+    if growth.restart.is_none() {
+        "whole runs"
+    } else if figure.starts_with("back.") || figure == "attempts_per_recovered_client" {
+        "coming back"
+    } else if figure.starts_with("handshakes.") {
+        "handshakes"
+    } else if figure.starts_with("store.") {
+        "the store"
+    } else {
+        "stages of a restart"
     }
 }
 
