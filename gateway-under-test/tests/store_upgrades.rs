@@ -133,6 +133,14 @@ fn a_directory_goes_up_to_the_newest_release_and_back_down() {
     drop(back);
     let mut bottom = Release::start(Article, dir);
     assert_eq!((bottom.devices(), bottom.connect("e")), (vec!["b".to_owned(), "e".to_owned()], None));
+    drop(bottom);
+
+    // And up again: the database is as it was, and what was paired meanwhile is known to nobody.
+    let mut again = Release::start(V2026_9_6, dir);
+    assert_eq!(again.tokens(), tokens);
+    assert!(again.connect("e").is_some());
+    let both = ["paired.json", "paired.json.migrated", "pending.json", "pending.json.migrated"];
+    assert_eq!(files(dir), both, "files of that time are left where they are");
 }
 
 /// The way back that an operator has: the files that were put away, as they were at the upgrade.

@@ -323,6 +323,16 @@ pub fn serve(options: &Options) -> Result<(), ServeError> {
             log::clean(Some(&config.ignored.join(", "))),
         ));
     }
+    let ignored: Vec<String> = backend::ignored_files(options.profile.store, &options.state_dir)
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if !ignored.is_empty() {
+        log.line(format_args!(
+            "[gateway] Legacy pairing stores require repair: {}. They are not read: there is a database already.",
+            log::clean(Some(&ignored.join(", "))),
+        ));
+    }
     if let Some(defect) = options.defect {
         log.line(format_args!("[gateway] warning: deliberate defect `{}` is on", defect.name()));
     }

@@ -1,14 +1,14 @@
 //! Where devices and requests are kept. One trait, and a back end a kind of store; which one is the profile's to say.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::pairing::PendingRequest;
 
 use super::disk::{Disk, FileSystem};
 use super::json::{JsonFiles, Reading};
-use super::sqlite::Database;
+use super::sqlite::{Database, import};
 use super::state::State;
 use super::{Commit, LoadError, StoreError};
 use crate::policy::DeviceEntry;
@@ -116,7 +116,16 @@ pub fn open(kind: StoreKind, state_dir: &Path) -> Result<Box<dyn Backend>, LoadE
     open_on(Arc::new(FileSystem), kind, state_dir)
 }
 
-/// The same, with JSON files on this file system. SQLite does its own file operations.
+/// Files of an older release that this kind of store does not look at, once it is open.
+#[must_use]
+pub fn ignored_files(kind: StoreKind, state_dir: &Path) -> Vec<PathBuf> {
+    match kind {
+        StoreKind::Sqlite => import::left(state_dir),
+        StoreKind::JsonLoaded | StoreKind::JsonReread => Vec::new(),
+    }
+}
+
+/// The same as [`open`], with JSON files on this file system. SQLite does its own file operations.
 ///
 /// # Errors
 /// As [`open`].

@@ -1,11 +1,16 @@
-//! What 2026.9.6 makes of the JSON files of an older release that it finds when it starts (seen on the real one).
+//! What 2026.9.6 makes of the JSON files of an older release that it finds when it makes its database (seen on the real
+//! one).
 //!
-//! Rows of `paired.json` that are usable become rows of the database, unless the device has one there already; the others
-//! are left out. Requests are **not** taken over. Then the files are renamed to `….migrated`. A `paired.json` that does
-//! not parse, or is empty, stops the start, and nothing is touched.
+//! Rows of `paired.json` that are usable become rows of the database; the others are left out. Requests are **not** taken
+//! over. Then the files are renamed to `….migrated`. A `paired.json` that does not parse, or is empty, stops the start, and
+//! nothing is touched.
+//!
+//! Once there is a database, files that appear later (an older release ran on the directory meanwhile) are left where they
+//! are, and the log says so.
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use super::rows::{self, Kind};
@@ -27,13 +32,11 @@ pub(super) struct Legacy {
 }
 
 impl Legacy {
-    /// The files of a state directory; `None` when there are none.
-    pub(super) fn find(state_dir: &Path) -> Result<Option<Self>, LoadError> {
+    /// The files of a state directory whose database is to be made; `None` when it is there, or there are no files.
+    pub(super) fn find(state_dir: &Path, database: &Path) -> Result<Option<Self>, LoadError> {
         let folder = state_dir.join("devices");
-        if !FILES.iter().any(|name| folder.join(name).exists()) {
-            // A killed gateway may have put them away just before.
-            let synced = if folder.exists() { FileSystem.sync_folder(&folder) } else { Ok(()) };
-            return synced.map(|()| None).map_err(|source| LoadError::Read { path: folder, source });
+        if left(state_dir).is_empty() || has_tables(database) {
+            return Ok(None);
         }
         let path = folder.join("paired.json");
         let paired = match std::fs::read(&path) {
@@ -50,14 +53,32 @@ impl Legacy {
         Ok(Some(Self { folder, paired }))
     }
 
-    /// Renames the files. One that stays is found again at the next start, when its rows are there already. One that came
-    /// back after a power cut would bring devices back that were removed meanwhile.
+    /// Renames the files. One that stays, or comes back, would bring removed devices back to an older release.
     pub(super) fn put_away(&self) -> std::io::Result<()> {
         for name in FILES {
             let _ = FileSystem.rename(&self.folder.join(name), &self.folder.join(format!("{name}.migrated")));
         }
         FileSystem.sync_folder(&self.folder)
     }
+}
+
+/// Files of an older release that are in a state directory.
+pub(in crate::store) fn left(state_dir: &Path) -> Vec<PathBuf> {
+    let paths = FILES.iter().map(|name| state_dir.join("devices").join(name));
+    paths.filter(|path| path.exists()).collect()
+}
+
+/// Whether somebody has made a database of this file. What cannot be read is found out by who opens it.
+fn has_tables(path: &Path) -> bool {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let tables = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.query_row(
+            "SELECT count(*) FROM sqlite_master WHERE name = 'device_pairing_paired'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )
+    });
+    tables.is_ok_and(|tables| tables > 0)
 }
 
 /// A row with what can stand in the table, or `None` if it lacks something that must.

@@ -5,9 +5,10 @@
 //! committed. Only rows of devices that changed are written.
 //!
 //! A database made here holds the device tables alone, with `user_version` 0: the real gateway adds its other tables and
-//! its version when it opens one. A database that it made is used as it is.
+//! its version when it opens one. A database that it made is used as it is. Files of an older release are looked at when a
+//! database is made, and never again.
 
-mod import;
+pub(super) mod import;
 mod rows;
 mod schema;
 
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use serde_json::{Map, Value};
 
 use super::backend::{Backend, Changes, Contents, Probe, Standing};
 use super::disk::{self, FileSystem};
@@ -71,7 +73,7 @@ impl Failure {
 }
 
 impl Database {
-    /// Opens the database, makes it if it is missing, and takes over `devices/paired.json` if it is there.
+    /// Opens the database. If it is missing it is made, and takes over `devices/paired.json` if that is there.
     ///
     /// # Errors
     /// [`LoadError`]: the database is none, a later release made it, or `paired.json` does not parse (both are left as
@@ -79,8 +81,7 @@ impl Database {
     pub(super) fn open(state_dir: &Path) -> Result<Self, LoadError> {
         let folder = state_dir.join("state");
         let path = folder.join("openclaw.sqlite");
-        // Before anything is made or changed.
-        let legacy = import::Legacy::find(state_dir)?;
+        let legacy = import::Legacy::find(state_dir, &path)?;
         let system = |source| LoadError::Read { path: path.clone(), source };
         disk::make_folders(&FileSystem, &folder, 0o700).map_err(system)?;
         // SQLite gives its other files the mode of this one.
@@ -91,29 +92,18 @@ impl Database {
             .mode(0o600)
             .open(&path)
             .map_err(system)?;
-        let (connection, probe) = connections(&path).map_err(|failure| failure.loading(&path))?;
-        let mut database = Self {
+        let old = legacy.as_ref().map(|legacy| &legacy.paired[..]).unwrap_or_default();
+        let (connection, probe) = connections(&path, old).map_err(|failure| failure.loading(&path))?;
+        let database = Self {
             probe: Arc::new(DataVersion { connection: Mutex::new(probe), published: Mutex::default() }),
             path,
             connection,
             seen: None,
         };
         if let Some(legacy) = legacy {
-            let imported = database.import(&legacy);
-            imported.map_err(|failure| failure.loading(&database.path))?;
             legacy.put_away().map_err(|source| LoadError::Read { path: legacy.folder.clone(), source })?;
         }
         Ok(database)
-    }
-
-    fn import(&mut self, legacy: &import::Legacy) -> Result<(), Failure> {
-        let transaction =
-            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        {
-            let mut paired = rows::PAIRED.writer(&transaction, rows::Taken::Keep)?;
-            legacy.paired.iter().try_for_each(|row| paired.insert(row))?;
-        }
-        Ok(transaction.commit()?)
     }
 
     /// Begins a transaction that may write, unless one is open.
@@ -175,12 +165,12 @@ impl Database {
     }
 }
 
-/// The connection that reads and writes, and the one that only looks.
-fn connections(path: &Path) -> Result<(Connection, Connection), Failure> {
+/// The connection that reads and writes, and the one that only looks. `old` = devices that a new database begins with.
+fn connections(path: &Path, old: &[Map<String, Value>]) -> Result<(Connection, Connection), Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    schema::prepare(&mut connection)?;
+    schema::prepare(&mut connection, old)?;
     let probe = Connection::open_with_flags(path, flags)?;
     probe.busy_timeout(BUSY)?;
     Ok((connection, probe))

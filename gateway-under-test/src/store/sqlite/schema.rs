@@ -1,8 +1,9 @@
 //! The device tables, as a database of 2026.9.6 holds them, and how one is opened.
 
 use rusqlite::Connection;
+use serde_json::{Map, Value};
 
-use super::Failure;
+use super::{Failure, rows};
 
 /// `user_version` of 2026.9.6; a later one is not ours to write to.
 const NEWEST: i64 = 18;
@@ -74,7 +75,9 @@ CREATE INDEX IF NOT EXISTS idx_device_bootstrap_tokens_ts
 ";
 
 /// Looks whether this is a database that can be used, and makes what is missing. One that cannot is left as it is.
-pub(super) fn prepare(connection: &mut Connection) -> Result<(), Failure> {
+///
+/// The devices `old` come in with the tables or not at all, so that a start that is cut off is made good by the next.
+pub(super) fn prepare(connection: &mut Connection, old: &[Map<String, Value>]) -> Result<(), Failure> {
     // The first to read the file: it finds out whether it is a database.
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version > NEWEST {
@@ -88,6 +91,10 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), Failure> {
     connection.execute_batch("PRAGMA synchronous = FULL")?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
+    {
+        let mut paired = rows::PAIRED.writer(&transaction, rows::Taken::Keep)?;
+        old.iter().try_for_each(|row| paired.insert(row))?;
+    }
     transaction.commit()?;
     Ok(())
 }
