@@ -260,6 +260,7 @@ pub fn recorded(plan: Plan, port: u16, reject: bool, out: PathBuf) -> anyhow::Re
         fail_fast: false,
         out,
         version: "bench".to_owned(),
+        origin: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Plan(arguments) => commands::plan::plan(&arguments),
+        Command::Analyze(arguments) => commands::analyze::analyze(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),
         Command::Record(arguments) => commands::record::record(&arguments),
         Command::Conform(arguments) => commands::conform::conform(&arguments),

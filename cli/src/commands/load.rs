@@ -18,22 +18,27 @@ pub(crate) enum Loaded {
 
 /// A scenario and its plan, or a sweep; on errors prints every one of them and gives `None`.
 pub(crate) fn load(arguments: &ScenarioArguments) -> Option<Loaded> {
-    let choices = Choices {
-        sets: arguments.sets.clone(),
-        profile: arguments.profile.clone(),
-        gateway: arguments.gateway.clone(),
-    };
-    let loaded = scenario::load_batch(&arguments.scenario, &choices).and_then(|batch| match batch {
-        Batch::Single(scenario) => harness::plan::unfold(&scenario, &overrides(arguments))
-            .map(|plan| Loaded::Single(scenario, Box::new(plan))),
-        Batch::Sweep(sweep) => Ok(Loaded::Sweep(sweep)),
-    });
+    let loaded =
+        scenario::load_batch(&arguments.scenario, &choices(arguments)).and_then(|batch| match batch {
+            Batch::Single(scenario) => harness::plan::unfold(&scenario, &overrides(arguments))
+                .map(|plan| Loaded::Single(scenario, Box::new(plan))),
+            Batch::Sweep(sweep) => Ok(Loaded::Sweep(sweep)),
+        });
     match loaded {
         Ok(loaded) => Some(loaded),
         Err(diagnostics) => {
             complain(&diagnostics);
             None
         }
+    }
+}
+
+/// What the arguments choose of a scenario's file.
+pub(crate) fn choices(arguments: &ScenarioArguments) -> Choices {
+    Choices {
+        sets: arguments.sets.clone(),
+        profile: arguments.profile.clone(),
+        gateway: arguments.gateway.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file a command; each turns typed arguments into a call of the library and its answer into text and an exit code.
 
+pub(crate) mod analyze;
 pub(crate) mod check;
 pub(crate) mod conform;
 pub(crate) mod defects;

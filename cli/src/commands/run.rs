@@ -6,10 +6,10 @@ use std::process::ExitCode as ProcessExitCode;
 use anyhow::Context as _;
 use harness::gateway::openclaw::Release;
 use harness::gateway::{GatewayCommand, Launch, Program, TargetAddress, TargetError};
-use harness::plan::{LaunchPlan, OracleMode, Plan};
+use harness::plan::{LaunchPlan, OracleMode, Overrides, Plan};
 use harness::record::exit_code::ExitCode;
 use harness::report::files::FilesError;
-use harness::run::{ForeignTarget, RunError, RunOptions, RunOutcome, RunTarget};
+use harness::run::{ForeignTarget, Origin, RunError, RunOptions, RunOutcome, RunTarget};
 use harness::scenario::Scenario;
 
 use super::load::Loaded;
@@ -78,14 +78,18 @@ pub(crate) fn options(
         }
         Some(url) => RunTarget::Foreign(foreign(arguments, url, &plan)?),
     };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let choices = super::load::choices(&arguments.scenario);
+    let overrides = Overrides { seed: Some(plan.seed), ..super::load::overrides(&arguments.scenario) };
     Ok(RunOptions {
+        origin: Some(Origin::new(scenario, choices, overrides, (&plan, &target), version.clone())),
         scenario_file: arguments.scenario.scenario.display().to_string(),
         scenario_sha256: scenario.sha256.clone(),
         target,
         reactors: arguments.reactors.map(usize::from),
         fail_fast: arguments.fail_fast,
         out,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version,
         plan,
     })
 }

@@ -271,10 +271,17 @@ async fn one(
             return none(why, ExitCode::Usage);
         }
     };
-    let options = match options(arguments, &planned.combination.scenario, plan, folder.to_owned()) {
+    let mut options = match options(arguments, &planned.combination.scenario, plan, folder.to_owned()) {
         Ok(options) => options,
         Err(refusal) => return none(refusal.message, refusal.exit),
     };
+    if let Some(origin) = &mut options.origin {
+        // As if each had been set by hand; JSON's texts, numbers and lists are TOML's.
+        let values = &planned.combination.values;
+        let sets = &mut origin.choices.sets;
+        sets.retain(|(name, _)| !values.iter().any(|(swept, _)| swept == name));
+        sets.extend(values.iter().map(|(name, value)| (name.clone(), value.to_string())));
+    }
     match harness::run::run(options, display, until(stopped)).await {
         Ok(outcome) => SweepRun::new(&Ended::Result(&outcome.result)),
         Err(error) => none(error.to_string(), exit_of(&error)),

@@ -11,6 +11,7 @@
     reason = "a test that meets the unexpected must stop; clippy exempts test functions, not their helpers"
 )]
 
+mod analyze;
 mod approvals;
 mod bad_input;
 mod common;

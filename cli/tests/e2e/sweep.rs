@@ -86,6 +86,10 @@ fn every_combination_is_a_run_and_a_row() {
     }
     let tables = std::fs::read_to_string(out.join("sweep.md")).expect("tables");
     assert!(finished.stdout.contains(&tables), "{}", finished.said());
+    // Each run remembers which combination it was.
+    let again = pairstorm(folder.path(), &["analyze", "out/002-50-1", "--json"]);
+    assert_eq!(again.code, Some(0), "{}", again.said());
+    assert!(again.stderr.contains("result.json of the run says the same"), "{}", again.said());
 }
 
 #[test]

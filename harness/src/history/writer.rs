@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::format::{self, End, Header};
@@ -53,7 +54,7 @@ impl Sink for Arc<File> {
 }
 
 /// How often who had records waited for the disk, and how long.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backpressure {
     /// Times.
     pub waits: u64,
@@ -227,7 +228,7 @@ pub struct Writer {
 }
 
 /// What a history came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Records in the file.
     pub records: u64,
@@ -240,7 +241,7 @@ pub struct Written {
 }
 
 /// Writing failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The time of the first record that may be missing; `None` = none is, but the disk may not have them for good.
     pub from: Option<Nanos>,

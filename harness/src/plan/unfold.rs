@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use protocol::ProfileName;
+use serde::{Deserialize, Serialize};
 
 use super::addresses::{self, Crowd};
 use super::faults;
@@ -12,7 +13,7 @@ use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, 
 use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Overrides {
     /// `--seed`
     pub seed: Option<u64>,

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::redact::Redactor;
 use super::store_times::ProcessMetrics;
 use crate::history::Written;
 use crate::plan::Nanos;
 
 /// What the generator's reactors did with their time.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReactorLoad {
     /// Share of the load's time in which the busiest reactor ran.
     pub cpu_share: f64,
@@ -19,7 +21,7 @@ pub struct ReactorLoad {
 }
 
 /// Descriptors of this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptors {
     /// The most that were open.
     pub high: u64,
@@ -28,7 +30,7 @@ pub struct Descriptors {
 }
 
 /// TCP sockets of this machine, those of other processes included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sockets {
     /// Open.
     pub open: u64,
@@ -45,7 +47,7 @@ impl Sockets {
 }
 
 /// What the generator itself took and met; `None` = the system did not say.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorFacts {
     /// What its reactors did with their time.
     pub reactors: Option<ReactorLoad>,
@@ -56,9 +58,10 @@ pub struct GeneratorFacts {
 }
 
 /// Facts of one run, filled in by the module that ran it. Holds no secrets: the target is a URL without credentials.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RunFacts {
     /// Wall-clock anchor: the moment that nanosecond 0 of the history stands for.
+    #[serde(with = "timestamp")]
     pub started_at: jiff::Timestamp,
     /// Name of the scenario file, as typed.
     pub scenario_file: String,
@@ -109,7 +112,21 @@ pub struct RunFacts {
     pub processes: Vec<ProcessMetrics>,
     /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
     /// before they become part of the result.
+    #[serde(skip)]
     pub redactor: Redactor,
+}
+
+/// A moment as RFC 3339.
+mod timestamp {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(moment: &jiff::Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(moment)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<jiff::Timestamp, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl RunFacts {

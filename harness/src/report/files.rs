@@ -1,4 +1,4 @@
-//! The folder of a run: `history.bin`, `result.json`, `summary.txt`, `latency.hlog`, and, if there is something to say,
+//! The folder of a run: `history.bin`, `run.json`, `result.json`, `summary.txt`, `latency.hlog`, and, if there is something to say,
 //! `violations.jsonl`, `gateway.log` and the folder `checker/`.
 //!
 //! The history grows while the load goes on. Each other file is written under another name and then renamed, so that a
@@ -26,6 +26,8 @@ pub const VIOLATIONS: &str = "violations.jsonl";
 /// Name of what the gateway said.
 pub const GATEWAY_LOG: &str = "gateway.log";
 
+/// Name of what the run was made from and saw of itself.
+pub const ORIGIN: &str = "run.json";
 /// Name of the folder with the histories of the devices that no order explains.
 pub const CHECKER: &str = "checker";
 
@@ -76,7 +78,7 @@ pub struct RunFiles<'a> {
 /// # Errors
 /// [`FilesError`] if it may not, or cannot be looked at.
 pub fn check_folder(folder: &Path) -> Result<(), FilesError> {
-    check(folder, None)
+    check(folder, &[])
 }
 
 /// Creates the folder if need be, and in it the file of the history, which is read while it is written.
@@ -84,21 +86,31 @@ pub fn check_folder(folder: &Path) -> Result<(), FilesError> {
 /// # Errors
 /// [`FilesError`] if the folder is not new or empty, or the system refuses.
 pub fn begin_history(folder: &Path) -> Result<File, FilesError> {
-    check(folder, None)?;
+    check(folder, &[])?;
     fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
     let path = folder.join(HISTORY);
     let file = File::options().read(true).append(true).create_new(true).open(&path);
     file.map_err(|source| FilesError::Io { path, source })
 }
 
+/// Writes what the run was made from, so that its history can be judged again; in the place of what was there before.
+///
+/// # Errors
+/// [`FilesError::Io`] when the system refuses.
+pub fn write_origin(folder: &Path, origin: &impl serde::Serialize) -> Result<(), FilesError> {
+    whole_file(folder, ORIGIN, |file| {
+        serde_json::to_writer_pretty(&mut *file, origin).map_err(io::Error::other)?;
+        file.write_all(b"\n")
+    })
+}
+
 /// Whether there is nothing in the folder but what may be.
-fn check(folder: &Path, allowed: Option<&str>) -> Result<(), FilesError> {
+fn check(folder: &Path, allowed: &[&str]) -> Result<(), FilesError> {
     match fs::read_dir(folder) {
         Ok(mut entries) => {
             let is_other = |entry: &io::Result<fs::DirEntry>| {
-                entry
-                    .as_ref()
-                    .map_or(true, |entry| Some(entry.file_name().as_os_str()) != allowed.map(OsStr::new))
+                let is_allowed = |name: &OsStr| allowed.iter().any(|allowed| name == OsStr::new(allowed));
+                entry.as_ref().map_or(true, |entry| !is_allowed(&entry.file_name()))
             };
             if entries.any(|entry| is_other(&entry)) {
                 return Err(FilesError::NotEmpty { folder: folder.to_owned() });
@@ -118,7 +130,7 @@ fn check(folder: &Path, allowed: Option<&str>) -> Result<(), FilesError> {
 /// # Errors
 /// [`FilesError`] if the folder holds more than the history, or the system refuses; what was written until then stays.
 pub fn write(folder: &Path, files: &RunFiles<'_>) -> Result<(), FilesError> {
-    check(folder, Some(HISTORY))?;
+    check(folder, &[HISTORY, ORIGIN])?;
     fs::create_dir_all(folder).map_err(|source| FilesError::Io { path: folder.to_owned(), source })?;
     let redactor = files.violations.redactor();
     whole_file(folder, LATENCY, |file| {

@@ -252,6 +252,7 @@ async fn tell(
         fail_fast: false,
         out: folder.path().to_owned(),
         version: options.version.clone(),
+        origin: None,
     };
     let mut up = Up::bring(&plan, target, observer).await?;
     let loaded = load::load(&plan, &mut up, &run_options, observer, std::future::pending()).await;

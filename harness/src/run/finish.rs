@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::gateway::Up;
-use super::judge::{Answers, Doubts, Judged, SecretKnown, judge};
+use super::judge::{Answers, Doubts, Judged, judge};
 use super::load::Loaded;
+use super::origin::undeclared;
 use super::{RunOptions, RunOutcome, RunTarget, resources};
 use crate::history::Log;
 use crate::observation::TranscriptLine;
-use crate::plan::{AuthMode, ClientId, OracleMode, Plan};
+use crate::plan::{AuthMode, ClientId, Plan};
 use crate::record::Violations;
 use crate::record::exit_code::ExitCode;
 use crate::record::facts::{GeneratorFacts, RunFacts};
@@ -25,15 +26,7 @@ pub fn finish(
     gateway_log: Option<Vec<u8>>,
 ) -> RunOutcome {
     let mut facts = facts(plan, options, target, &loaded);
-    let doubts = Doubts {
-        undeclared: match &options.target {
-            RunTarget::Foreign(foreign) if !foreign.declared && plan.oracle == OracleMode::Profile => {
-                Some(SecretKnown(foreign.secret.is_some()))
-            }
-            _ => None,
-        },
-        incomplete: facts.is_incomplete(),
-    };
+    let doubts = Doubts { undeclared: undeclared(plan, &options.target), incomplete: facts.is_incomplete() };
     let Judged { tally, undeclared, answers, unread } = judge(plan, &target.identities, &loaded.log, doubts);
     if let Some(error) = unread {
         remarks.push(format!("the history cannot be read: {error}"));
@@ -69,17 +62,24 @@ pub fn finish(
         loaded.transcripts.iter().map(|kept| kept.lines((client, attempt))).find(|lines| !lines.is_empty())
     };
     let violations = Violations::new(tally.listing(), &transcript, &secrets);
-    let written = report::files::write(
-        &options.out,
-        &RunFiles {
-            samples: tally.samples(),
-            result: &result,
-            facts: &facts,
-            summary: &summary,
-            violations: &violations,
-            gateway_log: gateway_log.as_deref(),
-        },
-    );
+    // Before the result: where that is, everything is.
+    let kept = match &options.origin {
+        Some(origin) => report::files::write_origin(&options.out, &origin.with_facts(&facts)),
+        None => Ok(()),
+    };
+    let written = kept.and_then(|()| {
+        report::files::write(
+            &options.out,
+            &RunFiles {
+                samples: tally.samples(),
+                result: &result,
+                facts: &facts,
+                summary: &summary,
+                violations: &violations,
+                gateway_log: gateway_log.as_deref(),
+            },
+        )
+    });
     // A full disk must not cost the figures as well: they are still printed.
     let (folder, exit) = match written {
         Ok(()) => (Some(options.out.clone()), exit),
@@ -126,7 +126,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
 }
 
 /// Where the history breaks off, if it has no end.
-fn broken(log: &Log) -> Option<String> {
+pub(super) fn broken(log: &Log) -> Option<String> {
     log.end().err().map(ToString::to_string)
 }
 

@@ -103,6 +103,9 @@ pub async fn load(
 
     let path = options.out.join(files::HISTORY);
     let file = Arc::new(files::begin_history(&options.out)?);
+    if let Some(origin) = &options.origin {
+        files::write_origin(&options.out, origin)?;
+    }
     let (mut stop, stopped) = StopSwitch::new();
     // Senders of `alive` live in the reactors' threads: when none is left, all have ended, however they did.
     let (alive, mut all_ended) = mpsc::channel::<()>(1);

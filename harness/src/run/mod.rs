@@ -2,8 +2,9 @@
 //!
 //! The only module that sees every step. [`gateway`] brings the target up, [`load`] runs the load, which writes its history,
 //! [`early`] looks at it meanwhile, [`judge`] judges it shard by shard, [`finish`] reports, [`foreign`] treats somebody
-//! else's gateway with care. Before all of it [`preflight`] refuses what this machine cannot carry.
+//! else's gateway with care. [`origin`] keeps what the plan was made from, so that [`analyze`] can judge the history again. Before all of it [`preflight`] refuses what this machine cannot carry.
 
+pub mod analyze;
 pub mod differential;
 pub mod early;
 pub mod finish;
@@ -11,6 +12,7 @@ pub mod foreign;
 pub mod gateway;
 pub mod judge;
 pub mod load;
+pub mod origin;
 pub mod preflight;
 pub mod resources;
 mod store_watch;
@@ -25,6 +27,7 @@ use crate::operator::DeskError;
 use crate::plan::Plan;
 use crate::record::RunResult;
 use crate::record::exit_code::ExitCode;
+pub use origin::Origin;
 
 /// What to run and how.
 pub struct RunOptions {
@@ -44,6 +47,8 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Version of pairstorm.
     pub version: String,
+    /// What the plan was made from, to be kept beside the history; `None` = it is not kept, and nobody can judge the run again.
+    pub origin: Option<Origin>,
 }
 
 /// Which gateway a run loads.

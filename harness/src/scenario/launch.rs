@@ -4,6 +4,7 @@
 //! own profile, and a profile that is a release says which one to start.
 
 use protocol::ProfileName;
+use serde::{Deserialize, Serialize};
 
 use super::diagnostic::Sink;
 use super::document::{Node, Span, Value};
@@ -15,7 +16,7 @@ use crate::vocabulary::{LaunchPlan, Readiness};
 const WORDS_MAX: usize = 256;
 
 /// What of a scenario is chosen on the command line.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choices {
     /// `--set name=value`: replaces values of `[vars]`.
     pub sets: Vec<(String, String)>,

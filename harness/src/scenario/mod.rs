@@ -65,6 +65,7 @@ use crate::vocabulary::{
 use diagnostic::Sink;
 use document::{Span, Table, Value};
 use reader::{Fields, count, number, plain_text, positive_duration, share, text, whole, word};
+pub use sources::Texts;
 use sources::{ReadNamed, Sources};
 
 /// Most clients a scenario may have, in a cohort and in all.
@@ -83,6 +84,8 @@ pub struct Scenario {
     /// Lowercase hex SHA-256 of its text followed by the lists of arrivals that it names, in the order of the text, so that a
     /// result can be matched with the files it came from.
     pub sha256: String,
+    /// These texts.
+    pub texts: Texts,
     /// `name`
     pub name: String,
     /// `about`
@@ -221,6 +224,14 @@ pub fn parse_batch(file_name: &str, source: &str, choices: &Choices) -> Result<B
     parse_batch_among(file_name, source, choices, &nothing_beside)
 }
 
+/// Validates a scenario that was read before, from the texts that were kept of it.
+///
+/// # Errors
+/// As [`load_with`]; there are none if it is read as it was then, by a pairstorm that knows the same language.
+pub fn parse_kept(file_name: &str, texts: &Texts, choices: &Choices) -> Result<Scenario, Vec<Diagnostic>> {
+    parse_among(file_name, &texts.scenario, choices, &|named, _| texts.named(named))
+}
+
 /// Validates the text of a scenario whose other files `beside` reads. What `[sweep]` says is left aside: the variables have
 /// the values of `[vars]`.
 fn parse_among(
@@ -249,7 +260,10 @@ fn read_filled(
 ) -> Result<Scenario, Vec<Diagnostic>> {
     let sources = Sources::new(source, beside);
     match read(Fields::new(document, String::new(), 0..0, &sink), choices, &sources) {
-        Some(scenario) if sink.is_empty() => Ok(Scenario { sha256: sources.sha256(), ..scenario }),
+        Some(scenario) if sink.is_empty() => {
+            let (sha256, texts) = sources.finish();
+            Ok(Scenario { sha256, texts, ..scenario })
+        }
         _ => Err(sink.into_diagnostics()),
     }
 }
@@ -402,6 +416,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     let scenario = Scenario {
         file: sink.file().to_owned(),
         sha256: String::new(),
+        texts: Texts::default(),
         name: name.unwrap_or_default(),
         about,
         seed: seed.unwrap_or(1),

@@ -3,21 +3,45 @@
 use std::cell::RefCell;
 use std::io;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Reads a file that a scenario names, by the path that it names: at most this many bytes and one more.
 pub(super) type ReadNamed<'a> = dyn Fn(&str, u64) -> io::Result<Vec<u8>> + 'a;
 
+/// The texts that a scenario was read from: enough to read it again anywhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Texts {
+    /// The scenario file.
+    pub scenario: String,
+    /// The files that it names, each under the path that it names it by.
+    pub beside: Vec<(String, String)>,
+}
+
+impl Texts {
+    /// Reads what is kept instead of files.
+    pub(super) fn named(&self, path: &str) -> io::Result<Vec<u8>> {
+        let kept = self.beside.iter().find(|(name, _)| name == path);
+        kept.map(|(_, text)| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
 /// What a scenario consists of, with a digest over all of it.
 pub(super) struct Sources<'a> {
     read: &'a ReadNamed<'a>,
     digest: RefCell<Sha256>,
+    texts: RefCell<Texts>,
 }
 
 impl<'a> Sources<'a> {
     /// Of a scenario with this text, whose other files `read` reads.
     pub(super) fn new(text: &str, read: &'a ReadNamed<'a>) -> Self {
-        Self { read, digest: RefCell::new(Sha256::new_with_prefix(text.as_bytes())) }
+        let texts = Texts { scenario: text.to_owned(), beside: Vec::new() };
+        Self {
+            read,
+            digest: RefCell::new(Sha256::new_with_prefix(text.as_bytes())),
+            texts: RefCell::new(texts),
+        }
     }
 
     /// The content of a file that the scenario names.
@@ -33,12 +57,15 @@ impl<'a> Sources<'a> {
             ));
         }
         self.digest.borrow_mut().update(&bytes);
+        // What is no UTF-8 is refused by who reads it, and then there is no scenario.
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.texts.borrow_mut().beside.push((path.to_owned(), text));
         Ok(bytes)
     }
 
     /// Lowercase hex SHA-256 of the scenario's text and, after it, of every file that was read, in the order of the text:
-    /// that of the scenario's file, if it names none.
-    pub(super) fn sha256(self) -> String {
-        hex::encode(self.digest.into_inner().finalize())
+    /// that of the scenario's file, if it names none. And the texts themselves.
+    pub(super) fn finish(self) -> (String, Texts) {
+        (hex::encode(self.digest.into_inner().finalize()), self.texts.into_inner())
     }
 }

@@ -9,7 +9,8 @@ use harness::record::RunResult;
 use harness::record::exit_code::RunVerdict;
 use harness::record::groups::MismatchGroup;
 use harness::record::mismatches::MismatchCounts;
-use harness::run::{RunOptions, RunTarget};
+use harness::run::{Origin, RunOptions, RunTarget};
+use harness::scenario::{Choices, Scenario};
 
 use super::table::Meant;
 use crate::progress::Display;
@@ -94,7 +95,7 @@ impl Laboratory {
         let file = self.file(scenario);
         let overrides =
             Overrides { defect: defect.map(|defect| defect.name().to_owned()), ..Overrides::default() };
-        let (sha256, plan) = load(&file, &overrides)?;
+        let (read, plan) = load(&file, &overrides)?;
         if let Some(defect) = defect
             && !defect.profiles().contains(&plan.gateway.profile)
         {
@@ -103,15 +104,19 @@ impl Laboratory {
         let target = super::super::run::own_gateway().map_err(|refusal| refusal.message)?;
         let name = defect
             .map_or_else(|| format!("{scenario}-clean"), |defect| format!("{scenario}-{}", defect.name()));
+        let target = RunTarget::Own(target.into());
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let of = (&plan, &target);
         let options = RunOptions {
+            origin: Some(Origin::new(&read, Choices::default(), overrides, of, version.clone())),
             plan,
             scenario_file: file.display().to_string(),
-            scenario_sha256: sha256,
-            target: RunTarget::Own(target.into()),
+            scenario_sha256: read.sha256,
+            target,
             reactors: None,
             fail_fast: false,
             out: self.out.join(name),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version,
         };
         let outcome =
             harness::run::run(options, display, interrupt).await.map_err(|error| error.to_string())?;
@@ -123,11 +128,8 @@ impl Laboratory {
     }
 }
 
-fn load(file: &Path, overrides: &Overrides) -> Result<(String, harness::plan::Plan), String> {
+fn load(file: &Path, overrides: &Overrides) -> Result<(Scenario, harness::plan::Plan), String> {
     harness::scenario::load(file, &[])
-        .and_then(|scenario| {
-            let sha256 = scenario.sha256.clone();
-            harness::plan::unfold(&scenario, overrides).map(|plan| (sha256, plan))
-        })
+        .and_then(|scenario| harness::plan::unfold(&scenario, overrides).map(|plan| (scenario, plan)))
         .map_err(|diagnostics| harness::scenario::render(&diagnostics, false))
 }
