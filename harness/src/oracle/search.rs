@@ -149,6 +149,8 @@ impl Search {
     /// Whether some order explains everything; stops at the first end that none does.
     pub(super) fn explains(&mut self, question: &Question<'_>) -> Explained {
         self.prepare(question);
+        // The later step of a connect ends first: whether the one that it needs has taken effect is known as long as that is open.
+        self.steps.sort_unstable_by_key(|(at, step, position)| (*at, *step, std::cmp::Reverse(*position)));
         let steps = std::mem::take(&mut self.steps);
         let mut explained = Explained::Yes;
         let mut outs = Vec::new();
