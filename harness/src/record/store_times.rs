@@ -11,7 +11,7 @@ use super::restarts::Restart;
 use crate::plan::Nanos;
 
 /// What one process said of itself, last looked at before its end.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessMetrics {
     /// When it was asked first, nanoseconds of the run.
     pub first_at: Nanos,
