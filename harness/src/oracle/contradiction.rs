@@ -74,7 +74,8 @@ impl<'q, 'm> Halving<'q, 'm> {
             let unit = after.and_then(|first| units.get(first).copied()).unwrap_or(counts.len());
             if unit == counts.len() {
                 counts.push(!op.optional);
-                let is_connect = matches!(op.act, Act::Connect(_) | Act::Verify(_) | Act::Record(_));
+                let is_connect =
+                    matches!(op.act, Act::Connect(_) | Act::Verify(_) | Act::Ask(_) | Act::Record(_));
                 telling.push(!is_connect && !matches!(op.act, Act::Load { .. }));
             }
             units.push(unit);

@@ -78,6 +78,12 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
         let records_later = whole.raced && self.oracle.release.two_steps && refused;
         let source = Source::Attempt(connect.observation);
         let step = |act, after| Op { act, from, until, optional: false, after };
+        let release = &self.oracle.release;
+        let let_in = matches!(whole.seen, Seen::Session(_)) && whole.presented.is_none();
+        if whole.raced && release.live_grant && !release.two_steps && let_in {
+            // An operator may have seen its request, and approved it, before it was looked at again.
+            self.push(Op { optional: true, ..step(Act::Ask(whole), None) }, source);
+        }
         let mut after = None;
         let mut judged = Connect { records_later, ..whole };
         if looked_up {

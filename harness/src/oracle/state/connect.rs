@@ -190,6 +190,21 @@ impl Model<'_> {
         self.leave(state, op, connect, silent, Some(reason), fit, next);
     }
 
+    /// The first look of a connect that was let in at the second: a request is left if it was due to be refused.
+    pub(super) fn ask(
+        &self,
+        state: &State,
+        op: &Op,
+        connect: &Connect,
+        fit: Fit,
+        next: &mut Vec<(State, Out)>,
+    ) {
+        let Some(reason) = self.finding(&mut state.clone(), &connect.claim) else { return };
+        if !self.is_silent(state, &connect.claim, reason) {
+            self.leave(*state, op, &Connect { seen: Seen::Open, ..*connect }, false, None, fit, next);
+        }
+    }
+
     /// The second step of a connect that was refused.
     pub(super) fn record(
         &self,

@@ -197,6 +197,7 @@ impl Model<'_> {
         match op.act {
             Act::Connect(connect) => self.connect(state, op, &connect, fit, next),
             Act::Verify(connect) => self.verify(state, &connect, fit, next),
+            Act::Ask(connect) => self.ask(state, op, &connect, fit, next),
             Act::Record(connect) => self.record(state, op, &connect, fit, next),
             Act::Load { lossy } => self.load(state, op, lossy, next),
             Act::Approve { id, end } => self.approve(state, op, id, end, fit, next),

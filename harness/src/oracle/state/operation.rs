@@ -23,6 +23,8 @@ pub(in crate::oracle) enum Act {
     Connect(Connect),
     /// The device token of a connect is looked up, before anything else is.
     Verify(Connect),
+    /// A connect that was let in was judged once before, and left its request then (2026.9.6 looks again before it refuses).
+    Ask(Connect),
     /// A connect that was refused leaves its request, after it was judged.
     Record(Connect),
     Approve {

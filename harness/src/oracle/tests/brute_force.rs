@@ -389,7 +389,7 @@ fn spoil(ops: &mut [Op], which: usize, how: u8) {
             op.optional = false;
         }
         Act::Rotate { token, .. } => *token = Some(old),
-        Act::Verify(_) | Act::Record(_) | Act::Edit(_) | Act::Load { .. } => {}
+        Act::Verify(_) | Act::Ask(_) | Act::Record(_) | Act::Edit(_) | Act::Load { .. } => {}
     }
 }
 

@@ -134,6 +134,33 @@ fn what_a_race_or_a_crash_explains_is_valid() {
     }
 }
 
+/// Found by `approval-latency/real`: a real 2026.9.6 that was busy told its operator of a request, let it be approved, looked
+/// again and let the client in, all within one connect.
+#[test]
+fn a_request_may_be_approved_while_the_connect_that_made_it_waits_for_its_answer() {
+    let let_in = |profile: protocol::ProfileName| {
+        let crate::observation::Outcome::Session(grant) = session(1) else { unreachable!() };
+        let protocol = if profile == protocol::ProfileName::V2026_9_6 { 4 } else { 3 };
+        crate::observation::Outcome::Session(crate::observation::Grant { protocol, ..grant })
+    };
+    let release = |profile| {
+        Case::stranger()
+            .with_gateway(|gateway| gateway.profile = profile)
+            .notice("R1", 150)
+            .approve("R1", 200, 250)
+            .attempt(100, 400, let_in(profile))
+    };
+    assert_eq!(verdict(&release(protocol::ProfileName::V2026_9_6)), DeviceVerdict::Valid);
+    // Others answer as they have judged.
+    assert!(matches!(verdict(&release(protocol::ProfileName::Article)), DeviceVerdict::Invalid(_)));
+    // It must have been within the connect: nothing explains an approval of what nobody had asked for.
+    let before = Case::stranger()
+        .with_gateway(|gateway| gateway.profile = protocol::ProfileName::V2026_9_6)
+        .approve("R1", 20, 50)
+        .attempt(100, 400, let_in(protocol::ProfileName::V2026_9_6));
+    assert!(matches!(verdict(&before), DeviceVerdict::Invalid(_)));
+}
+
 /// Found by `smoke`, seed 1: the kill came between `paired.json` and `pending.json`, and the request could be approved again.
 #[test]
 fn a_kill_between_two_files_leaves_the_request_of_an_approval_that_was_carried_out() {
