@@ -15,7 +15,7 @@ pub fn describe_operator(operator: &OperatorPlan) -> String {
     let think = match operator.think {
         Think::Uniform(times) => range(times),
         Think::LogNormal { median, p99 } => {
-            format!("{}, 1 of 100 longer than {}", show_duration(median), show_duration(p99))
+            format!("{} (median), 1 of 100 longer than {}", show_duration(median), show_duration(p99))
         }
         Think::Exponential { mean } => format!("{} on average", show_duration(mean)),
     };

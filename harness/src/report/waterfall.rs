@@ -80,6 +80,15 @@ fn one(page: &mut Page, waterfall: &Waterfall) {
         page.line(&format!("    nobody got a session{incomplete}"));
         return;
     }
+    let before = &waterfall.unknown_before;
+    if before.count > 0 {
+        page.line(&format!(
+            "    {:<24}{:>9}{:>10}           connect to known; not in the whole",
+            "before",
+            maybe(before.p50),
+            maybe(before.p99)
+        ));
+    }
     let mut at = 0.0;
     for link in Link::ALL {
         let slice = waterfall.links.get(link);
