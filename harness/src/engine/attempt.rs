@@ -173,7 +173,7 @@ impl Attempt {
                 }
             };
             bench.note(self.who, now, Direction::In, message);
-            let wall_ms = bench.clock.wall_ms();
+            let wall_ms = bench.wall_ms();
             match self.handshake.on_message(&terms.sender, message, now, wall_ms, &mut bench.scratch) {
                 Step::Wait => {}
                 Step::Send => {

@@ -1,7 +1,7 @@
 //! What reactors, operators and the nemesis share with the run: where records go, and when to stop.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{oneshot, watch};
@@ -24,6 +24,8 @@ pub struct Feed {
     progress: Arc<Progress>,
     open: Arc<OpenRecords>,
     approvals: Arc<watch::Sender<Nanos>>,
+    clock_step: Arc<AtomicI64>,
+    secret_now: Arc<Mutex<Option<String>>>,
 }
 
 /// When operations and faults began that have no record yet, each with a number to tell them apart.
@@ -91,6 +93,8 @@ impl Feed {
             progress,
             open: Arc::default(),
             approvals: Arc::new(watch::channel(0).0),
+            clock_step: Arc::default(),
+            secret_now: Arc::default(),
         };
         (feed, outlet)
     }
@@ -169,6 +173,28 @@ impl Feed {
     pub fn complete_until(&self) -> Nanos {
         let began = self.open.began.lock().unwrap_or_else(PoisonError::into_inner);
         began.first().map_or(Nanos::MAX, |(at, _)| *at)
+    }
+
+    /// Clients' clocks are off by so many milliseconds from now on.
+    pub fn step_clock(&self, step_ms: i64) {
+        self.clock_step.store(step_ms, Ordering::SeqCst);
+    }
+
+    /// By how many milliseconds clients' clocks are off.
+    #[must_use]
+    pub fn clock_step(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.clock_step)
+    }
+
+    /// The gateway has another shared secret from now on, which operators are told.
+    pub fn change_secret(&self, secret: String) {
+        *self.secret_now.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+    }
+
+    /// The gateway's shared secret, if it is not the one that the run began with.
+    #[must_use]
+    pub fn changed_secret(&self) -> Option<String> {
+        self.secret_now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says that an operator hands an approval to the kernel now.

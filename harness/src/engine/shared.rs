@@ -113,7 +113,10 @@ impl Shared {
             feed: assignment.feed.clone(),
             lane,
             stop: assignment.stop.clone(),
-            bench: RefCell::new(Workbench::new(assignment.clock, Some(Transcripts::new(PAGES_BYTES)))),
+            bench: RefCell::new(
+                Workbench::new(assignment.clock, Some(Transcripts::new(PAGES_BYTES)))
+                    .with_clock_step(assignment.feed.clock_step()),
+            ),
             cohorts,
             in_flight: Rc::default(),
             in_flight_max: (plan.in_flight_max / assignment.reactors).max(1),

@@ -1,5 +1,8 @@
 //! What all attempts of one driver share while they are at work: the clock, random bytes, buffers and the transcripts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use rand::rngs::SysRng;
 use rand::{Rng as _, TryRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +19,8 @@ use crate::plan::Nanos;
 pub struct Workbench {
     /// The run's clock.
     pub clock: Clock,
+    /// By how many milliseconds the clients' clocks are off.
+    pub clock_step: Arc<AtomicI64>,
     /// What is to be sent on the connection at hand.
     pub out: Vec<u8>,
     /// Buffers for the first message.
@@ -35,11 +40,24 @@ impl Workbench {
         let _ = SysRng.try_fill_bytes(&mut seed);
         Self {
             clock,
+            clock_step: Arc::default(),
             out: Vec::with_capacity(2048),
             scratch: Scratch::default(),
             transcripts,
             random: ChaCha8Rng::from_seed(seed),
         }
+    }
+
+    /// Its clients' clocks are off by what stands there.
+    #[must_use]
+    pub fn with_clock_step(self, clock_step: Arc<AtomicI64>) -> Self {
+        Self { clock_step, ..self }
+    }
+
+    /// The clients' wall clock, milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        self.clock.wall_ms().saturating_add_signed(self.clock_step.load(Ordering::Relaxed))
     }
 
     /// A masking key.

@@ -70,6 +70,14 @@ pub enum TargetError {
         /// Tail of its log.
         log: String,
     },
+    /// A fault could not be done or undone.
+    #[error("{what}: {source}")]
+    Fault {
+        /// What was tried.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The process ended although nobody told it to.
     #[error("the gateway ended during the run ({status}) although no fault was due; its last lines:\n{log}")]
     Died {

@@ -186,6 +186,31 @@ impl GatewayProcess {
         self.until_ready().await
     }
 
+    /// Starts the same program a second time, on the same state directory and another port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`GatewayProcess::start`].
+    pub async fn start_beside(&self, port: u16) -> Result<Self, TargetError> {
+        let arguments = GatewayArguments { port, ..self.arguments.clone() };
+        let log_from = length(&self.log);
+        let (child, guard) = spawn(&self.launch, &arguments, &self.state_dir, &self.log)?;
+        let (launch, state_dir, log) = (self.launch.clone(), self.state_dir.clone(), self.log.clone());
+        let mut beside = Self { launch, arguments, state_dir, log, log_from, guard, child };
+        beside.until_ready().await?;
+        Ok(beside)
+    }
+
+    /// The in-repo gateway shows this behaviour from its next start on.
+    pub fn set_profile(&mut self, profile: &str) {
+        profile.clone_into(&mut self.arguments.profile);
+    }
+
+    /// Whether the gateway is this repository's, and not in a family of processes.
+    #[must_use]
+    pub const fn is_in_repo(&self) -> bool {
+        matches!(self.launch, Launch::InRepo(_))
+    }
+
     /// Starts the program again and waits until its port is open.
     ///
     /// # Errors

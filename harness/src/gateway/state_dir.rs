@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MntFlags, MsFlags};
+use rustix::fs::IFlags;
 use serde_json::{Value, json};
 
 use super::{Launch, TargetError};
@@ -24,6 +26,11 @@ fn sweep() {
             .and_then(|rest| rest.split_once('-'))
             .and_then(|(pid, _)| pid.parse::<u32>().ok());
         if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            for folder in ["devices", "state"] {
+                // Nothing is mounted there, mostly.
+                let _ = nix::mount::umount2(&entry.path().join(folder), MntFlags::MNT_DETACH);
+            }
+            unlock(&entry.path().join("devices"));
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
@@ -32,7 +39,36 @@ fn sweep() {
 /// A folder with secrets in it, removed when dropped.
 #[derive(Debug)]
 pub struct StateDir {
+    /// Before the folder: it is taken down first.
+    disk: Option<Disk>,
     folder: tempfile::TempDir,
+}
+
+/// A small disk that is mounted; taken down when dropped.
+#[derive(Debug)]
+struct Disk(PathBuf);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // What is still in use goes with its last user.
+        let _ = nix::mount::umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        // A fault may have been cut off that forbids to remove anything.
+        unlock(&self.path().join("devices"));
+    }
+}
+
+/// Lets files in a folder be removed again, if a fault has forbidden it.
+fn unlock(folder: &Path) {
+    let Ok(folder) = std::fs::File::open(folder) else { return };
+    let flags = rustix::fs::ioctl_getflags(&folder).unwrap_or(IFlags::empty());
+    if flags.contains(IFlags::IMMUTABLE) {
+        let _ = rustix::fs::ioctl_setflags(&folder, flags & !IFlags::IMMUTABLE);
+    }
 }
 
 impl StateDir {
@@ -46,7 +82,7 @@ impl StateDir {
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()
             .map_err(|source| TargetError::State { path: std::env::temp_dir(), source })?;
-        Ok(Self { folder })
+        Ok(Self { disk: None, folder })
     }
 
     /// Where it is.
@@ -107,6 +143,36 @@ impl StateDir {
         let ours = json!({"gateway": {"mode": "local", "bind": "loopback", "port": port, "auth": auth}});
         merge(&mut whole, ours);
         self.write("openclaw.json", format!("{whole:#}\n").as_bytes())
+    }
+
+    /// Puts another shared token into `openclaw.json` of a state directory, as an owner does with an editor.
+    ///
+    /// # Errors
+    /// [`TargetError::State`] when the file cannot be read or written.
+    pub fn change_secret(state_dir: &Path, secret: &str) -> Result<(), TargetError> {
+        let path = state_dir.join("openclaw.json");
+        let changed = || -> std::io::Result<()> {
+            let mut config: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+            merge(&mut config, json!({"gateway": {"auth": {"token": secret}}}));
+            std::fs::write(&path, format!("{config:#}\n"))
+        };
+        changed().map_err(|source| TargetError::State { path: path.clone(), source })
+    }
+
+    /// Puts a small disk of its own below the directory at `folder`, so that it can be full. It goes with the directory.
+    ///
+    /// # Errors
+    /// [`TargetError::State`] when the system refuses, as it does unless one is root.
+    pub fn small_disk(&mut self, folder: &str, bytes: u64) -> Result<(), TargetError> {
+        let path = self.path().join(folder);
+        let refused = |source| TargetError::State { path: path.clone(), source };
+        std::fs::create_dir_all(&path).map_err(refused)?;
+        let options = format!("size={bytes},mode=0700");
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        nix::mount::mount(Some("pairstorm"), &path, Some("tmpfs"), flags, Some(options.as_str()))
+            .map_err(|error| refused(error.into()))?;
+        self.disk = Some(Disk(path));
+        Ok(())
     }
 
     /// Writes a file with mode 0600 below the directory, making its folder.

@@ -246,7 +246,6 @@ pub struct RestartStamps {
 }
 
 /// One record of the history, as it is handed from the place that saw it to the place that keeps it.
-#[expect(clippy::large_enum_variant, reason = "nearly every record is an attempt")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// An attempt ended.

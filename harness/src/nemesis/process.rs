@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 use crate::engine::dial;
 use crate::gateway::{GatewayProcess, TargetAddress, TargetError};
 use crate::history::{Fault, RestartStamps};
@@ -35,13 +35,28 @@ pub async fn inflict(
             Ok(())
         }
         FaultKind::Pause(length) => {
-            process.signal(Signal::STOP)?;
-            tokio::time::sleep(length).await;
-            process.signal(Signal::CONT)?;
+            pause(process, length).await?;
             record.ended = Some(clock.now());
             Ok(())
         }
+        FaultKind::Stall { of, every, length } => {
+            let ends = record.began.saturating_add(nanos(length));
+            while clock.now() < ends {
+                pause(process, of).await?;
+                tokio::time::sleep(every.saturating_sub(of)).await;
+            }
+            record.ended = Some(clock.now());
+            Ok(())
+        }
+        // The others are done to what is around the process.
+        _ => Ok(()),
     }
+}
+
+async fn pause(process: &GatewayProcess, length: Duration) -> Result<(), TargetError> {
+    process.signal(Signal::STOP)?;
+    tokio::time::sleep(length).await;
+    process.signal(Signal::CONT)
 }
 
 async fn restart(
@@ -64,6 +79,20 @@ async fn restart(
     stamps.exited = Some(exited);
     record.restart = Some(stamps);
     tokio::time::sleep(down).await;
+    start_again(process, record, target, clock).await
+}
+
+/// Starts a gateway that has ended, and notes the rest of its restart.
+///
+/// # Errors
+/// [`TargetError`] when it does not come.
+pub(super) async fn start_again(
+    process: &mut GatewayProcess,
+    record: &mut Fault,
+    target: &TargetAddress,
+    clock: Clock,
+) -> Result<(), TargetError> {
+    let mut stamps = record.restart.unwrap_or_default();
     let mut spawned = None;
     let (port_open, ()) = tokio::try_join!(
         async { Ok(until_port(target, true, clock).await) },

@@ -63,6 +63,8 @@ mod tests {
             at,
             trigger,
             kind: FaultKind::Reload,
+            lasts: None,
+            change: None,
         };
         let approval = Some(Trigger::Approval { after: Duration::ZERO });
         let faults = [fault("later", 9, None), fault("a", 0, approval), fault("b", 0, approval)];

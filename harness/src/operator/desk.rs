@@ -215,6 +215,8 @@ impl Desk {
 
     async fn connect(&self) -> Result<OperatorSession, NoSession> {
         let DeskContext { plan, clock, target, secret, .. } = &self.context;
+        let changed = self.context.feed.changed_secret();
+        let secret = changed.as_deref().unwrap_or(secret);
         OperatorSession::open(plan, clock, target, secret, &self.identity).await
     }
 

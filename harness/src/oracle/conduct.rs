@@ -12,9 +12,9 @@ use super::explain::seconds;
 use super::facts::effective_role;
 use super::release::{Authority, Release};
 use super::verdict::{Breach, MismatchKind};
-use crate::history::{Caller, History, Operation, OperationEnd, OperationKind};
+use crate::history::{Caller, Fault, History, Operation, OperationEnd, OperationKind};
 use crate::observation::{Observation, Outcome};
-use crate::plan::{ClientId, ConnectSpec, Deviation, Nanos, Plan};
+use crate::plan::{ClientId, ConnectSpec, Deviation, FaultKind, Nanos, Plan};
 
 /// The breaches that the records of a shard's clients show; `stops`: from when a stopping gateway had told so until its
 /// process was gone.
@@ -22,6 +22,26 @@ pub(super) fn of_clients(plan: &Plan, shard: &History, stops: &[(Nanos, Nanos)])
     let mut found = leaks(plan, shard);
     found.extend(late_upgrades(&shard.attempts, stops));
     found
+}
+
+/// A second gateway that was let in to a state directory that is held. It is nobody's doing; the first client stands for all.
+pub(super) fn of_faults(faults: &[Fault]) -> Vec<Breach> {
+    faults
+        .iter()
+        .filter(|fault| fault.kind == FaultKind::SecondGateway { served: true })
+        .map(|fault| Breach {
+            kind: MismatchKind::WrongAnswer,
+            client: 0,
+            attempt: 0,
+            at: fault.began,
+            expected: "refused".to_owned(),
+            observed: "second gateway".to_owned(),
+            why: format!(
+                "a second gateway was started on the same state directory at {} and served, so that either loses what the other writes",
+                seconds(fault.began)
+            ),
+        })
+        .collect()
 }
 
 /// Sessions by who opened them, and what was refused under each request id.

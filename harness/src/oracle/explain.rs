@@ -159,7 +159,10 @@ impl Story<'_, '_, '_> {
             .filter_map(|fault| match fault.kind {
                 FaultKind::Restart { .. } => Some((fault.began, "restart")),
                 FaultKind::Reload => Some((fault.began, "reload")),
-                FaultKind::Pause(_) => None,
+                FaultKind::Store(damage) if !damage.forbids_writing() => {
+                    Some((fault.began, "damage to the store"))
+                }
+                _ => None,
             })
             .min()
             .map(|(began, what)| format!("the {what} at {}", seconds(began)))

@@ -123,7 +123,11 @@ impl Survey<'_, '_> {
                 windows.exits(),
             ),
             stops: shared.faults.iter().filter_map(|fault| self.stopping(fault)).collect(),
-            breaches: conduct::of_operations(oracle.plan, &shared.operations, &self.sessions),
+            breaches: {
+                let mut breaches = conduct::of_operations(oracle.plan, &shared.operations, &self.sessions);
+                breaches.extend(conduct::of_faults(&shared.faults));
+                breaches
+            },
         }
     }
 

@@ -16,11 +16,16 @@ const AFTERMATH: Nanos = 5_000 * MILLISECOND;
 /// port.
 const STARTING: Nanos = 30_000 * MILLISECOND;
 
+/// `error.code` of a gateway that cannot do what it would.
+const UNAVAILABLE: &str = "UNAVAILABLE";
+
 /// Faults as spans of time.
 #[derive(Debug)]
 pub(super) struct Windows {
     restarts: Vec<(Nanos, Nanos)>,
     pauses: Vec<(Nanos, Nanos)>,
+    /// When nothing could be written to the store.
+    unwritable: Vec<(Nanos, Nanos)>,
     /// When a process was seen to be gone, sorted.
     exits: Vec<Nanos>,
     /// From when a process was started until it may no longer say that it is not ready.
@@ -30,8 +35,14 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn new(faults: &[Fault], clocks: Clocks) -> Self {
-        let mut windows =
-            Self { restarts: Vec::new(), pauses: Vec::new(), exits: Vec::new(), starts: Vec::new(), clocks };
+        let mut windows = Self {
+            restarts: Vec::new(),
+            pauses: Vec::new(),
+            unwritable: Vec::new(),
+            exits: Vec::new(),
+            starts: Vec::new(),
+            clocks,
+        };
         for fault in faults {
             let window = (
                 fault.began.saturating_sub(SLACK_BEFORE),
@@ -46,9 +57,19 @@ impl Windows {
                     let spawned = spawned.unwrap_or(fault.began);
                     windows.starts.push((spawned, spawned.saturating_add(STARTING).max(window.1)));
                 }
-                FaultKind::Pause(_) => windows.pauses.push(window),
-                // A reload is no reason to leave anybody without an answer.
-                FaultKind::Reload => {}
+                FaultKind::Pause(_) | FaultKind::Stall { .. } => windows.pauses.push(window),
+                // A gateway that gets too little is slow for as long as it has to make up for it, and TCP tries again later and
+                // later what was lost.
+                FaultKind::Cpu { .. }
+                | FaultKind::Memory { .. }
+                | FaultKind::Network { .. }
+                | FaultKind::Partition => {
+                    let length = fault.ended.map_or(0, |ended| ended.saturating_sub(fault.began));
+                    windows.pauses.push((window.0, window.1.saturating_add(length)));
+                }
+                FaultKind::Store(damage) if damage.forbids_writing() => windows.unwritable.push(window),
+                // No reason to leave anybody without an answer.
+                _ => {}
             }
         }
         windows.exits.sort_unstable();
@@ -65,6 +86,18 @@ impl Windows {
         self.interval(observation).is_some_and(|(from, until)| {
             self.starts.iter().any(|(start, ready)| from <= *ready && *start <= until)
         })
+    }
+
+    /// Whether the attempt was refused because the gateway could not write, while it could not.
+    pub(super) fn store_failed(&self, observation: &Observation) -> bool {
+        let Outcome::Refused(refusal) = &observation.outcome else { return false };
+        refusal.code == UNAVAILABLE
+            && self.interval(observation).is_some_and(|(from, until)| overlaps(&self.unwritable, from, until))
+    }
+
+    /// Whether nothing could be written at some time between the two.
+    pub(super) fn unwritable(&self, from: Nanos, until: Nanos) -> bool {
+        overlaps(&self.unwritable, from, until)
     }
 
     /// Whether a restart was under way at some time between the two.
@@ -172,6 +205,6 @@ pub(super) fn load_span(fault: &Fault) -> Option<(Nanos, Option<Nanos>)> {
             let generous = fault.began.saturating_add(AFTERMATH);
             Some((fault.began, Some(fault.ended.map_or(generous, |ended| ended.max(generous)))))
         }
-        FaultKind::Pause(_) => None,
+        _ => None,
     }
 }

@@ -335,6 +335,22 @@ pub(super) fn fault_text(kind: FaultKind) -> String {
         }
         FaultKind::Reload => "SIGHUP, the store is read again".to_owned(),
         FaultKind::Pause(pause) => format!("stopped for {}", show_duration(pause)),
+        FaultKind::Stall { of, every, length } => format!(
+            "stands still for {} of every {}, for {}",
+            show_duration(of),
+            show_duration(every),
+            show_duration(length)
+        ),
+        FaultKind::Cpu { permille } => format!("{} % of a core", f64::from(permille) / 10.0),
+        FaultKind::Memory { bytes } => format!("{} MiB of memory", bytes >> 20),
+        FaultKind::Network { delay, loss_ppm } => {
+            format!("network {} later, {} % lost", show_duration(delay), f64::from(loss_ppm) / 10_000.0)
+        }
+        FaultKind::Clock { step_ms } => {
+            let sign = if step_ms < 0 { "-" } else { "+" };
+            format!("clients' clocks {sign}{}", show_duration(Duration::from_millis(step_ms.unsigned_abs())))
+        }
+        kind => kind.word().to_owned(),
     }
 }
 

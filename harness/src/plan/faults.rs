@@ -15,7 +15,14 @@ pub(super) fn unfold(specs: &[FaultSpec], seed: u64) -> Vec<PlannedFault> {
         for index in 0..times {
             let (at, trigger) = instant(spec, seed, index);
             let name = if times == 1 { spec.name.clone() } else { format!("{}/{}", spec.name, index + 1) };
-            faults.push(PlannedFault { name, at, trigger, kind: spec.kind });
+            faults.push(PlannedFault {
+                name,
+                at,
+                trigger,
+                kind: spec.kind,
+                lasts: spec.lasts,
+                change: spec.change,
+            });
         }
     }
     faults.sort_by_key(|fault| fault.at);

@@ -81,10 +81,14 @@ impl ApprovalsAtRestarts {
                 OperationEnd::Refused { .. } => continue,
             };
             let Some(exit) = exits.get(exits.partition_point(|exit| *exit < moment)) else { continue };
+            // Two operators may approve the same request at the same time, which is not again.
             let again = approvals
-                .get(position + 1)
-                .filter(|next| next.client == approval.client)
-                .map(|next| next.invoked);
+                .get(position + 1..)
+                .unwrap_or_default()
+                .iter()
+                .take_while(|next| next.client == approval.client)
+                .map(|next| next.invoked)
+                .find(|invoked| invoked >= exit);
             let Some(client) = approval.client else { continue };
             fates.add(fate(by_client.attempts_of(client), *exit, again));
         }

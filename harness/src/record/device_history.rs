@@ -227,7 +227,7 @@ fn fault_words(fault: &Fault) -> String {
     let what = match fault.kind {
         FaultKind::Restart { signal, .. } => format!("restart by {}", signal_name(signal)),
         FaultKind::Reload => "reload of the store".to_owned(),
-        FaultKind::Pause(_) => "pause".to_owned(),
+        kind => kind.word().to_owned(),
     };
     let end = fault.ended.map_or_else(
         || "not over before the run's end".to_owned(),

@@ -99,19 +99,24 @@ pub struct ApprovalsInFlight {
 /// Windows of all faults, in the order of the history.
 #[must_use]
 pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
+    let back = |name: &str| {
+        let mut ends =
+            history.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::StoreBack { .. }));
+        ends.find(|fault| fault.name == name).and_then(|fault| fault.ended)
+    };
     history
         .faults
         .iter()
+        .filter(|fault| !matches!(fault.kind, FaultKind::StoreBack { .. }))
         .map(|fault| FaultWindow {
             name: fault.name.clone(),
-            kind: match fault.kind {
-                FaultKind::Restart { .. } => "restart",
-                FaultKind::Reload => "reload",
-                FaultKind::Pause(_) => "pause",
-            }
-            .to_owned(),
+            kind: fault.kind.word().to_owned(),
             began: micros(fault.began),
-            ended: fault.ended.map(micros),
+            ended: match fault.kind {
+                // What was done took a moment; it is over when it was undone.
+                FaultKind::Store(damage) if !damage.forbids_writing() => back(&fault.name).map(micros),
+                _ => fault.ended.map(micros),
+            },
         })
         .collect()
 }
@@ -142,7 +147,7 @@ impl Restarts {
             .iter()
             .filter_map(|fault| match fault.kind {
                 FaultKind::Restart { signal, .. } => Some((fault, signal)),
-                FaultKind::Reload | FaultKind::Pause(_) => None,
+                _ => None,
             })
             .collect();
         faults.sort_by_key(|(fault, _)| fault.began);

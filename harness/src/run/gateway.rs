@@ -4,12 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::ProfileName;
+
 use super::{Observer, RunError, RunTarget};
 use crate::clock::Clock;
 use crate::gateway::process::GatewayArguments;
 use crate::gateway::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
+use crate::nemesis;
 use crate::plan::identity::Identities;
 use crate::plan::{Plan, Step};
+
+/// Room for what a gateway keeps: files are written anew beside the old ones.
+fn disk_bytes(plan: &Plan) -> u64 {
+    const LEAST: u64 = 16 << 20;
+    const EACH: u64 = 8 << 10;
+    let devices = plan.clients.len() as u64 + u64::from(plan.gateway.stored_bystanders);
+    LEAST.saturating_add(devices.saturating_mul(EACH))
+}
 
 /// How often another port is tried when somebody else took the chosen one first.
 const START_TRIES: usize = 5;
@@ -48,7 +59,11 @@ impl Up {
                 observer.stage("starting the gateway");
                 let identities = Identities::reproducible(plan.seed);
                 let secret = identities.shared_secret();
-                let state = StateDir::create()?;
+                let mut state = StateDir::create()?;
+                if nemesis::needs_small_disk(plan) {
+                    let database = plan.gateway.profile == ProfileName::V2026_9_6;
+                    state.small_disk(if database { "state" } else { "devices" }, disk_bytes(plan))?;
+                }
                 fixture::write(&state, plan, &identities)?;
                 let mut tries = 0;
                 let clock = Clock::start();

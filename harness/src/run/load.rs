@@ -287,6 +287,7 @@ pub async fn load(
         output.secrets.extend(part.secrets);
     }
     output.secrets.insert(target.secret.clone());
+    output.secrets.extend(feed.changed_secret());
     observer.progress(&progress, plan.clients.len());
     // Reactors have ended, and with them their lanes: but for what operators and nemesis had to keep, nothing is on its
     // way any more.
@@ -391,8 +392,8 @@ async fn tend(
 ) {
     match process {
         Some(process) => {
-            let scene = Scene { target: address, clock, feed, stop, over };
-            let done = nemesis::run(process, &plan.faults, scene, |process| {
+            let scene = Scene { plan, target: address, clock, feed, stop, over };
+            let done = nemesis::run(process, scene, |process| {
                 pid.store(process.pid().unwrap_or(0), Ordering::Relaxed);
             });
             if let Err(error) = done.await {

@@ -101,6 +101,9 @@ pub enum RunError {
     /// This machine has too little of something.
     #[error(transparent)]
     NotEnough(#[from] preflight::NotEnough),
+    /// This machine, or this user, cannot do a fault of the plan.
+    #[error(transparent)]
+    Unable(#[from] crate::nemesis::Unable),
     /// An operator has no session.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -148,6 +151,7 @@ pub async fn run(
         RunTarget::Own(_) => true,
         RunTarget::Foreign(foreign) => foreign.address.is_loopback_v4(),
     };
+    crate::nemesis::prepare(&plan).await?;
     let warning = preflight::check(&plan, on_loopback)?;
     let mut target = gateway::Up::bring(&plan, &options.target, observer).await?;
     let visit = match &options.target {

@@ -12,8 +12,8 @@ use super::{Arrivals, COUNT_MAX, CohortSpec, FaultSchedule, FaultSpec, PROFILES,
 use crate::vocabulary::addresses::{self, Crowd};
 use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
-    AuthMode, By, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, LaunchPlan, NetworkPath,
-    OperatorPlan, OracleMode, Persona, StoredMetadata, Upkeep,
+    AuthMode, By, Change, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, LaunchPlan, NetworkPath,
+    OperatorPlan, OracleMode, Persona, StoreDamage, StoredMetadata, Upkeep,
 };
 
 /// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
@@ -200,6 +200,7 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
     // Times that are drawn may fall on each other: then one waits for the other's end.
     let mut fixed: Vec<(Duration, Duration, &FaultSpec, &super::Span)> = Vec::new();
     for (fault, at) in scenario.faults.iter().zip(&places.faults) {
+        fault_fits(scenario, fault, at, sink);
         let last = fault.schedule.last();
         if last >= limit {
             let message =
@@ -209,18 +210,22 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
         }
         if let FaultSchedule::Every { first, every, times } = fault.schedule {
             let begins = (0..times).map(|index| first + every * index);
-            fixed.extend(begins.map(|begins| (begins, begins + lasts(fault.kind), fault, at)));
+            fixed.extend(begins.map(|begins| (begins, begins.saturating_add(lasts(fault)), fault, at)));
         }
     }
     fixed.sort_by_key(|(begins, ..)| *begins);
-    let mut busy: Option<(Duration, &FaultSpec)> = None;
+    // What lasts goes on beside what is done to the process, but not twice at the same place.
+    let mut busy: Vec<(&str, Duration, &FaultSpec)> = Vec::new();
     for (begins, ends, fault, at) in fixed {
-        if let Some((until, other)) = busy.filter(|(until, _)| begins < *until) {
+        let place = place(fault.kind);
+        if let Some((_, until, other)) =
+            busy.iter().find(|(other, until, _)| *other == place && begins < *until).copied()
+        {
             let message = if std::ptr::eq(other, fault) {
                 format!(
                     "`{}` happens again before it is over, which it is after {} at least",
                     fault.name,
-                    show(lasts(fault.kind))
+                    show(lasts(fault))
                 )
             } else {
                 format!(
@@ -233,7 +238,8 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
             sink.report("schedule", at, message, Some("faults happen one after the other".to_owned()));
             break;
         }
-        busy = Some((ends, fault));
+        busy.retain(|(other, ..)| *other != place);
+        busy.push((place, ends, fault));
     }
 }
 
@@ -262,13 +268,74 @@ fn steps(scenario: &Scenario, places: &Places, all_read: bool, sink: &Sink) {
 }
 
 /// How long a fault lasts at least; one nanosecond, so that two at the same instant collide.
-fn lasts(kind: FaultKind) -> Duration {
-    let lasts = match kind {
+fn lasts(fault: &FaultSpec) -> Duration {
+    let lasts = match fault.kind {
         FaultKind::Restart { down, .. } => down,
         FaultKind::Pause(pause) => pause,
+        FaultKind::Stall { length, .. } => length,
         FaultKind::Reload => Duration::ZERO,
+        // Without an end it lasts until the run's.
+        _ => fault.lasts.unwrap_or(Duration::MAX),
     };
     lasts.max(Duration::from_nanos(1))
+}
+
+/// What a fault alters: two that alter the same cannot go on at the same time.
+const fn place(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Store(_) | FaultKind::StoreBack { .. } | FaultKind::SecondWriter { .. } => "store",
+        FaultKind::SecondGateway { .. } => "second gateway",
+        FaultKind::Cpu { .. } => "cpu",
+        FaultKind::Memory { .. } => "memory",
+        FaultKind::Network { .. } | FaultKind::Partition => "network",
+        FaultKind::Clock { .. } => "clock",
+        _ => "process",
+    }
+}
+
+/// Faults that not every gateway, store or judge is up to.
+fn fault_fits(scenario: &Scenario, fault: &FaultSpec, at: &super::Span, sink: &Sink) {
+    let name = &fault.name;
+    let own = scenario.gateway.launch.is_in_repo();
+    let by_profile = scenario.oracle == OracleMode::Profile;
+    let sqlite = scenario.gateway.profile == ProfileName::V2026_9_6;
+    let refuse = |message: String, help: &str| sink.report("conflict", at, message, Some(help.to_owned()));
+    match fault.kind {
+        FaultKind::SecondGateway { .. } if !own => refuse(
+            format!("`{name}` starts a second gateway of this repository"),
+            "leave `launch` out, or the fault",
+        ),
+        FaultKind::Store(StoreDamage::ReadOnly) if sqlite => refuse(
+            format!("`{name}`: an open database goes on writing whatever becomes of its folder"),
+            "`store = \"full\"` keeps it from writing",
+        ),
+        FaultKind::Clock { .. } if by_profile => refuse(
+            format!("`{name}` steps the clients' clocks, which the oracle does not follow"),
+            "set oracle = \"expectations\" and say with [cohort.NAME.expect] what is due",
+        ),
+        _ => {}
+    }
+    match fault.change {
+        Some(Change::Profile(_)) if by_profile => refuse(
+            format!("`{name}` changes the profile, and the oracle follows one from beginning to end"),
+            "set oracle = \"expectations\" and say with [cohort.NAME.expect] what is due",
+        ),
+        Some(Change::Profile(_)) if !own => {
+            refuse(
+                format!("`{name}`: only the in-repo gateway has profiles"),
+                "leave `launch` out, or the fault",
+            );
+        }
+        Some(Change::Secret) if scenario.gateway.auth != AuthMode::Token => refuse(
+            format!("`{name}`: the gateway has no shared token to be changed"),
+            "leave `auth.mode` at \"token\"",
+        ),
+        Some(Change::Secret) if by_profile => refuse(
+            format!("`{name}` changes the shared token, and the oracle knows one from beginning to end"),
+            "set oracle = \"expectations\" and say with [cohort.NAME.expect] what is due",
+        ),
+        _ => {}
+    }
 }
 
 fn sizes(scenario: &Scenario, places: &Places, sink: &Sink) {

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use super::reader::{Fields, count, duration, duration_range, positive_duration, truth, word};
-use crate::vocabulary::{DurationRange, FaultKind, StopSignal};
+use protocol::ProfileName;
+
+use super::document::{Entry, Node, Value};
+use super::reader::{
+    Fields, Problem, count, duration, duration_range, positive_duration, share, signed_milliseconds, text,
+    truth, word,
+};
+use crate::vocabulary::{Change, DurationRange, FaultKind, StopSignal, StoreDamage};
 
 /// Pause between exit and start when the scenario gives none.
 pub(super) const DOWN: Duration = Duration::from_millis(200);
@@ -12,7 +18,14 @@ pub(super) const SIGNALS: [(&str, StopSignal); 2] =
     [("SIGTERM", StopSignal::Sigterm), ("SIGKILL", StopSignal::Sigkill)];
 /// Most times that one fault may happen.
 const TIMES_MAX: u32 = 100_000;
-const KINDS: [&str; 3] = ["restart", "reload", "pause"];
+const KINDS: [&str; 10] =
+    ["restart", "reload", "pause", "stall", "store", "second_gateway", "cpu", "memory", "network", "clock"];
+/// How often a second writer writes, and how long one that loses races takes from reading to writing.
+const WRITER_EVERY: Duration = Duration::from_millis(50);
+const WRITER_GAP: Duration = Duration::from_millis(20);
+/// Limits of a gateway's memory: less and it cannot start, more is none.
+const MEMORY_MIN: u64 = 4 << 20;
+const MEMORY_MAX: u64 = 64 << 30;
 
 /// A fault as the scenario has it: its times are drawn when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +36,10 @@ pub struct FaultSpec {
     pub schedule: FaultSchedule,
     /// What.
     pub kind: FaultKind,
+    /// How long what was altered stays so; `None` = until the run's end, or there is nothing to undo.
+    pub lasts: Option<Duration>,
+    /// What is another one when a restarted gateway comes back.
+    pub change: Option<Change>,
 }
 
 /// When a fault happens.
@@ -81,34 +98,154 @@ impl FaultSchedule {
 pub(super) fn read(name: &str, fields: Fields<'_>) -> Option<FaultSpec> {
     let schedule = schedule(&fields);
     let kind = kind(&fields);
+    let change = change(&fields);
+    let lasts = fields.read("for", positive_duration);
+    let stands = |key| fields.entry(key).is_some();
+    if stands("down") && !stands("restart") {
+        let help = Some("`down` is the pause between the exit and the start of a `restart`".to_owned());
+        fields.sink.report("conflict", &fields.span("down"), "`down` without `restart`", help);
+    }
+    if let Some(key) = ["restart", "reload", "pause"].into_iter().find(|key| stands("for") && stands(key)) {
+        let help = Some("`for` is how long something stays altered".to_owned());
+        fields.sink.report("conflict", &fields.span("for"), format!("`for` does not go with `{key}`"), help);
+    }
+    let missing = stands("for") && lasts.is_none();
     fields.finish();
-    Some(FaultSpec { name: name.to_owned(), schedule: schedule?, kind: kind? })
+    // Of a stall, the length is part of what it does.
+    let lasts = lasts.filter(|_| !matches!(kind, Some(FaultKind::Stall { .. })));
+    let lasts = match kind {
+        // It takes that long to see whether it is let in; afterwards it is in nobody's way.
+        Some(FaultKind::SecondGateway { .. }) => lasts.or(Some(DOWN)),
+        _ => lasts,
+    };
+    if missing {
+        return None;
+    }
+    Some(FaultSpec { name: name.to_owned(), schedule: schedule?, kind: kind?, lasts, change: change.ok()? })
 }
 
 fn kind(fields: &Fields<'_>) -> Option<FaultKind> {
     let down = fields.read("down", duration);
-    let kind = match fields.one_of(&KINDS, "what happens") {
-        Some(("restart", _)) => {
-            let signal = fields.read("restart", word(&SIGNALS));
-            signal.map(|signal| FaultKind::Restart { signal, down: down.unwrap_or(DOWN) })
+    match fields.one_of(&KINDS, "what happens")? {
+        ("restart", _) => {
+            let signal = fields.read("restart", word(&SIGNALS))?;
+            Some(FaultKind::Restart { signal, down: down.unwrap_or(DOWN) })
         }
-        Some(("reload", entry)) => match fields.read("reload", truth) {
-            Some(true) => Some(FaultKind::Reload),
-            Some(false) => {
-                let help = Some("write `reload = true`, or remove the fault".to_owned());
-                fields.sink.report("value", &entry.node.span, "a fault that does nothing", help);
-                None
-            }
-            None => None,
-        },
-        Some((_, _)) => fields.read("pause", positive_duration).map(FaultKind::Pause),
-        None => None,
-    };
-    if fields.entry("down").is_some() && fields.entry("restart").is_none() {
-        let help = Some("`down` is the pause between the exit and the start of a `restart`".to_owned());
-        fields.sink.report("conflict", &fields.span("down"), "`down` without `restart`", help);
+        ("reload", entry) => yes(fields, "reload", entry).then_some(FaultKind::Reload),
+        ("pause", _) => fields.read("pause", positive_duration).map(FaultKind::Pause),
+        ("stall", _) => stall(fields),
+        ("store", _) => fields.read("store", word(&store_words())),
+        ("second_gateway", entry) => {
+            yes(fields, "second_gateway", entry).then_some(FaultKind::SecondGateway { served: false })
+        }
+        ("cpu", _) => {
+            let share = fields.read("cpu", share)?;
+            // Below, the kernel refuses; and a gateway does nothing at all.
+            let permille = (share * 1000.0).round().clamp(10.0, 1000.0);
+            Some(FaultKind::Cpu { permille: permille as u32 })
+        }
+        ("memory", _) => fields.read("memory", memory).map(|bytes| FaultKind::Memory { bytes }),
+        ("network", _) => network(fields),
+        (_, _) => fields.read("clock", signed_milliseconds).map(|step_ms| FaultKind::Clock { step_ms }),
     }
-    kind
+}
+
+/// Whether `true` stands there; `false` is reported.
+fn yes(fields: &Fields<'_>, key: &'static str, entry: &Entry) -> bool {
+    match fields.read(key, truth) {
+        Some(true) => true,
+        Some(false) => {
+            let help = Some(format!("write `{key} = true`, or remove the fault"));
+            fields.sink.report("value", &entry.node.span, "a fault that does nothing", help);
+            false
+        }
+        None => false,
+    }
+}
+
+fn store_words() -> Vec<(&'static str, FaultKind)> {
+    let damages = StoreDamage::WORDS.into_iter().map(|(word, damage)| (word, FaultKind::Store(damage)));
+    let writer = |gap| FaultKind::SecondWriter { every: WRITER_EVERY, gap };
+    damages.chain([("second-writer", writer(Duration::ZERO)), ("rename-race", writer(WRITER_GAP))]).collect()
+}
+
+fn stall(fields: &Fields<'_>) -> Option<FaultKind> {
+    let table = fields.table("stall")?;
+    let of = table.required("of", "how long it stands still, for example \"50ms\"", positive_duration);
+    let every = table.required("every", "how often, for example \"100ms\"", positive_duration);
+    let at = table.at.clone();
+    table.finish();
+    let length = fields.required("for", "how long this goes on, for example \"2s\"", positive_duration)?;
+    let (of, every) = (of?, every?);
+    if of >= every {
+        let help = Some("`pause` stops it all the time".to_owned());
+        fields.sink.report("value", &at, "it would stand still all the time", help);
+        return None;
+    }
+    Some(FaultKind::Stall { of, every, length })
+}
+
+fn network(fields: &Fields<'_>) -> Option<FaultKind> {
+    if let Some(Value::Text(_)) = fields.entry("network").map(|entry| &entry.node.value) {
+        return fields.read("network", word(&[("partition", FaultKind::Partition)]));
+    }
+    let table = fields.table("network")?;
+    let delay = table.read("delay", duration);
+    let loss = table.read("loss", share);
+    let at = table.at.clone();
+    table.finish();
+    let kind = FaultKind::Network {
+        delay: delay.unwrap_or_default(),
+        loss_ppm: (loss.unwrap_or_default() * 1e6).round() as u32,
+    };
+    if kind == (FaultKind::Network { delay: Duration::ZERO, loss_ppm: 0 }) {
+        let help =
+            Some("network = { delay = \"50ms\", loss = \"1%\" }, or network = \"partition\"".to_owned());
+        fields.sink.report("value", &at, "a fault that does nothing", help);
+        return None;
+    }
+    Some(kind)
+}
+
+/// `64MiB`, in bytes.
+fn memory(node: &Node) -> Result<u64, Problem> {
+    let text = text(node)?;
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let found = units.iter().find_map(|(unit, shift)| {
+        let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(1_u64 << shift)
+    });
+    found.filter(|bytes| (MEMORY_MIN..=MEMORY_MAX).contains(bytes)).ok_or_else(|| Problem {
+        code: "value",
+        message: format!("`{text}` is no amount of memory"),
+        help: Some("from \"4MiB\" to \"64GiB\", in KiB, MiB or GiB".to_owned()),
+    })
+}
+
+/// What a restart changes beside the process.
+fn change(fields: &Fields<'_>) -> Result<Option<Change>, ()> {
+    let token = fields.read("token", word(&[("changed", Change::Secret)]));
+    let profiles: Vec<_> = ProfileName::ALL.map(|name| (name.as_str(), Change::Profile(name))).into();
+    let profile = fields.read("profile", word(&profiles));
+    let has = |key| fields.entry(key).is_some();
+    for key in ["token", "profile"] {
+        if has(key) && !has("restart") {
+            let help = Some(
+                "a gateway reads its configuration when it starts: add `restart = \"SIGTERM\"`".to_owned(),
+            );
+            fields.sink.report("conflict", &fields.span(key), format!("`{key}` without `restart`"), help);
+            return Err(());
+        }
+    }
+    if has("token") && has("profile") {
+        let help = Some("make two faults of them".to_owned());
+        fields.sink.report("conflict", &fields.span("profile"), "`token` and `profile`", help);
+        return Err(());
+    }
+    match (has("token") || has("profile"), token.or(profile)) {
+        (true, None) => Err(()),
+        (_, change) => Ok(change),
+    }
 }
 
 fn schedule(fields: &Fields<'_>) -> Option<FaultSchedule> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::ProfileName;
 use serde::{Deserialize, Serialize};
 
 use super::Nanos;
@@ -17,6 +18,19 @@ pub struct PlannedFault {
     pub trigger: Option<Trigger>,
     /// What.
     pub kind: FaultKind,
+    /// How long what was altered stays so; `None` = until the run's end, or there is nothing to undo.
+    pub lasts: Option<Duration>,
+    /// What is another one when a restarted gateway comes back.
+    pub change: Option<Change>,
+}
+
+/// What a restart changes beside the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The shared secret in the gateway's configuration. Operators are told, clients are not.
+    Secret,
+    /// Whose behaviour the in-repo gateway shows.
+    Profile(ProfileName),
 }
 
 /// Something that a fault waits for.
@@ -29,7 +43,7 @@ pub enum Trigger {
     },
 }
 
-/// What a fault does to the gateway's process.
+/// What a fault does. Recorded ones say what became of it, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
     /// Signal, wait for the exit, start again with the same port and state directory after `down`.
@@ -43,6 +57,132 @@ pub enum FaultKind {
     Reload,
     /// SIGSTOP, then SIGCONT after this long.
     Pause(Duration),
+    /// SIGSTOP for a part of every so long: a slow event loop.
+    Stall {
+        /// How long it stands still.
+        of: Duration,
+        /// From one standstill to the next.
+        every: Duration,
+        /// How long this goes on.
+        length: Duration,
+    },
+    /// Something happens to the file that devices are kept in.
+    Store(StoreDamage),
+    /// The end of [`FaultKind::Store`].
+    StoreBack {
+        /// The damage was still there, and was undone; otherwise the gateway had written over it.
+        put_back: bool,
+    },
+    /// Another program reads the store and writes it back, again and again.
+    SecondWriter {
+        /// From one time to the next.
+        every: Duration,
+        /// From its reading to its writing.
+        gap: Duration,
+    },
+    /// A second gateway is started on the same state directory.
+    SecondGateway {
+        /// It was let in.
+        served: bool,
+    },
+    /// The gateway gets so much of a core.
+    Cpu {
+        /// Thousandths of a core.
+        permille: u32,
+    },
+    /// The gateway gets no more memory than this.
+    Memory {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Everything between clients and gateway is late, or lost.
+    Network {
+        /// Each way.
+        delay: Duration,
+        /// Packets of a million that are lost.
+        loss_ppm: u32,
+    },
+    /// Nothing passes between clients and gateway.
+    Partition,
+    /// The clients' clocks are off.
+    Clock {
+        /// By so many milliseconds.
+        step_ms: i64,
+    },
+    /// A restart's gateway came back with another shared secret.
+    SecretChanged,
+    /// A restart's gateway came back with another behaviour.
+    ProfileChanged,
+}
+
+impl FaultKind {
+    /// The word for it in results.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Restart { .. } => "restart",
+            Self::Reload => "reload",
+            Self::Pause(_) => "pause",
+            Self::Stall { .. } => "stall",
+            Self::Store(damage) => damage.word(),
+            Self::StoreBack { .. } => "store put back",
+            Self::SecondWriter { .. } => "second writer",
+            Self::SecondGateway { .. } => "second gateway",
+            Self::Cpu { .. } => "cpu",
+            Self::Memory { .. } => "memory",
+            Self::Network { .. } => "network",
+            Self::Partition => "partition",
+            Self::Clock { .. } => "clock",
+            Self::SecretChanged => "secret changed",
+            Self::ProfileChanged => "profile changed",
+        }
+    }
+}
+
+/// What happens to the file that devices are kept in: `devices/paired.json`, or `state/openclaw.sqlite`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreDamage {
+    /// It is gone.
+    Deleted,
+    /// Its first half is left.
+    Truncated,
+    /// Nothing is left in it.
+    Emptied,
+    /// It holds an empty JSON array.
+    Array,
+    /// Its folder cannot be written.
+    ReadOnly,
+    /// Its disk is full.
+    Full,
+}
+
+impl StoreDamage {
+    /// The word for it in scenarios and, behind `store`, in results.
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("deleted", Self::Deleted),
+        ("truncated", Self::Truncated),
+        ("emptied", Self::Emptied),
+        ("array", Self::Array),
+        ("read-only", Self::ReadOnly),
+        ("full", Self::Full),
+    ];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Deleted => "store deleted",
+            Self::Truncated => "store truncated",
+            Self::Emptied => "store emptied",
+            Self::Array => "store array",
+            Self::ReadOnly => "store read-only",
+            Self::Full => "store full",
+        }
+    }
+
+    /// Whether it keeps the gateway from writing, and takes nothing away.
+    #[must_use]
+    pub const fn forbids_writing(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::Full)
+    }
 }
 
 /// Signal that stops the gateway.

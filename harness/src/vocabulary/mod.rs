@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::time::Duration;
 
-pub use fault::{FaultKind, PlannedFault, StopSignal, Trigger};
+pub use fault::{Change, FaultKind, PlannedFault, StopSignal, StoreDamage, Trigger};
 use protocol::ProfileName;
 use serde::{Deserialize, Serialize};
 

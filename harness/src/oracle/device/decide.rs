@@ -141,7 +141,7 @@ fn told(source: &Source<'_>) -> (Actor, String) {
                 FaultKind::Restart { signal: StopSignal::Sigkill, .. } => "store read after SIGKILL",
                 FaultKind::Restart { signal: StopSignal::Sigterm, .. } => "store read after SIGTERM",
                 FaultKind::Reload => "store read on SIGHUP",
-                FaultKind::Pause(_) => "pause",
+                kind => kind.word(),
             };
             (Actor::Gateway, what.to_owned())
         }

@@ -5,6 +5,7 @@
 //! | `sightings` | when tokens and request ids were first seen |
 //! | `names` | roles, scopes and texts that the device's history can bring up |
 //! | `stored` | the device's state before the run |
+//! | `store_faults` | damage to the store, as operations on every device |
 //! | `operations` | from records to the operations of the search |
 //! | `answer` | what an answer says about the device's state |
 //! | `neighbours` | attempts that others of their address decide about |
@@ -23,6 +24,7 @@ mod neighbours;
 mod operations;
 mod pursue;
 mod sightings;
+mod store_faults;
 mod stored;
 mod unanswered;
 
@@ -48,6 +50,9 @@ use decide::Source;
 use names::Names;
 use protocol::scope::{ROLE_NODE, ROLE_OPERATOR};
 use sightings::Sightings;
+
+/// Class of a refusal for want of a store that can be written, while it could not be.
+const STORE_FAILED: &str = "store_failed_in_fault";
 
 /// Judges device after device, keeping its buffers.
 pub(super) struct DeviceJudge<'o, 'p, 'h> {
@@ -168,6 +173,11 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
                 put(position, Verdict::Indeterminate { why });
                 continue;
             };
+            if self.windows.store_failed(observation) {
+                // Nothing was changed: memory went back to what it was.
+                put(position, Verdict::Match { expected: STORE_FAILED.to_owned() });
+                continue;
+            }
             let seat = match seats.iter().find(|(number, _)| *number == observation.ask) {
                 Some((_, seat)) => *seat,
                 None => {
@@ -229,6 +239,7 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
         if oracle.release.store_read_at_load {
             self.add_loads();
         }
+        self.add_damage();
         self.add_connects(alphabet, &claims);
         let question = Question { model, start, ops: &self.ops, peeks: &self.peeks };
         let found = self.search.run(&question);
@@ -248,6 +259,10 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
             .filter(|(op, ..)| matches!(found.findings.get(*op), Some(Finding::Wrong(_))))
             .map(|(_, at, sentence)| (*at, sentence.clone()))
             .collect();
+        let taken_back = self.taken_back_from(device);
+        if taken_back.is_some() && matches!(self.searched, Searched::Unexplained(_)) {
+            self.searched = Searched::GaveUp;
+        }
         let story = Story { device, history: self.history, anomalies: &anomalies };
         for connect in &self.connects {
             let nothing = Vec::new();
@@ -260,7 +275,23 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
                 .filter_map(|at| found.findings.get(at))
                 .max_by_key(|finding| finding.badness());
             let finding = worst.unwrap_or(&Finding::Fits);
-            put(connect.position, self.pursue(connect, finding, peeked, &story, alphabet));
+            let verdict = self.pursue(connect, finding, peeked, &story, alphabet);
+            let doubted = taken_back.filter(|from| {
+                let until = connect.observation.stamps.last().unwrap_or(connect.observation.intended);
+                matches!(verdict, Verdict::Mismatch(_)) && *from <= until
+            });
+            put(
+                connect.position,
+                match doubted {
+                    None => verdict,
+                    Some(from) => Verdict::Indeterminate {
+                        why: format!(
+                            "a second writer was at work from {} on, and may have taken back what happened to the device meanwhile",
+                            super::explain::seconds(from)
+                        ),
+                    },
+                },
+            );
         }
     }
 

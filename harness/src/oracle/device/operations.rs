@@ -99,7 +99,7 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
     }
 
     /// Adds an operation and gives its position.
-    fn push(&mut self, op: Op, source: Source<'h>) -> usize {
+    pub(super) fn push(&mut self, op: Op, source: Source<'h>) -> usize {
         self.ops.push(op);
         self.sources.push(source);
         self.ops.len() - 1
@@ -171,7 +171,8 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
         for fault in &self.history.faults {
             let Some((from, until)) = load_span(fault) else { continue };
             // SIGTERM flushes what is written lazily; a kill and a reload do not.
-            let lossy = !matches!(fault.kind, FaultKind::Restart { signal: StopSignal::Sigterm, .. });
+            let lossy = !matches!(fault.kind, FaultKind::Restart { signal: StopSignal::Sigterm, .. })
+                || self.windows.unwritable(fault.began, from);
             let op = Op {
                 act: Act::Load { lossy },
                 from,

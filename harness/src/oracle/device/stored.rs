@@ -3,7 +3,7 @@
 use crate::observation::{Fingerprint, fingerprint};
 use crate::oracle::alphabet::{Alphabet, ROLES_MAX, RoleSet};
 use crate::oracle::rules::Texts;
-use crate::oracle::state::{Entry, Ident, State, Token};
+use crate::oracle::state::{Away, Entry, Ident, State, Token};
 use crate::oracle::{CohortRules, Oracle};
 use crate::plan::{PlannedClient, StoredEntry, StoredMetadata};
 use protocol::scope::ROLE_NODE;
@@ -15,7 +15,7 @@ pub(super) fn start(
     alphabet: &Alphabet<'_>,
     texts: &Texts,
 ) -> State {
-    let nothing = State { entry: None, pending: None, edited: None };
+    let nothing = State { entry: None, pending: None, edited: None, away: Away::default() };
     let (Some(stored), Some(ask)) = (rules.cohort.stored.as_ref(), rules.ask(0)) else { return nothing };
     let scopes = alphabet.set(stored.scopes.iter().map(String::as_str));
     let roles =

@@ -179,6 +179,17 @@ pub(super) struct State {
     pub(super) pending: Option<Pending>,
     /// An edit of the store that nobody has read yet (article).
     pub(super) edited: Option<Edit>,
+    /// What became of the file, and of what the gateway sees of it.
+    pub(super) away: Away,
+}
+
+/// The stored file was taken away for a while, and put back as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Away {
+    /// The file is away now.
+    pub(super) file: bool,
+    /// The gateway has read that there is nothing.
+    pub(super) entry: bool,
 }
 
 /// A hand edit of the stored entry.
@@ -194,6 +205,10 @@ impl Model<'_> {
     /// Appends every state that `op` may lead to, with the answer that belongs to it.
     pub(super) fn apply(&self, state: &State, op: &Op, fit: Fit, next: &mut Vec<(State, Out)>) {
         let before = next.len();
+        if state.away.entry && !matches!(op.act, Act::Load { .. } | Act::Away | Act::Back) {
+            self.apply_without_entry(state, op, fit, next);
+            return;
+        }
         match op.act {
             Act::Connect(connect) => self.connect(state, op, &connect, fit, next),
             Act::Verify(connect) => self.verify(state, &connect, fit, next),
@@ -208,6 +223,9 @@ impl Model<'_> {
             }
             Act::Revoke { role, end } => token::revoke(state, role, end, next),
             Act::Edit(edit) => self.edit(state, edit, next),
+            Act::Away => next.push((self.taken_away(*state), Out::Done)),
+            Act::Back => next.push((self.put_back(*state), Out::Done)),
+            Act::Lost => next.push((State { entry: None, pending: None, edited: None, ..*state }, Out::Done)),
         }
         if fit == Fit::Any && next.len() == before {
             // An acknowledgement that makes no sense changes nothing here; who asks is told (`Finding`).

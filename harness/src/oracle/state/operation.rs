@@ -49,6 +49,12 @@ pub(in crate::oracle) enum Act {
         end: End,
     },
     Edit(Edit),
+    /// The stored file is taken away, and will be put back as it was.
+    Away,
+    /// It is put back.
+    Back,
+    /// The gateway starts with an empty store.
+    Lost,
     /// The store is read, at start or on SIGHUP. `lossy`: what is written lazily may not have been written.
     Load {
         lossy: bool,

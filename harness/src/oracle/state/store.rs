@@ -1,6 +1,6 @@
 //! Removals, edits of the store, and reading it.
 
-use super::{Edit, End, Entry, Model, Op, Out, Pending, State};
+use super::{Away, Edit, End, Entry, Fit, Model, Op, Out, Pending, State};
 
 impl Model<'_> {
     pub(super) fn remove(&self, state: &State, end: End, next: &mut Vec<(State, Out)>) {
@@ -27,8 +27,35 @@ impl Model<'_> {
         next.push((after, Out::Done));
     }
 
+    /// The entry is not lost, but the gateway does not see it from the next reading on.
+    pub(super) const fn taken_away(&self, mut state: State) -> State {
+        state.away.file = true;
+        state.away.entry = !self.release.store_read_at_load;
+        state
+    }
+
+    /// The file is there again; a gateway that reads at its start has not seen that yet.
+    pub(super) const fn put_back(&self, mut state: State) -> State {
+        state.away.file = false;
+        state.away.entry = state.away.entry && self.release.store_read_at_load;
+        state
+    }
+
+    /// What happens while the gateway sees no entry. If that makes one, the old one is gone.
+    pub(super) fn apply_without_entry(&self, state: &State, op: &Op, fit: Fit, next: &mut Vec<(State, Out)>) {
+        let from = next.len();
+        let seen = State { entry: None, away: Away::default(), ..*state };
+        self.apply(&seen, op, fit, next);
+        for (after, _) in next.iter_mut().skip(from) {
+            if after.entry.is_none() {
+                *after = State { entry: state.entry, away: state.away, ..*after };
+            }
+        }
+    }
+
     pub(super) fn load(&self, state: &State, op: &Op, lossy: bool, next: &mut Vec<(State, Out)>) {
         let mut state = *state;
+        state.away.entry = state.away.file;
         if let Some(edit) = state.edited.take() {
             // Whatever the gateway wrote since, for this device or another one, took the edit back.
             self.reload(&edited(state, edit), op, lossy, next);

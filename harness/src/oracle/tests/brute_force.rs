@@ -8,12 +8,12 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 
-use crate::oracle::contradiction::{self, Contradiction};
 use crate::oracle::alphabet::{Alphabet, Covering, Listed, ROLES_MAX, ScopeSet};
+use crate::oracle::contradiction::{self, Contradiction};
 use crate::oracle::release::{Coverage, Release};
 use crate::oracle::search::{Finding, Question, Search};
 use crate::oracle::state::{
-    Act, Claim, Connect, Edit, End, Entry, Fit, Granted, Ident, Mark, Model, Op, Out, Reasons, Seen,
+    Act, Away, Claim, Connect, Edit, End, Entry, Fit, Granted, Ident, Mark, Model, Op, Out, Reasons, Seen,
     SeenAuth, State, Token,
 };
 use crate::plan::Nanos;
@@ -172,7 +172,8 @@ fn run(planned: &[Planned], profile: ProfileName, local: bool, entry: u8, ttl: N
         tokens: [None; ROLES_MAX],
     };
     stored.set_token(0, Token { secret: Ident::Seen(STORED), scopes, revoked: false, bound: false });
-    let start = State { entry: (entry > 0).then_some(stored), pending: None, edited: None };
+    let start =
+        State { entry: (entry > 0).then_some(stored), pending: None, edited: None, away: Away::default() };
 
     let mut order: Vec<&Planned> = planned.iter().collect();
     order.sort_by_key(|planned| planned.moment);
@@ -389,7 +390,14 @@ fn spoil(ops: &mut [Op], which: usize, how: u8) {
             op.optional = false;
         }
         Act::Rotate { token, .. } => *token = Some(old),
-        Act::Verify(_) | Act::Ask(_) | Act::Record(_) | Act::Edit(_) | Act::Load { .. } => {}
+        Act::Verify(_)
+        | Act::Ask(_)
+        | Act::Record(_)
+        | Act::Edit(_)
+        | Act::Away
+        | Act::Back
+        | Act::Lost
+        | Act::Load { .. } => {}
     }
 }
 
@@ -683,7 +691,10 @@ fn planted_violations_of_every_kind_are_found_and_shown_by_the_shortest_sub_hist
                 let unit = |at: usize| ops[at].after.unwrap_or(at);
                 let fewer: Vec<usize> =
                     decisive.iter().copied().filter(|at| unit(*at) != unit(*spared)).collect();
-                assert!(brute(model, start, &only(ops, &fewer)), "{round} {kind:?}: without {spared} {ops:#?}");
+                assert!(
+                    brute(model, start, &only(ops, &fewer)),
+                    "{round} {kind:?}: without {spared} {ops:#?}"
+                );
             }
             // Alone: none of the others happened.
             let places: Vec<usize> = decisive.clone();

@@ -19,7 +19,7 @@ use crate::oracle::locality::{self, Place, TrustedProxies, Wire};
 use crate::oracle::refusal::{self, Refused};
 use crate::oracle::release::Release;
 use crate::oracle::rules::{Texts, Variant};
-use crate::oracle::state::{Act, Connect, End, Fit, Mark, Model, Op, Out, Seen, SeenAuth, State};
+use crate::oracle::state::{Act, Away, Connect, End, Fit, Mark, Model, Op, Out, Seen, SeenAuth, State};
 use crate::oracle::table::Due;
 use crate::oracle::{classify, form};
 use crate::plan::{AuthMode, GatewayPlan, Nanos};
@@ -312,7 +312,7 @@ impl Recording {
             Connect { claim, presented, may_be_stale: false, records_later: false, raced: false, seen };
         let at = self.at(line);
         let op = Op { act: Act::Connect(connect), from: at, until: at, optional: false, after: None };
-        let nothing = vec![State { entry: None, pending: None, edited: None }];
+        let nothing = vec![State { entry: None, pending: None, edited: None, away: Away::default() }];
         let before = devices.get(&device).cloned().unwrap_or(nothing);
         let apply = |fit| {
             let mut next = Vec::new();

@@ -1,0 +1,152 @@
+//! Faults, each on the real gateway: what it does, that the oracle follows it, and that a gateway that does it wrong is found.
+
+use serde_json::Value;
+
+use crate::common::{Finished, pairstorm, scenario, scratch, write};
+
+fn run(name: &str, more: &[&str]) -> Finished {
+    let (folder, file) = (scratch(), scenario(name));
+    let mut arguments = vec!["run", file.as_str(), "--json"];
+    arguments.extend(more);
+    pairstorm(folder.path(), &arguments)
+}
+
+fn kinds(result: &Value) -> Vec<&str> {
+    result["faults"].as_array().unwrap().iter().filter_map(|fault| fault["kind"].as_str()).collect()
+}
+
+fn passes(name: &str, more: &[&str]) -> Value {
+    let finished = run(name, more);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    let result = finished.result();
+    let faults = result["faults"].as_array().unwrap();
+    assert!(!faults.is_empty());
+    assert!(faults.iter().all(|fault| fault["ended"].is_u64()), "an open window: {faults:?}");
+    result
+}
+
+fn is_root() -> bool {
+    // The owner of one's own entry in /proc is who one is.
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// What takes root either passes, or is refused with the reason before anything is started.
+fn passes_as_root(name: &str, refused: &str) -> Option<Value> {
+    if is_root() {
+        return Some(passes(name, &[]));
+    }
+    let finished = run(name, &[]);
+    assert_eq!(finished.code, Some(3), "{}", finished.said());
+    assert!(finished.stderr.contains(refused) && finished.stderr.contains("root"), "{}", finished.said());
+    None
+}
+
+#[test]
+fn killed_during_approvals_nothing_acknowledged_is_lost_on_either_back_end() {
+    for profile in ["article", "2026.9.6"] {
+        let result = passes(
+            "store-chaos/kill-during-approval.toml",
+            &["--set", "kills=4", "--set", "after=0ms..20ms", "--profile", profile],
+        );
+        assert_eq!(result["restarts"].as_array().unwrap().len(), 4, "{profile}");
+        let caught = &result["approvals_at_restarts"];
+        let all = |end: &str| caught[end]["all"].as_u64().unwrap();
+        assert!(all("acknowledged") + all("unknown") > 0, "{profile}: {caught}");
+        assert_eq!(caught["acknowledged"]["refused"], 0, "{profile}: {caught}");
+    }
+}
+
+#[test]
+fn killed_during_approvals_a_gateway_that_forgets_is_found() {
+    let finished = run(
+        "store-chaos/kill-during-approval.toml",
+        // Late enough that approvals are acknowledged before the kill.
+        &["--set", "kills=4", "--set", "after=300ms..400ms", "--defect", "forget-approval-on-restart"],
+    );
+    assert_eq!(finished.code, Some(1), "{}", finished.said());
+    assert!(finished.result()["mismatches"]["false_reject"].as_u64() > Some(0), "{}", finished.said());
+}
+
+#[test]
+fn a_damaged_store_is_put_back_and_followed_on_every_back_end() {
+    for (profile, damage) in [
+        ("article", "truncated"),
+        ("article", "deleted"),
+        ("2026.2.19", "array"),
+        ("2026.9.6", "emptied"),
+        ("2026.9.6", "truncated"),
+    ] {
+        let set = format!("damage={damage}");
+        let result = passes("store-chaos/damaged-store.toml", &["--profile", profile, "--set", &set]);
+        assert!(kinds(&result).contains(&format!("store {damage}").as_str()), "{result}");
+    }
+}
+
+#[test]
+fn a_second_writer_takes_nothing_from_whom_nothing_happened_to() {
+    for profile in ["article", "2026.2.19"] {
+        let result = passes("store-chaos/second-writer.toml", &["--profile", profile]);
+        let early = result["cohorts"].as_array().unwrap().iter().find(|cohort| cohort["name"] == "early");
+        assert_eq!(early.unwrap()["clients_with_session"], 20, "{profile}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_whom_it_cannot_write_down_and_nobody_else() {
+    if let Some(result) = passes_as_root("store-chaos/disk-full.toml", "small disk") {
+        let matrix = result["expected_observed"].to_string();
+        assert!(matrix.contains("store_failed_in_fault"), "{matrix}");
+    }
+}
+
+#[test]
+fn a_starved_gateway_is_slow_and_right() {
+    if let Some(result) = passes_as_root("nemesis/starved.toml", "control group") {
+        assert_eq!(kinds(&result), ["stall", "cpu", "memory"]);
+    }
+}
+
+#[test]
+fn a_partition_heals() {
+    if let Some(result) = passes_as_root("nemesis/partition.toml", "network namespace") {
+        assert_eq!(kinds(&result), ["partition"]);
+        // Nobody got through while it lasted: an attempt took as long as what was left of it.
+        assert!(
+            result["phases"]["response_session"]["max"].as_u64() > Some(1_000_000),
+            "{}",
+            result["phases"]
+        );
+    }
+}
+
+#[test]
+fn nobody_tells_the_clients_of_another_token_profile_or_time() {
+    let result = passes("nemesis/drift.toml", &[]);
+    let kinds = kinds(&result);
+    for kind in ["secret changed", "profile changed", "clock"] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+}
+
+#[test]
+fn what_the_oracle_cannot_follow_is_refused_with_a_way_out() {
+    let folder = scratch();
+    for (fault, says) in [
+        ("restart = \"SIGTERM\"\nprofile = \"2026.9.6\"", "oracle = \"expectations\""),
+        ("restart = \"SIGTERM\"\ntoken = \"changed\"", "oracle = \"expectations\""),
+        ("clock = \"+30m\"", "oracle = \"expectations\""),
+        ("reload = true\ntoken = \"changed\"", "add `restart"),
+        ("stall = { of = \"2s\", every = \"1s\" }\nfor = \"3s\"", "stand still all the time"),
+        ("memory = \"64\"", "no amount of memory"),
+        ("network = {}", "does nothing"),
+    ] {
+        let text = format!(
+            "name = \"x\"\n[cohort.a]\npersona = \"cli\"\ncount = 1\narrivals.herd = {{}}\n[fault.f]\nat = \"1s\"\n{fault}\n"
+        );
+        let file = write(folder.path(), "x.toml", &text);
+        let finished = pairstorm(folder.path(), &["check", &file]);
+        assert_eq!(finished.code, Some(64), "{fault}: {}", finished.said());
+        assert!(finished.said().contains(says), "{fault}: {}", finished.said());
+    }
+}
