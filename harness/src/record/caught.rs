@@ -81,14 +81,14 @@ impl ApprovalsAtRestarts {
                 OperationEnd::Refused { .. } => continue,
             };
             let Some(exit) = exits.get(exits.partition_point(|exit| *exit < moment)) else { continue };
-            // Two operators may approve the same request at the same time, which is not again.
+            // Two operators may approve the same request at the same time, which is not again; one that was refused
+            // approved nobody.
             let again = approvals
-                .get(position + 1..)
-                .unwrap_or_default()
                 .iter()
+                .skip(position + 1)
                 .take_while(|next| next.client == approval.client)
-                .map(|next| next.invoked)
-                .find(|invoked| invoked >= exit);
+                .find(|next| next.invoked >= *exit && !matches!(next.end, OperationEnd::Refused { .. }))
+                .map(|next| next.invoked);
             let Some(client) = approval.client else { continue };
             fates.add(fate(by_client.attempts_of(client), *exit, again));
         }
@@ -109,7 +109,7 @@ fn exits(history: &History) -> Vec<Nanos> {
     exits
 }
 
-/// What the first attempt that a later process answered says; nothing if an operator approved `again` before.
+/// What the first attempt that a later process answered says; nothing if an operator approved there `again` before.
 fn fate<'a>(attempts: impl Iterator<Item = &'a Observation>, exit: Nanos, again: Option<Nanos>) -> Fate {
     let next = attempts
         .filter(|attempt| attempt.stamps.started.is_some_and(|started| started >= exit))
@@ -156,6 +156,9 @@ mod tests {
             story.approve(0, client, &format!("r{client}"), 999, None);
         }
         story.approve(0, 6, "r6", 1_200, Some(1_210));
+        // A second operator was as fast, and a third came too late: both say nothing of what became of the first's.
+        story.approve(1, 0, "r0", 1_000, None);
+        story.operation_refused(1, 4, "r4", 1_050, 1_055);
         // This one got in before the kill, which says nothing.
         story.attempt(2, 1).started(991).answered(995, session());
         story.attempt(0, 1).started(1_100).answered(1_110, session());
@@ -168,7 +171,7 @@ mod tests {
             at_restarts,
             ApprovalsAtRestarts {
                 acknowledged: Fates { all: 3, let_in: 1, refused: 1, approved_again: 0, not_seen: 1 },
-                unknown: Fates { all: 3, let_in: 1, refused: 1, approved_again: 1, not_seen: 0 },
+                unknown: Fates { all: 4, let_in: 2, refused: 1, approved_again: 1, not_seen: 0 },
             }
         );
     }
