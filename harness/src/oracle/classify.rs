@@ -27,13 +27,14 @@ pub(super) const DEVICE_AUTH_REASONS: [&str; 5] = [
 ];
 
 /// Errors without `details.code`, known by how their message begins. Releases before 2026.2.22 never send one.
-const BY_MESSAGE: [(&str, &str); 22] = [
+const BY_MESSAGE: [(&str, &str); 23] = [
     ("invalid handshake: first request must be connect", "first-request-not-connect"),
     ("invalid connect params: ", "schema"),
     ("protocol mismatch", "protocol"),
     ("invalid role", "invalid-role"),
     ("origin not allowed", "origin"),
     ("gateway starting", "starting"),
+    ("connect unavailable during gateway restart", "restarting"),
     ("pairing required", PAIRING_WITHOUT_DETAILS),
     ("control ui requires ", "control-ui-without-device"),
     ("device identity required", "without-device"),

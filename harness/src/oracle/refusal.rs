@@ -107,6 +107,8 @@ pub enum Refused {
     },
     /// The gateway is starting.
     Starting,
+    /// The gateway has begun to stop.
+    Restarting,
     /// The control UI is of another build.
     Build,
 }
@@ -172,6 +174,12 @@ pub fn due(refused: Refused, release: &Release) -> DueRefusal {
             close: code::TRY_AGAIN_LATER,
             close_text: CloseText::Exact("gateway starting"),
             ..plain("UNAVAILABLE", Wording::Exact("gateway starting; retry shortly"))
+        },
+        Refused::Restarting => DueRefusal {
+            reason: Some("gateway-restarting"),
+            close: code::TRY_AGAIN_LATER,
+            close_text: CloseText::Exact("gateway restart in progress"),
+            ..plain("UNAVAILABLE", Wording::Exact("connect unavailable during gateway restart"))
         },
         Refused::Build => DueRefusal {
             detail_code: Some("PROTOCOL_MISMATCH"),

@@ -12,6 +12,8 @@ use crate::oracle::{classify, form};
 
 /// Class of a match when a gateway that is not ready yet says so.
 const STARTING: &str = "starting";
+/// The same of one that has begun to stop.
+const RESTARTING: &str = "restarting";
 
 impl DeviceJudge<'_, '_, '_> {
     /// The verdict on an attempt that others of its address decide about; `None`: it is judged by itself.
@@ -36,13 +38,19 @@ impl DeviceJudge<'_, '_, '_> {
             return None;
         }
         let class = classify::class(&observation.outcome);
+        let unready = match class.as_ref() {
+            STARTING if self.windows.starting(observation) => Some(Refused::Starting),
+            RESTARTING if self.windows.restarted_during(observation) => Some(Refused::Restarting),
+            _ => None,
+        };
         if self.oracle.release.starting_phase
-            && class == STARTING
-            && self.windows.starting(observation)
+            && let Some(unready) = unready
             && let Outcome::Refused(refusal) = &observation.outcome
         {
-            let due = refusal::due(Refused::Starting, self.oracle.release);
-            return Some(match form::refusal(&due, refusal, false) {
+            // The process may be gone before its close arrives.
+            let may_miss = class == RESTARTING;
+            let due = refusal::due(unready, self.oracle.release);
+            return Some(match form::refusal(&due, refusal, may_miss) {
                 Ok(()) => Verdict::Match { expected: class.into_owned() },
                 Err((kind, why)) => Verdict::Mismatch(Mismatch {
                     kind,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixture::*;
 use crate::history::{EndedBy, OperationEnd, OperationKind, SessionEnd};
-use crate::observation::{CloseSeen, Closed, DropReason, Outcome, Phase};
+use crate::observation::{CloseSeen, Closed, DropReason, Outcome, Phase, Refusal};
 use crate::oracle::MismatchKind;
 use crate::plan::{Deviation, Expectation, FaultKind, OracleMode, StopSignal};
 use protocol::ProfileName;
@@ -38,6 +38,34 @@ fn a_restart_excuses_attempts_that_got_no_answer_and_nothing_else_does() {
     let other = Outcome::UpgradeRefused { status: 500, body: String::new() };
     let case = Case::paired().restart(StopSignal::Sigterm, 10, 20, 100).attempt(30, 40, other);
     assert_eq!(case.kind(), MismatchKind::NoAnswer);
+}
+
+#[test]
+fn only_the_newest_says_that_it_restarts_and_only_while_it_does() {
+    let text = "connect unavailable during gateway restart";
+    let restarting = Outcome::Refused(Refusal {
+        code: "UNAVAILABLE".to_owned(),
+        reason: Some("gateway-restarting".to_owned()),
+        close: Some(frame(1013, "gateway restart in progress")),
+        ..plain(text)
+    });
+    let case = |began: u64, profile| {
+        let case = Case::paired().with_gateway(|gateway| gateway.profile = profile);
+        case.restart(StopSignal::Sigterm, began, began + 50, began + 500).attempt(
+            60_000,
+            60_100,
+            restarting.clone(),
+        )
+    };
+    let newest = ProfileName::V2026_9_6;
+    assert_eq!(case(60_000, newest).matched(), ["restarting"]);
+    assert_eq!(case(20_000, newest).kind(), MismatchKind::FalseReject);
+    assert_eq!(case(60_000, ProfileName::V2026_3_13).kind(), MismatchKind::FalseReject);
+    let mut other_close = case(60_000, newest);
+    if let Outcome::Refused(refusal) = &mut other_close.history.attempts[0].outcome {
+        refusal.close = Some(frame(1008, text));
+    }
+    assert_eq!(other_close.kind(), MismatchKind::WrongClose);
 }
 
 #[test]
