@@ -16,9 +16,7 @@ use anyhow::{Context as _, ensure};
 use benches::usage::Stopwatch;
 use clap::Parser;
 use harness::history::format::{self, End, Header};
-use harness::history::{
-    Fault, Log, Notice, Operation, OperationEnd, OperationKind, Record, RestartStamps,
-};
+use harness::history::{Fault, Log, Notice, Operation, OperationEnd, OperationKind, Record, RestartStamps};
 use harness::observation::{
     CloseSeen, Closed, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal, Stamps,
 };
@@ -48,7 +46,6 @@ scopes = ["operator.read"]
 [cohort.phones.arrivals.herd]
 at = "0s"
 [operator.owner]
-approve = "on-event"
 "#;
 
 /// Checks histories of two sizes and prints what it took, as JSON.
@@ -112,7 +109,11 @@ fn main() -> anyhow::Result<()> {
     {
         // In a process of its own: the peak of its memory is that of one check.
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--one", &format!("--devices={devices}"), &format!("--operations={}", arguments.operations)]);
+        command.args([
+            "--one",
+            &format!("--devices={devices}"),
+            &format!("--operations={}", arguments.operations),
+        ]);
         command.arg(format!("--seed={}", arguments.seed));
         if planted {
             command.arg("--planted");
@@ -128,7 +129,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn check(arguments: &Arguments) -> anyhow::Result<Checked> {
-    let said = |errors: Vec<harness::scenario::Diagnostic>| anyhow::anyhow!("{}", harness::scenario::render(&errors, false));
+    let said = |errors: Vec<harness::scenario::Diagnostic>| {
+        anyhow::anyhow!("{}", harness::scenario::render(&errors, false))
+    };
     let scenario = harness::scenario::parse("history.toml", SCENARIO, &[]).map_err(said)?;
     let overrides = Overrides { clients: Some(u64::from(arguments.devices)), ..Overrides::default() };
     let plan = unfold(&scenario, &overrides).map_err(said)?;
@@ -329,10 +332,12 @@ impl Life {
         };
         let mut records = Vec::new();
         if let OperationKind::Approve { request_id } | OperationKind::Reject { request_id } = &kind {
-            let notice = Notice { operator: 0, client: Some(device), request_id: request_id.clone(), at: from };
+            let notice =
+                Notice { operator: 0, client: Some(device), request_id: request_id.clone(), at: from };
             records.push(Record::Notice(notice));
         }
-        let operation = Operation { operator: 0, client: Some(device), kind, caller: None, invoked: from, end };
+        let operation =
+            Operation { operator: 0, client: Some(device), kind, caller: None, invoked: from, end };
         records.push(Record::Operation(operation));
         self.tell(device, from, until, records, None);
     }
@@ -343,7 +348,8 @@ impl Life {
             return session(token);
         }
         let fresh = self.rng.next_u64();
-        let (id, _) = self.pending.get_or_insert_with(|| (format!("{device}-{fresh:016x}"), moment.max(from)));
+        let (id, _) =
+            self.pending.get_or_insert_with(|| (format!("{device}-{fresh:016x}"), moment.max(from)));
         refused(id.clone())
     }
 
@@ -418,7 +424,8 @@ impl Life {
             let Some((first, second)) = spans.get(at - 1).zip(spans.get(at)) else { continue };
             let span = (first.0, second.1);
             let others = spans.iter().enumerate().filter(|(other, _)| *other != at && *other != at - 1);
-            let alone = first.1 < second.0 && !others.clone().any(|(_, other)| other.0 <= span.1 && span.0 <= other.1);
+            let alone = first.1 < second.0
+                && !others.clone().any(|(_, other)| other.0 <= span.1 && span.0 <= other.1);
             let pair = (self.told.get(at - 1).and_then(outcome_of), self.told.get(at).and_then(outcome_of));
             let spoilt = match pair {
                 (Some(Outcome::Session(_)), Some(Outcome::Session(_))) if how.is_multiple_of(3) => {
