@@ -44,6 +44,12 @@ path = "{path}"
 at = "0s"
 [cohort.{cohort}.reconnect]
 attempts_max = 1
+# Who is let in is asked, not how fast.
+[validity]
+lag_p99_max               = "60s"
+reactor_cpu_share_max     = 1.0
+scheduler_delay_share_max = 1.0
+history_wait_share_max    = 1.0
 "#
     )
 }
