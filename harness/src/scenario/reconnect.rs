@@ -24,7 +24,7 @@ const USUAL: ReconnectPolicy = ReconnectPolicy {
 /// Back-offs that have keys of their own.
 const SHAPES: [&str; 3] = ["official", "fixed", "tight"];
 
-/// What the official client does that a persona imitates, where somebody has seen it; else [`USUAL`].
+/// What the official client does that a persona imitates, where somebody has seen it; else the usual pause, 1 s doubling to 30 s.
 #[must_use]
 pub fn official(persona: Persona, release: ProfileName) -> ReconnectPolicy {
     match (persona, release) {
