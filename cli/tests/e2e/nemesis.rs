@@ -42,30 +42,54 @@ fn passes_as_root(name: &str, refused: &str) -> Option<Value> {
     None
 }
 
+/// The two runs of a thousand kills' scenario, one a back end, with fewer of them.
+fn killed_during_approvals(more: &[&str]) -> (Finished, Vec<Value>) {
+    let (folder, file) = (scratch(), scenario("store-chaos/kill-during-approval.toml"));
+    let mut arguments = vec!["run", file.as_str(), "--json", "--out", "kills", "--set", "kills=4"];
+    arguments.extend(more);
+    let finished = pairstorm(folder.path(), &arguments);
+    let sweep = finished.result();
+    let result = |run: &Value| {
+        let path = folder.path().join("kills").join(run["folder"].as_str().unwrap()).join("result.json");
+        serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let results: Vec<Value> = sweep["runs"].as_array().unwrap().iter().map(result).collect();
+    let profiles: Vec<&str> = results.iter().filter_map(|result| result["profile"].as_str()).collect();
+    assert_eq!(profiles, ["article", "2026.9.6"], "{}", finished.said());
+    (finished, results)
+}
+
 #[test]
 fn killed_during_approvals_nothing_acknowledged_is_lost_on_either_back_end() {
-    for profile in ["article", "2026.9.6"] {
-        let result = passes(
-            "store-chaos/kill-during-approval.toml",
-            &["--set", "kills=4", "--set", "after=0ms..20ms", "--profile", profile],
-        );
-        assert_eq!(result["restarts"].as_array().unwrap().len(), 4, "{profile}");
+    let (finished, results) = killed_during_approvals(&["--set", "after=0ms..20ms"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    for result in results {
+        assert_eq!(result["restarts"].as_array().unwrap().len(), 4, "{result:#}");
         let caught = &result["approvals_at_restarts"];
         let all = |end: &str| caught[end]["all"].as_u64().unwrap();
-        assert!(all("acknowledged") + all("unknown") > 0, "{profile}: {caught}");
-        assert_eq!(caught["acknowledged"]["refused"], 0, "{profile}: {caught}");
+        assert!(all("acknowledged") + all("unknown") > 0, "{caught}");
+        assert_eq!(caught["acknowledged"]["refused"], 0, "{caught}");
     }
+    // Four kills are one restart of the table.
+    let rows = finished.result()["rows"].clone();
+    let restarts = rows[0]["restarts"].as_array().unwrap();
+    assert_eq!(
+        (restarts.len(), &restarts[0]["name"], &restarts[0]["occurrences"]),
+        (1, &"kill".into(), &4.into())
+    );
 }
 
 #[test]
 fn killed_during_approvals_a_gateway_that_forgets_is_found() {
-    let finished = run(
-        "store-chaos/kill-during-approval.toml",
-        // Late enough that approvals are acknowledged before the kill.
-        &["--set", "kills=4", "--set", "after=300ms..400ms", "--defect", "forget-approval-on-restart"],
-    );
-    assert_eq!(finished.code, Some(1), "{}", finished.said());
-    assert!(finished.result()["mismatches"]["false_reject"].as_u64() > Some(0), "{}", finished.said());
+    // Late enough that approvals are acknowledged before the kill.
+    let after = ["--set", "after=300ms..400ms"];
+    for defect in ["forget-approval-on-restart", "early-acknowledgement"] {
+        let (finished, results) = killed_during_approvals(&[after[0], after[1], "--defect", defect]);
+        assert_eq!(finished.code, Some(1), "{}", finished.said());
+        for result in results {
+            assert!(result["mismatches"]["false_reject"].as_u64() > Some(0), "{defect}: {result:#}");
+        }
+    }
 }
 
 #[test]

@@ -182,12 +182,17 @@ pub fn of(result: &RunResult) -> (Seen, Vec<SeenRestart>) {
         let of_store = OF_STORE.iter().filter_map(|figure| Some((figure.key, (figure.of)(restart)?)));
         figures.extend(of_store.map(|(key, micros)| (key.to_owned(), micros as f64)));
         SeenRestart {
-            name: restart.name.clone(),
+            name: fault_of(&restart.name).to_owned(),
             signal: restart.signal.clone(),
             seen: Seen { figures, counts: counted(&COUNTS_OF_RESTART, restart) },
         }
     });
     (run, restarts.collect())
+}
+
+/// A fault that happens several times is called `kill/1`, `kill/2`, …; a name in a scenario has no `/`.
+fn fault_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(fault, _)| fault)
 }
 
 fn values<T>(figures: &[Figure<T>], of: &T) -> BTreeMap<String, f64> {

@@ -550,6 +550,22 @@ mod tests {
     }
 
     #[test]
+    fn one_fault_many_times_is_one_row() {
+        let mut story = story(100);
+        let mut again = story.history.faults[0].clone();
+        story.history.faults[0].name = "kill/1".to_owned();
+        again.name = "kill/2".to_owned();
+        story.history.faults.push(again);
+        let sweep = sweep(vec![SweepRun::new(&Ended::Result(&story.result()))]);
+        let restarts: Vec<_> = sweep.rows[0]
+            .restarts
+            .iter()
+            .map(|restart| (restart.name.as_str(), restart.occurrences))
+            .collect();
+        assert_eq!(restarts, [("kill", 2)]);
+    }
+
+    #[test]
     fn a_sweep_is_read_as_it_was_written() {
         let sweep = whole();
         let text = serde_json::to_string(&sweep).unwrap();
