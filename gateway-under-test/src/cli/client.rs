@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use protocol::connect::{AuthParams, METHOD, PROTOCOL_V3};
 use protocol::frame::Request;
-use protocol::scope::{ADMIN, APPROVALS, PAIRING, ROLE_OPERATOR};
+use protocol::scope::ROLE_OPERATOR;
 use protocol::{Challenge, ClientId, ClientMode, ErrorShape, Frame, PayloadVersion, SignaturePayload};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,7 +107,7 @@ impl Client {
             }
             Some(AuthConfig::TrustedProxy(_) | AuthConfig::None) | None => AuthParams::default(),
         };
-        let scopes = [ADMIN, APPROVALS, PAIRING].map(str::to_owned).to_vec();
+        let scopes: Vec<String> = profile.cli_scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let device_id = identity.device_id();
         let platform = std::env::consts::OS;
         let version = profile.payload_versions.first().copied().unwrap_or(PayloadVersion::V3);

@@ -149,6 +149,8 @@ pub struct Profile {
     pub latest: LatestRule,
     /// What `devices` says when it is refused.
     pub cli_refused: CliRefused,
+    /// What `devices` asks for when it connects, in the order sent.
+    pub cli_scopes: &'static [&'static str],
 
     // Store.
     /// Where devices are kept and when they are read.

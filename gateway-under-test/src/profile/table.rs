@@ -1,5 +1,6 @@
 //! The six profiles. A value is written out only where a profile differs from the one before it in time.
 
+use protocol::scope::{ADMIN, APPROVALS, PAIRING, READ, WRITE};
 use protocol::{PayloadVersion, ProfileName};
 
 use super::{
@@ -77,6 +78,7 @@ pub static ARTICLE: Profile = Profile {
     remove: RemoveRule::EntryAndRequest,
     latest: LatestRule::OnlyOne,
     cli_refused: CliRefused::Plain,
+    cli_scopes: &[ADMIN, APPROVALS, PAIRING],
     store: StoreKind::JsonLoaded,
 };
 
@@ -143,6 +145,7 @@ pub static V2026_2_19: Profile = Profile {
     remove: RemoveRule::EntryOnly,
     latest: LatestRule::Newest,
     cli_refused: CliRefused::Error,
+    cli_scopes: &[ADMIN, APPROVALS, PAIRING],
     store: StoreKind::JsonReread,
 };
 
@@ -206,6 +209,7 @@ pub static V2026_3_13: Profile = Profile {
     management: ManagementRule::RotatesWhatItHolds,
     rotate: RotateRule::Refused,
     cli_refused: CliRefused::RequestError,
+    cli_scopes: &[ADMIN, READ, WRITE, APPROVALS, PAIRING],
     ..V2026_2_22
 };
 
@@ -265,6 +269,8 @@ pub static V2026_9_6: Profile = Profile {
     remove: RemoveRule::EntryAndRequest,
     latest: LatestRule::Preview,
     cli_refused: CliRefused::Report,
+    // The real one asks for what the command needs (reference, 2.1); what that is of an approval of a node nobody has seen.
+    cli_scopes: &[ADMIN, APPROVALS, PAIRING],
     store: StoreKind::Sqlite,
     ..V2026_3_13
 };

@@ -160,3 +160,29 @@ fn the_command_has_the_ways_of_the_release() {
         }
     }
 }
+
+/// Case r06-cli of 2026.3.13, in which the command's own device is listed; reference, section 2.1, for 2026.2.19.
+#[test]
+fn the_command_holds_what_its_release_asks_for_and_may_rotate_what_it_holds() {
+    let three = json!(["operator.admin", "operator.approvals", "operator.pairing"]);
+    let five = json!([
+        "operator.admin",
+        "operator.read",
+        "operator.write",
+        "operator.approvals",
+        "operator.pairing"
+    ]);
+    for (profile, asked) in [(ProfileName::V2026_2_19, three), (ProfileName::V2026_3_13, five)] {
+        let state = State::of(profile);
+        let gateway = state.start();
+        let node = Device::new(1).role("node").scopes(&["operator.read"]).of(profile);
+        let (error, _) = gateway.refused(&Way::remote("203.0.113.7"), &node);
+        said(&state.devices(&["approve", error["details"]["requestId"].as_str().unwrap()]));
+        let list: Value = serde_json::from_str(&said(&state.devices(&["list", "--json"]))).unwrap();
+        let paired = list["paired"].as_array().unwrap();
+        let own = paired.iter().find(|device| device["deviceId"] != node.id().as_str()).unwrap();
+        assert_eq!(own["scopes"], asked, "{profile:?}");
+        // 2026.3.13 lets nobody rotate a token to scopes that he does not hold, and an admin's do not cover those of a node.
+        said(&state.devices(&["rotate", "--device", &node.id(), "--role", "node"]));
+    }
+}
