@@ -95,6 +95,11 @@ impl Altered {
         }
     }
 
+    /// What is altered.
+    pub(super) const fn place(&self) -> &'static str {
+        self.record.kind.place()
+    }
+
     /// Whether it is a store that a gateway may refuse to start with.
     pub(super) const fn may_stop_a_start(&self) -> bool {
         matches!(&self.what, What::Store(damaged) if damaged.may_stop_a_start())

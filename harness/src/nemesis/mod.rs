@@ -154,6 +154,14 @@ async fn faults(
             }
         };
         let Some(fault) = fault else { continue };
+        // Times that were drawn may fall on each other.
+        if let Some(other) = altered.iter().find(|altered| altered.place() == fault.kind.place()) {
+            // Of what has no end nobody waits for it: such a scenario is refused.
+            if let Some(until) = other.ends {
+                queue.hold(fault, until);
+            }
+            continue;
+        }
         if let Some(begun) = altered::begin(fault, process, scene.feed, scene.clock).await? {
             altered.push(begun);
             continue;

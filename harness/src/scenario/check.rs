@@ -217,7 +217,7 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
     // What lasts goes on beside what is done to the process, but not twice at the same place.
     let mut busy: Vec<(&str, Duration, &FaultSpec)> = Vec::new();
     for (begins, ends, fault, at) in fixed {
-        let place = place(fault.kind);
+        let place = fault.kind.place();
         if let Some((_, until, other)) =
             busy.iter().find(|(other, until, _)| *other == place && begins < *until).copied()
         {
@@ -241,6 +241,7 @@ fn faults(scenario: &Scenario, places: &Places, sink: &Sink) {
         busy.retain(|(other, ..)| *other != place);
         busy.push((place, ends, fault));
     }
+    endless_faults(scenario, places, sink);
 }
 
 /// Steps decide alone what happens to their clients and to the gateway: what else could is refused, because then the
@@ -280,16 +281,25 @@ fn lasts(fault: &FaultSpec) -> Duration {
     lasts.max(Duration::from_nanos(1))
 }
 
-/// What a fault alters: two that alter the same cannot go on at the same time.
-const fn place(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Store(_) | FaultKind::StoreBack { .. } | FaultKind::SecondWriter { .. } => "store",
-        FaultKind::SecondGateway { .. } => "second gateway",
-        FaultKind::Cpu { .. } => "cpu",
-        FaultKind::Memory { .. } => "memory",
-        FaultKind::Network { .. } | FaultKind::Partition => "network",
-        FaultKind::Clock { .. } => "clock",
-        _ => "process",
+/// A fault at a drawn time waits for the end of what goes on at its place, which must have one.
+fn endless_faults(scenario: &Scenario, places: &Places, sink: &Sink) {
+    let faults = || scenario.faults.iter().zip(&places.faults);
+    let is_drawn = |fault: &FaultSpec| !matches!(fault.schedule, FaultSchedule::Every { .. });
+    for (fault, at) in faults().filter(|(fault, _)| lasts(fault) == Duration::MAX) {
+        let waits = faults().find(|(other, _)| {
+            let is_same = std::ptr::eq(*other, fault);
+            other.kind.place() == fault.kind.place()
+                && (is_drawn(fault) || is_drawn(other))
+                && (!is_same || fault.schedule.times() > 1)
+                && other.schedule.latest() >= fault.schedule.first()
+        });
+        if let Some((other, _)) = waits {
+            let message = format!(
+                "`{}` lasts until the run's end, and `{}` may have to wait for it",
+                fault.name, other.name
+            );
+            sink.report("schedule", at, message, Some("say how long it lasts: for = \"2s\"".to_owned()));
+        }
     }
 }
 

@@ -85,6 +85,22 @@ impl FaultSchedule {
         }
     }
 
+    /// The earliest time that it can begin, or begin to wait.
+    #[must_use]
+    pub const fn first(&self) -> Duration {
+        match self {
+            Self::Every { first, .. } => *first,
+            Self::Within { range, .. } => range.min,
+            Self::Approval { from, .. } => *from,
+        }
+    }
+
+    /// The latest time that it can begin; nobody knows when an approval is sent.
+    #[must_use]
+    pub fn latest(&self) -> Duration {
+        if matches!(self, Self::Approval { .. }) { Duration::MAX } else { self.last() }
+    }
+
     /// How often the fault happens.
     #[must_use]
     pub const fn times(&self) -> u32 {

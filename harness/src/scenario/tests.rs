@@ -559,9 +559,22 @@ fn a_schedule_of_faults_that_makes_no_sense_is_refused_with_a_way_out() {
         ("reload = true\nat = \"1s\"\nuntil = \"2s\"", "`until` without `every`"),
         ("reload = true\nwithin = \"1s..20m\"", "after `max_time`"),
         ("pause = \"2s\"\nevery = \"1s\"\ntimes = 2", "happens again before it is over"),
+        ("store = \"deleted\"\nwithin = \"1s..2s\"\ntimes = 2", "may have to wait for it"),
+        ("cpu = \"20%\"\nduring = \"approval\"\ntimes = 2", "for = \"2s\""),
+        (
+            "store = \"deleted\"\nat = \"2s\"\n[fault.g]\nstore = \"array\"\nwithin = \"1s..2s\"\nfor = \"1s\"",
+            "`f` lasts until the run's end",
+        ),
     ] {
         let errors = refused(fault);
         assert!(errors.contains(says), "{fault}:\n{errors}");
     }
-    assert!(with("reload = true\nevery = \"1s\"\ntimes = 3").is_ok());
+    for fault in [
+        "reload = true\nevery = \"1s\"\ntimes = 3",
+        "store = \"deleted\"\nwithin = \"1s..2s\"\nfor = \"5s\"\ntimes = 2",
+        "store = \"deleted\"\nwithin = \"3s..4s\"\n[fault.g]\nstore = \"array\"\nat = \"1s\"\nfor = \"1s\"",
+        "store = \"deleted\"\nwithin = \"3s..4s\"\n[fault.g]\nreload = true\nat = \"5s\"",
+    ] {
+        assert!(with(fault).is_ok(), "{fault}");
+    }
 }

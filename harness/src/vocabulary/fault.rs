@@ -156,6 +156,22 @@ pub enum StoreDamage {
     Full,
 }
 
+impl FaultKind {
+    /// What it alters: two faults that alter the same cannot go on at the same time.
+    #[must_use]
+    pub const fn place(self) -> &'static str {
+        match self {
+            Self::Store(_) | Self::StoreBack { .. } | Self::SecondWriter { .. } => "store",
+            Self::SecondGateway { .. } => "second gateway",
+            Self::Cpu { .. } => "cpu",
+            Self::Memory { .. } => "memory",
+            Self::Network { .. } | Self::Partition => "network",
+            Self::Clock { .. } => "clock",
+            _ => "process",
+        }
+    }
+}
+
 impl StoreDamage {
     /// The word for it in scenarios and, behind `store`, in results.
     pub const WORDS: [(&'static str, Self); 6] = [
