@@ -1,7 +1,7 @@
 //! The state directory of a gateway that the run starts: `openclaw.json`, `devices/`, and nothing that outlives the run.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags};
@@ -30,7 +30,7 @@ fn sweep() {
                 // Nothing is mounted there, mostly.
                 let _ = nix::mount::umount2(&entry.path().join(folder), MntFlags::MNT_DETACH);
             }
-            unlock(&entry.path().join("devices"));
+            let _ = forbid_writing(&entry.path().join("devices"), false);
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
@@ -58,17 +58,24 @@ impl Drop for Disk {
 impl Drop for StateDir {
     fn drop(&mut self) {
         // A fault may have been cut off that forbids to remove anything.
-        unlock(&self.path().join("devices"));
+        let _ = forbid_writing(&self.path().join("devices"), false);
     }
 }
 
-/// Lets files in a folder be removed again, if a fault has forbidden it.
-fn unlock(folder: &Path) {
-    let Ok(folder) = std::fs::File::open(folder) else { return };
-    let flags = rustix::fs::ioctl_getflags(&folder).unwrap_or(IFlags::empty());
-    if flags.contains(IFlags::IMMUTABLE) {
-        let _ = rustix::fs::ioctl_setflags(&folder, flags & !IFlags::IMMUTABLE);
+/// Makes a folder such that nothing in it can be made, renamed or removed; or lets it be.
+///
+/// # Errors
+/// What the system says.
+pub fn forbid_writing(folder: &Path, forbidden: bool) -> std::io::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        // Modes are nothing to root.
+        let folder = std::fs::File::open(folder)?;
+        let flags = rustix::fs::ioctl_getflags(&folder)?;
+        let wanted = if forbidden { flags | IFlags::IMMUTABLE } else { flags & !IFlags::IMMUTABLE };
+        return if wanted == flags { Ok(()) } else { Ok(rustix::fs::ioctl_setflags(&folder, wanted)?) };
     }
+    let mode = if forbidden { 0o500 } else { 0o700 };
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
 }
 
 impl StateDir {

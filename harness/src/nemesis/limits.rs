@@ -42,9 +42,31 @@ pub(super) fn missing(kind: FaultKind) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some(format!("limits a control group's `{controller}`, which takes root"));
     }
-    (!folder.join("cgroup.procs").exists()).then(|| {
-        format!("needs the controller `{controller}` of control groups version 1 at {}", folder.display())
+    cannot_group(&folder, controller)
+}
+
+/// Why no group can be made in the folder of a controller, if none can.
+fn cannot_group(folder: &Path, controller: &str) -> Option<String> {
+    if !folder.join("cgroup.procs").exists() {
+        return Some(format!(
+            "needs the controller `{controller}` of control groups version 1 at {}",
+            folder.display()
+        ));
+    }
+    // A container has them for reading only, mostly.
+    let tried = group(folder);
+    let made = std::fs::create_dir(&tried).and_then(|()| std::fs::remove_dir(&tried));
+    made.err().map(|refused| {
+        format!(
+            "limits a control group's `{controller}`, and none can be made: {} ({refused})",
+            tried.display()
+        )
     })
+}
+
+/// This run's group in the folder of a controller.
+fn group(folder: &Path) -> PathBuf {
+    folder.join(format!("{PREFIX}{}", std::process::id()))
 }
 
 /// Removes the groups of runs that were killed before they could do it.
@@ -74,7 +96,7 @@ pub(super) fn limit(kind: FaultKind, pid: u32) -> Result<Limited, TargetError> {
         return Err(failed("no limit", std::io::Error::other("not a fault of a control group")));
     };
     let root = Path::new(ROOT).join(controller);
-    let group = root.join(format!("{PREFIX}{}", std::process::id()));
+    let group = group(&root);
     match std::fs::create_dir(&group) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -129,4 +151,21 @@ fn write(file: &Path, value: &str) -> Result<(), TargetError> {
 
 fn failed(what: &str, source: std::io::Error) -> TargetError {
     TargetError::Fault { what: what.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_limited_is_known_before_anything_is_started() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(cannot_group(folder.path(), "cpu").unwrap().contains("version 1"));
+        std::fs::write(folder.path().join("cgroup.procs"), "").unwrap();
+        assert_eq!(cannot_group(folder.path(), "cpu"), None);
+        assert!(!group(folder.path()).exists(), "what was tried is gone");
+        // Whatever stands in the way: no permission cannot be had by root.
+        std::fs::write(group(folder.path()), "").unwrap();
+        assert!(cannot_group(folder.path(), "cpu").unwrap().contains("none can be made"));
+    }
 }

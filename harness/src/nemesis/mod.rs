@@ -70,6 +70,7 @@ pub async fn prepare(plan: &Plan) -> Result<(), Unable> {
             FaultKind::Store(StoreDamage::Full) if !rustix::process::geteuid().is_root() => {
                 Some("fills a small disk of its own, which takes root to mount".to_owned())
             }
+            FaultKind::Store(StoreDamage::ReadOnly) => store::missing(),
             kind => limits::missing(kind),
         };
         if let Some(why) = why {

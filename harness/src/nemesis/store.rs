@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{CWD, IFlags, RenameFlags};
+use rustix::fs::{CWD, RenameFlags};
 
 use crate::gateway::TargetError;
+use crate::gateway::state_dir::forbid_writing;
 use crate::plan::StoreDamage;
 
 /// Folder beside the store in which the original waits.
@@ -211,17 +212,21 @@ fn fill(file: &Path) -> std::io::Result<()> {
 
 /// Makes the folder of the store such that nothing in it can be made, renamed or removed; or lets it be.
 fn lock_folder(file: &Path, lock: bool) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    if rustix::process::geteuid().is_root() {
-        // Modes are nothing to root.
-        let folder = std::fs::File::open(folder)?;
-        let flags = rustix::fs::ioctl_getflags(&folder)?;
-        let flags = if lock { flags | IFlags::IMMUTABLE } else { flags & !IFlags::IMMUTABLE };
-        return Ok(rustix::fs::ioctl_setflags(&folder, flags)?);
-    }
-    let mode = if lock { 0o500 } else { 0o700 };
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+    forbid_writing(file.parent().unwrap_or_else(|| Path::new("")), lock)
+}
+
+/// Why the folder of a store cannot be made read-only on this machine by this user, if it cannot: where state directories are made.
+pub(super) fn missing() -> Option<String> {
+    let tried = || -> std::io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        forbid_writing(folder.path(), true)?;
+        forbid_writing(folder.path(), false)
+    };
+    let refused = tried().err()?;
+    Some(format!(
+        "makes a folder in {} immutable, which the system refuses ({refused})",
+        std::env::temp_dir().display()
+    ))
 }
 
 /// Reads the store and writes it back as it was, as a second program does that changes something of its own. Between the two lies
@@ -305,7 +310,10 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_can_be_again() {
         let (folder, file) = store("{}");
-        let damaged = damage(folder.path(), StoreDamage::ReadOnly).unwrap();
+        let damaged = damage(folder.path(), StoreDamage::ReadOnly);
+        assert_eq!(damaged.is_err(), missing().is_some(), "{damaged:?}");
+        // Root in a container may not: then it is refused before anything is started.
+        let Ok(damaged) = damaged else { return };
         let fresh = file.with_file_name("fresh");
         let forbidden = std::fs::write(&fresh, "x");
         assert!(damaged.put_back().unwrap());
