@@ -8,6 +8,7 @@ use super::decide::Source;
 use crate::history::{Fault, OperationKind};
 use crate::oracle::state::{Act, Edit, Op};
 use crate::oracle::timeline::Device;
+use crate::oracle::windows::load_span;
 use crate::plan::{FaultKind, Nanos, StoreDamage};
 use protocol::ProfileName;
 
@@ -38,6 +39,9 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
                     self.add_op(Act::Away, (fault.began, fault.ended), false, fault);
                     self.add_op(Act::Back, (back.began, back.ended), false, back);
                 }
+                // Whoever has everything in memory wrote over it, and has lost nothing, unless that was read meanwhile.
+                None if self.oracle.release.store_read_at_load
+                    && !self.is_loaded(fault.began, back.map_or(Nanos::MAX, |back| back.began)) => {}
                 // A change that was under way in the very moment may have written everything back.
                 None => self.add_op(Act::Edit(Edit::Drop), (fault.began, fault.ended), true, fault),
             }
@@ -62,13 +66,19 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
         }
     }
 
+    /// Whether the store may have been read between the two.
+    fn is_loaded(&self, from: Nanos, until: Nanos) -> bool {
+        let mut loads = self.history.faults.iter().filter_map(load_span);
+        loads.any(|(began, ended)| began <= until && ended.is_none_or(|ended| from <= ended))
+    }
+
     fn add_op(&mut self, act: Act, (from, until): (Nanos, Option<Nanos>), optional: bool, fault: &'h Fault) {
         let until = until.unwrap_or(self.history.ended).max(from);
         self.push(Op { act, from, until, optional, after: None }, Source::Load(fault));
     }
 
     /// Since when a second writer may have taken back what happened to the device: it did, if anything happened while that
-    /// writer was at work. A database takes nothing back.
+    /// writer was at work. A database takes nothing back, and what is read at a start only is what it was before that.
     pub(super) fn taken_back_from(&self, device: &Device<'_, '_>) -> Option<Nanos> {
         if self.oracle.plan.gateway.profile == ProfileName::V2026_9_6 {
             return None;
@@ -76,19 +86,23 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
         let writers =
             self.history.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::SecondWriter { .. }));
         let mut writers = writers.map(|fault| (fault.began, fault.ended.unwrap_or(self.history.ended)));
-        writers
-            .find(|(began, ended)| {
-                let touches = |from: Nanos, until: Nanos| from <= *ended && *began <= until;
-                let connected = device.attempts().any(|(_, attempt)| {
-                    let from = attempt.stamps.started.unwrap_or(attempt.intended);
-                    touches(from, attempt.stamps.last().unwrap_or(from))
-                });
-                connected
-                    || device.operations().any(|operation| {
-                        !matches!(operation.kind, OperationKind::Edit(_))
-                            && touches(operation.invoked, operation.end.at().unwrap_or(self.history.ended))
-                    })
-            })
-            .map(|(began, _)| began)
+        let (began, _) = writers.find(|(began, ended)| {
+            let touches = |from: Nanos, until: Nanos| from <= *ended && *began <= until;
+            let connected = device.attempts().any(|(_, attempt)| {
+                let from = attempt.stamps.started.unwrap_or(attempt.intended);
+                touches(from, attempt.stamps.last().unwrap_or(from))
+            });
+            connected
+                || device.operations().any(|operation| {
+                    !matches!(operation.kind, OperationKind::Edit(_))
+                        && touches(operation.invoked, operation.end.at().unwrap_or(self.history.ended))
+                })
+        })?;
+        if !self.oracle.release.store_read_at_load {
+            return Some(began);
+        }
+        let loads = self.history.faults.iter().filter_map(load_span);
+        let later = loads.filter(|(_, until)| until.is_none_or(|until| began <= until));
+        later.map(|(from, _)| from.max(began)).min()
     }
 }

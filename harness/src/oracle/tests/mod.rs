@@ -11,3 +11,4 @@ mod recorded;
 mod shards;
 mod silence;
 mod static_rows;
+mod store_faults;
