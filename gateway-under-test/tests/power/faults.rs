@@ -7,8 +7,9 @@ use gateway_under_test::policy::{Caller, PairingEvent, Place, Refusal};
 use gateway_under_test::profile::StoreKind;
 use gateway_under_test::store::{Core, Observer, Store, StoreError};
 
+use crate::fixture::{attempt, rules};
 use crate::memory::{Fault, MemoryDisk, root, state_dir};
-use crate::story::{Act, Contents, KINDS, attempt, contents, open, perform, rules, story};
+use crate::story::{Act, Contents, KINDS, contents, open, perform, story};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -151,7 +152,7 @@ impl Observer for Announced {
 }
 
 async fn connect(store: &Store, kind: StoreKind, device: &str) -> Result<(), Box<Refusal>> {
-    let attempt = Arc::new(attempt(kind, device, Place::Remote));
+    let attempt = Arc::new(attempt(&rules(kind), device, Place::Remote));
     store.admit(attempt).await.unwrap().map(|_| ()).map_err(Box::new)
 }
 
@@ -173,7 +174,7 @@ async fn an_approval_on_a_full_disk_is_answered_by_an_error_and_lets_nobody_in()
             // Its request waits as before; a stranger's cannot be noted.
             let again = connect(&store, kind, "a").await.unwrap_err();
             assert_eq!(again.request_id(), Some(request.as_str()));
-            let stranger = Arc::new(attempt(kind, "b", Place::Remote));
+            let stranger = Arc::new(attempt(&rules(kind), "b", Place::Remote));
             assert!(matches!(store.admit(stranger).await, Err(StoreError::Write { .. })));
             disk.fail(None);
             store.approve(Caller::owner(), request).await.unwrap().unwrap();

@@ -12,3 +12,7 @@ mod loss;
 mod memory;
 mod model;
 mod story;
+
+#[allow(dead_code, reason = "these tests need a part of it")]
+#[path = "../store/fixture.rs"]
+mod fixture;

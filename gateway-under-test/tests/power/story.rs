@@ -3,43 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{Caller, DeviceAttempt, Fresh, Place, Rules};
-use gateway_under_test::profile::{self, Profile, StoreKind};
+use gateway_under_test::policy::{Caller, Place};
+use gateway_under_test::profile::StoreKind;
 use gateway_under_test::store::disk::make_folders;
 use gateway_under_test::store::{Core, LoadError, StoreError, Touched, backend};
-use protocol::connect::AuthParams;
 use protocol::pairing::{RevokeParams, RotateParams};
 use serde_json::{Value, json};
 
+use crate::fixture::{Counter, attempt, rules};
 use crate::memory::{MemoryDisk, state_dir};
 
 pub(crate) const NOW: u64 = 1_795_415_215_297;
 pub(crate) const KINDS: [StoreKind; 2] = [StoreKind::JsonLoaded, StoreKind::JsonReread];
-
-#[derive(Default)]
-struct Counter(u32);
-
-impl Fresh for Counter {
-    fn request_id(&mut self) -> String {
-        self.0 += 1;
-        format!("request-{}", self.0)
-    }
-
-    fn token(&mut self) -> String {
-        self.0 += 1;
-        format!("token-{}", self.0)
-    }
-}
-
-/// A profile whose store is of this kind.
-fn profile(kind: StoreKind) -> &'static Profile {
-    profile::ALL.iter().copied().find(|profile| profile.store == kind).unwrap()
-}
-
-pub(crate) fn rules(kind: StoreKind) -> Arc<Rules> {
-    Arc::new(Rules::of(profile(kind), AuthConfig::Token(Secret::new("shared"))))
-}
 
 /// Starts on a disk, as the gateway does.
 pub(crate) fn open(kind: StoreKind, disk: &MemoryDisk) -> Result<Core, LoadError> {
@@ -69,15 +44,6 @@ pub(crate) fn contents(core: &Core) -> Contents {
         }
     }
     contents
-}
-
-pub(crate) fn attempt(kind: StoreKind, device: &str, place: Place) -> DeviceAttempt {
-    let client = json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"});
-    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
-    let client = serde_json::from_value(client).unwrap();
-    let mut attempt = DeviceAttempt::passed(&rules(kind), device, client, auth, place);
-    attempt.scopes = vec!["operator.read".to_owned()];
-    attempt
 }
 
 /// One thing that somebody does. Those in a batch share a commit.
@@ -126,10 +92,10 @@ fn apply(core: &mut Core, kind: StoreKind, act: &Act) -> bool {
     };
     match act {
         Act::Ask(device) => core
-            .admit(&attempt(kind, device, Place::Remote))
+            .admit(&attempt(&rules(kind), device, Place::Remote))
             .0
             .is_err_and(|refusal| refusal.request_id().is_some()),
-        Act::Silent(device) => core.admit(&attempt(kind, device, Place::Local)).0.is_ok(),
+        Act::Silent(device) => core.admit(&attempt(&rules(kind), device, Place::Local)).0.is_ok(),
         Act::Approve(device) => {
             request(core, device).is_some_and(|request| core.approve(&owner, &request).is_ok())
         }

@@ -1,12 +1,6 @@
 //! The stores of the releases: what another program changes is seen by the next operation, broken files, durability,
 //! and what 2026.9.6 makes of older files.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests; clippy's allowance covers only functions marked as tests"
-)]
-
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,9 +8,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{Caller, DeviceAttempt, Fresh, PairingEvent, Place, Rules};
-use gateway_under_test::profile::{self, Profile, StoreKind};
+use gateway_under_test::policy::{Caller, DeviceAttempt, PairingEvent, Place};
+use gateway_under_test::profile::StoreKind;
 use gateway_under_test::store::backend::{Backend, Changes, Contents, Probe, Standing};
 use gateway_under_test::store::{
     Commit, Core, Load, LoadError, LoadWhen, Observer, State, Store, StoreError, backend,
@@ -25,45 +18,11 @@ use protocol::connect::AuthParams;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::fixture::{self, Counter, Nobody, rules};
+
 /// A recent time, so that no request of these tests is too old for the real clock.
 fn now_ms() -> u64 {
     gateway_under_test::clock::wall_ms()
-}
-
-#[derive(Default)]
-struct Counter(u32);
-
-impl Fresh for Counter {
-    fn request_id(&mut self) -> String {
-        self.0 += 1;
-        format!("request-{}", self.0)
-    }
-
-    fn token(&mut self) -> String {
-        self.0 += 1;
-        format!("token-{}", self.0)
-    }
-}
-
-/// An observer that does not care.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn events(&self, _: Vec<PairingEvent>) {}
-
-    fn committed(&self, _: usize, _: f64) {}
-
-    fn failed(&self, _: &StoreError) {}
-}
-
-/// A profile whose store is of this kind.
-fn profile(kind: StoreKind) -> &'static Profile {
-    profile::ALL.iter().copied().find(|profile| profile.store == kind).unwrap()
-}
-
-fn rules(kind: StoreKind) -> Arc<Rules> {
-    let profile = profile(kind);
-    Arc::new(Rules::of(profile, AuthConfig::Token(Secret::new("shared"))))
 }
 
 fn load(kind: StoreKind, dir: &Path) -> Result<Core, LoadError> {
@@ -82,12 +41,8 @@ fn attempt(device: &str, local: bool) -> Arc<DeviceAttempt> {
 }
 
 fn attempt_by(kind: StoreKind, device: &str, local: bool, auth: AuthParams) -> DeviceAttempt {
-    let client =
-        serde_json::from_value(json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}))
-            .unwrap();
     let place = if local { Place::Local } else { Place::Remote };
-    let mut attempt = DeviceAttempt::passed(&rules(kind), device, client, auth, place);
-    attempt.scopes = vec!["operator.read".to_owned()];
+    let mut attempt = fixture::attempt_by(&rules(kind), device, place, auth);
     attempt.kept_ip = (!local).then(|| "203.0.113.7".parse().unwrap());
     attempt
 }

@@ -1,44 +1,23 @@
-//! The store on real files: shapes, durability, rollback, scale.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests; clippy's allowance covers only functions marked as tests"
-)]
+//! The store of `article`: shapes, durability, rollback, scale.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{Caller, DeviceAttempt, DeviceEntry, Fresh, PairingEvent, Place, Rules};
+use gateway_under_test::policy::{Caller, DeviceAttempt, DeviceEntry, PairingEvent, Place, Rules};
 use gateway_under_test::profile::ARTICLE;
 use gateway_under_test::store::backend;
 use gateway_under_test::store::{Core, LoadError, Observer, Store, StoreError, Touched};
-use protocol::connect::AuthParams;
 use serde_json::{Value, json};
 
-const PAIRED: &str = include_str!("fixtures/paired.json");
-const PENDING: &str = include_str!("fixtures/pending.json");
+use crate::fixture::{self, Counter, Nobody};
+
+const PAIRED: &str = include_str!("../fixtures/paired.json");
+const PENDING: &str = include_str!("../fixtures/pending.json");
 /// Between the times in the fixtures and the age at which their request is gone.
 const NOW: u64 = 1_795_415_215_297 + 1_000;
 
-#[derive(Default)]
-struct Counter(u32);
-
-impl Fresh for Counter {
-    fn request_id(&mut self) -> String {
-        self.0 += 1;
-        format!("request-{}", self.0)
-    }
-
-    fn token(&mut self) -> String {
-        self.0 += 1;
-        format!("token-{}", self.0)
-    }
-}
-
 fn rules() -> Arc<Rules> {
-    Arc::new(Rules::of(&ARTICLE, AuthConfig::Token(Secret::new("shared"))))
+    fixture::rules_of(&ARTICLE)
 }
 
 fn load_at(dir: &Path, now_ms: u64) -> Result<Core, LoadError> {
@@ -57,14 +36,7 @@ fn read(dir: &Path, name: &str) -> Value {
 }
 
 fn attempt(device: &str, local: bool) -> DeviceAttempt {
-    let client =
-        serde_json::from_value(json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}))
-            .unwrap();
-    let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
-    let place = if local { Place::Local } else { Place::Remote };
-    let mut attempt = DeviceAttempt::passed(&rules(), device, client, auth, place);
-    attempt.scopes = vec!["operator.read".to_owned()];
-    attempt
+    fixture::attempt(&rules(), device, if local { Place::Local } else { Place::Remote })
 }
 
 #[test]
@@ -219,17 +191,6 @@ fn a_failed_commit_keeps_what_was_noted_before_it() {
     assert_eq!(core.state().devices(), 0);
     core.flush().unwrap();
     assert_eq!(waiting(&load_at(dir.path(), NOW).unwrap()), NOW + 5);
-}
-
-/// An observer that does not care.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn events(&self, _: Vec<PairingEvent>) {}
-
-    fn committed(&self, _: usize, _: f64) {}
-
-    fn failed(&self, _: &StoreError) {}
 }
 
 #[tokio::test]

@@ -1,23 +1,17 @@
 //! One state directory under one profile after the other, up and back down: what each takes over of the one before.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests; clippy's allowance covers only functions marked as tests"
-)]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use gateway_under_test::clock::{OsFresh, wall_ms};
-use gateway_under_test::config::{AuthConfig, Secret};
-use gateway_under_test::policy::{Caller, DeviceAttempt, Place, Rules};
+use gateway_under_test::policy::{Caller, Place, Rules};
 use gateway_under_test::profile;
 use gateway_under_test::store::{Core, backend};
 use protocol::ProfileName::{self, Article, V2026_2_19, V2026_3_13, V2026_9_6};
-use protocol::connect::AuthParams;
 use serde_json::{Value, json};
+
+use crate::fixture;
 
 /// A release that runs on the directory until it is dropped.
 struct Release {
@@ -28,7 +22,7 @@ struct Release {
 impl Release {
     fn start(name: ProfileName, dir: &Path) -> Self {
         let profile = profile::ALL.iter().copied().find(|profile| profile.name == name).unwrap();
-        let rules = Arc::new(Rules::of(profile, AuthConfig::Token(Secret::new("shared"))));
+        let rules = fixture::rules_of(profile);
         let backend = backend::open(profile.store, dir).unwrap();
         let core = Core::load(backend, Arc::clone(&rules), Box::new(wall_ms), Box::new(OsFresh)).unwrap();
         core.prepare(true).unwrap();
@@ -37,11 +31,7 @@ impl Release {
 
     /// A remote device connects; gives the id of the request that it is left with, or `None` if it is let in.
     fn connect(&mut self, device: &str) -> Option<String> {
-        let client = json!({"id": "cli", "version": "1", "platform": "linux", "mode": "cli"});
-        let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
-        let client = serde_json::from_value(client).unwrap();
-        let mut attempt = DeviceAttempt::passed(&self.rules, device, client, auth, Place::Remote);
-        attempt.scopes = vec!["operator.read".to_owned()];
+        let attempt = fixture::attempt(&self.rules, device, Place::Remote);
         self.core.enter().unwrap();
         let (outcome, _) = self.core.admit(&attempt);
         self.core.commit().unwrap();
