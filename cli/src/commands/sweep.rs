@@ -336,8 +336,7 @@ fn write(result: &SweepResult, folder: &Path) -> Result<(), String> {
 }
 
 fn json(result: &SweepResult) -> Result<String, String> {
-    serde_json::to_string_pretty(result)
-        .map(|text| text + "\n")
+    harness::sweep::json::text(result)
         .map_err(|error| format!("the sweep cannot be written as JSON: {error}"))
 }
 

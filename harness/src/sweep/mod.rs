@@ -6,12 +6,14 @@
 //! | [`fit`] | how a figure grows with a size |
 //! | [`names`] | names of variables with their values, in order |
 //! | [`result`] | `sweep.json`: runs, medians of each combination, growth |
+//! | [`json`] | its text |
 //! | [`table`] | `sweep.md` |
 //! | [`estimate`] | how long runs will take |
 
 pub mod estimate;
 pub mod figures;
 pub mod fit;
+pub mod json;
 pub mod names;
 pub mod result;
 pub mod table;

@@ -265,11 +265,16 @@ fn rows(runs: &[SweepRun], over: Option<&str>) -> Vec<Row> {
                 others.push(without);
             }
         }
-        rows.sort_by(|a, b| {
-            let group = |row: &Row| others.iter().position(|names| *names == row.names.without(over));
-            let size = |row: &Row| size(&row.names, over).unwrap_or_default();
-            group(a).cmp(&group(b)).then(size(a).total_cmp(&size(b)))
-        });
+        let mut placed: Vec<(usize, f64, Row)> = rows
+            .into_iter()
+            .map(|row| {
+                let without = row.names.without(over);
+                let group = others.iter().position(|names| *names == without).unwrap_or(others.len());
+                (group, size(&row.names, over).unwrap_or_default(), row)
+            })
+            .collect();
+        placed.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        rows = placed.into_iter().map(|(.., row)| row).collect();
     }
     rows
 }
@@ -328,13 +333,20 @@ fn together(all: &[&Seen]) -> Seen {
     Seen { figures, counts }
 }
 
+/// Those of one growth stand together in `rows`.
 fn growth(rows: &[Row], over: &str) -> Vec<Growth> {
     let mut grown: Vec<Growth> = Vec::new();
+    let mut first = 0;
     let mut add = |names: Names, restart: Option<&str>, seen: &Seen, size: f64| {
+        if grown.last().is_some_and(|last| last.names != names) {
+            first = grown.len();
+        }
         for (figure, value) in &seen.figures {
-            let known = grown.iter_mut().find(|growth| {
-                growth.figure == *figure && growth.restart.as_deref() == restart && growth.names == names
-            });
+            // A sweep may have a thousand combinations, and all is summed up again after each of its runs.
+            let of_these = grown.get_mut(first..).unwrap_or_default();
+            let known = of_these
+                .iter_mut()
+                .find(|growth| growth.figure == *figure && growth.restart.as_deref() == restart);
             match known {
                 Some(growth) => growth.points.push((size, *value)),
                 None => grown.push(Growth {

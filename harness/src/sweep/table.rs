@@ -25,14 +25,19 @@ impl Cells<'_> {
         self.seen.figures.get(key).map_or_else(|| "-".to_owned(), |value| written(key, *value))
     }
 
-    fn count(&self, key: &str) -> u64 {
-        self.seen.counts.get(key).copied().unwrap_or_default()
+    /// A sum over repeats; where nothing counts, there is none.
+    fn count(&self, key: &str) -> String {
+        self.counted(key).map_or_else(|| "-".to_owned(), |count| count.to_string())
     }
 
     /// Clients of one restart, on average: sums over repeats say nothing to anyone.
     fn each(&self, key: &str) -> String {
-        let each = self.count(key) as f64 / self.occurrences.max(1) as f64;
-        format!("{each:.0}")
+        let each = |count: u64| format!("{:.0}", count as f64 / self.occurrences as f64);
+        self.counted(key).map_or_else(|| "-".to_owned(), each)
+    }
+
+    fn counted(&self, key: &str) -> Option<u64> {
+        (self.occurrences > 0).then(|| self.seen.counts.get(key).copied().unwrap_or_default())
     }
 }
 
@@ -86,9 +91,9 @@ const OF_RESTARTS: [Section; 5] = [
         heading: "Approvals on their way at the signal",
         about: "Sums over repeats: sent before the signal and answered after it, or never.",
         columns: &[
-            ("acknowledged", |cells| cells.count("in_flight.acknowledged").to_string()),
-            ("refused", |cells| cells.count("in_flight.refused").to_string()),
-            ("unknown", |cells| cells.count("in_flight.unknown").to_string()),
+            ("acknowledged", |cells| cells.count("in_flight.acknowledged")),
+            ("refused", |cells| cells.count("in_flight.refused")),
+            ("unknown", |cells| cells.count("in_flight.unknown")),
         ],
     },
     Section {
@@ -154,7 +159,7 @@ fn runs(text: &mut String, sweep: &SweepResult) {
                 ended(row),
                 cells.each("attempted"),
                 cells.each("session"),
-                cells.count("mismatches").to_string(),
+                cells.count("mismatches"),
                 cells.figure("response.p50"),
                 cells.figure("response.p99"),
             ],
@@ -187,7 +192,7 @@ fn approvals(text: &mut String, rows: &[Row]) {
     table.columns(&["acknowledged", "kept", "lost", "not known", "unanswered", "kept", "lost", "not known"]);
     for row in rows {
         let cells = Cells { seen: &row.run, occurrences: row.counted };
-        let of = |end: &str, fate: &str| cells.count(&format!("approvals.{end}.{fate}")).to_string();
+        let of = |end: &str, fate: &str| cells.count(&format!("approvals.{end}.{fate}"));
         table.row(
             row,
             None,
@@ -492,6 +497,18 @@ mod tests {
     }
 
     #[test]
+    fn what_no_run_counted_is_not_told_as_zero() {
+        let text = markdown(&whole());
+        let rows: Vec<&str> = text.lines().filter(|line| line.contains("| tight")).collect();
+        assert!(rows.len() > 1, "{text}");
+        for row in rows {
+            let cells = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).skip(2);
+            let figures: Vec<&str> = cells.filter(|cell| *cell != "1 no result").collect();
+            assert!(figures.iter().all(|cell| *cell == "-"), "{row}");
+        }
+    }
+
+    #[test]
     fn no_line_ends_in_a_space_and_every_row_of_a_table_is_as_wide_as_its_head() {
         let text = markdown(&whole());
         let mut width = None;
@@ -568,8 +585,11 @@ mod tests {
     #[test]
     fn a_sweep_is_read_as_it_was_written() {
         let sweep = whole();
-        let text = serde_json::to_string(&sweep).unwrap();
+        let text = crate::sweep::json::text(&sweep).unwrap();
         assert!(text.contains(r#""names":{"devices":10000,"policy":"fixed"}"#), "{text}");
+        let lines = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!(lines(r#"    {"number":"#), sweep.runs.len(), "{text}");
+        assert_eq!(lines(r#"    {"names":"#), sweep.rows.len() + sweep.growth.len(), "{text}");
         assert_eq!(serde_json::from_str::<SweepResult>(&text).unwrap(), sweep);
         let schema = jsonschema::validator_for(&crate::sweep::result::schema()).unwrap();
         let errors: Vec<String> = schema
