@@ -1,5 +1,6 @@
 //! The verdict on a device as a whole, and the operations that show it.
 
+use super::store_faults::taken_back;
 use super::{DeviceJudge, Searched};
 use crate::history::{Fault, Operation, OperationEnd, OperationKind};
 use crate::observation::{Observation, Outcome};
@@ -50,11 +51,14 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
                 let looks = self.shown < SHOWN_MAX;
                 Some((why.to_owned(), looks.then(|| alone(observation, device.attempts().count()))))
             }
-            (Searched::GaveUp, None) => {
-                let many = format!("more than {CONFIGURATIONS_MAX} states of the device explain its history");
+            (searched @ (Searched::GaveUp | Searched::Doubted(_)), None) => {
+                let why = match searched {
+                    Searched::Doubted(from) => taken_back(from),
+                    _ => format!("more than {CONFIGURATIONS_MAX} states of the device explain its history"),
+                };
                 return DeviceJudgement {
                     client: device.client,
-                    verdict: DeviceVerdict::Unknown { why: open.map_or(many, str::to_owned) },
+                    verdict: DeviceVerdict::Unknown { why: open.map_or(why, str::to_owned) },
                 };
             }
             (Searched::Explained, None) => None,

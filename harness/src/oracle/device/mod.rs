@@ -86,6 +86,8 @@ enum Searched {
     /// None does; what shows it, if that was looked for.
     Unexplained(Option<Contradiction>),
     GaveUp,
+    /// None does, but a second writer that was at work from then on may have taken back what would.
+    Doubted(Nanos),
 }
 
 /// An attempt whose answer depends on the device's state.
@@ -260,8 +262,12 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
             .map(|(_, at, sentence)| (*at, sentence.clone()))
             .collect();
         let taken_back = self.taken_back_from(device);
-        if taken_back.is_some() && matches!(self.searched, Searched::Unexplained(_)) {
-            self.searched = Searched::GaveUp;
+        if let Some(from) = taken_back
+            && matches!(self.searched, Searched::Unexplained(_))
+            // What contradicted itself before does so whatever came later.
+            && !self.ops.iter().zip(&found.findings).any(|(op, finding)| unexplained(finding) && op.until < from)
+        {
+            self.searched = Searched::Doubted(from);
         }
         let story = Story { device, history: self.history, anomalies: &anomalies };
         for connect in &self.connects {
@@ -284,12 +290,7 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
                 connect.position,
                 match doubted {
                     None => verdict,
-                    Some(from) => Verdict::Indeterminate {
-                        why: format!(
-                            "a second writer was at work from {} on, and may have taken back what happened to the device meanwhile",
-                            super::explain::seconds(from)
-                        ),
-                    },
+                    Some(from) => Verdict::Indeterminate { why: store_faults::taken_back(from) },
                 },
             );
         }

@@ -6,11 +6,20 @@
 use super::DeviceJudge;
 use super::decide::Source;
 use crate::history::{Fault, OperationKind};
+use crate::oracle::explain::seconds;
 use crate::oracle::state::{Act, Edit, Op};
 use crate::oracle::timeline::Device;
 use crate::oracle::windows::load_span;
 use crate::plan::{FaultKind, Nanos, StoreDamage};
 use protocol::ProfileName;
+
+/// Why nothing can be held against a gateway beside a second writer that began then.
+pub(super) fn taken_back(from: Nanos) -> String {
+    format!(
+        "a second writer was at work from {} on, and may have taken back what happened to the device meanwhile",
+        seconds(from)
+    )
+}
 
 impl<'h> DeviceJudge<'_, '_, 'h> {
     /// Adds what damage to the store did to the device.

@@ -3,7 +3,8 @@
 use super::fixture::*;
 use crate::history::OperationEnd;
 use crate::oracle::verdict::{DeviceVerdict, Invalid, SubHistory};
-use crate::plan::StopSignal;
+use crate::plan::{FaultKind, StopSignal};
+use std::time::Duration;
 
 fn verdict(case: &Case) -> DeviceVerdict {
     let mut devices = case.judge().devices;
@@ -113,6 +114,22 @@ fn an_acknowledgement_that_nothing_explains_makes_a_device_invalid() {
     * device: attempt 0: refused not-paired, request R1
     * operator: approval of request R1: refused: unknown requestId
     ");
+}
+
+#[test]
+fn a_second_writer_excuses_what_began_beside_it_and_says_so() {
+    let lost = |began| {
+        Case::stranger()
+            .attempt(100, 110, pairing("not-paired", "R1"))
+            .operation(approve("R1"), 200, refused_operation("unknown requestId", 210))
+            .attempt(320, 330, pairing("not-paired", "R1"))
+            .fault(FaultKind::SecondWriter { every: Duration::ZERO, gap: Duration::ZERO }, began, Some(400))
+            .fault(FaultKind::Reload, began + 10, Some(began + 15))
+    };
+    let DeviceVerdict::Unknown { why } = verdict(&lost(150)) else { panic!("{:?}", verdict(&lost(150))) };
+    assert!(why.starts_with("a second writer was at work from 0.16 s on"), "{why}");
+    // It had contradicted itself before.
+    assert_eq!(invalid(&lost(300)).1.decisive, 2);
 }
 
 #[test]
