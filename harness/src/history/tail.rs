@@ -20,6 +20,7 @@ pub struct Tail {
     at: u64,
     records: u64,
     attempts: u64,
+    shared: u64,
 }
 
 impl Tail {
@@ -30,7 +31,7 @@ impl Tail {
     pub fn new(file: Arc<File>, path: &Path) -> Result<Self, OpenError> {
         let reader = Reader::new(FileFrom { file: Arc::clone(&file), at: 0 }, path)?;
         let (begin, header) = (reader.at(), reader.header().clone());
-        Ok(Self { file, path: path.to_owned(), header, begin, at: begin, records: 0, attempts: 0 })
+        Ok(Self { file, path: path.to_owned(), header, begin, at: begin, records: 0, attempts: 0, shared: 0 })
     }
 
     /// What was written since the last time. Half a record at the end is left for the next time.
@@ -43,6 +44,7 @@ impl Tail {
             self.at = frames.at();
         }
         self.attempts += new.attempts.len() as u64;
+        self.shared += (new.notices.len() + new.operations.len() + new.faults.len()) as u64;
         new
     }
 
@@ -56,6 +58,7 @@ impl Tail {
             begin: self.begin,
             sound: self.at,
             attempts: self.attempts,
+            shared: self.shared,
             records: self.records,
             ended: now,
             end: Err(Break { at: self.at, damage: Damage::CutOff }),

@@ -395,6 +395,11 @@ fn a_shard_holds_its_clients_and_what_concerns_everybody() {
     std::fs::write(&path, file(&records, Some(50)).0).unwrap();
     let log = Log::open(&path).unwrap();
     assert_eq!((log.attempts(), log.records(), log.ended(), log.shards()), (20, 22, 50, 1));
+    assert_eq!(log.shared, 1);
+    let shards = |attempts, shared| Log { attempts, shared, ..log.clone() }.shards();
+    // Whoever is in every shard does not multiply the work: ten times the run has no more passes.
+    assert_eq!([shards(500_001, 0), shards(500_001, 100_000)], [11, 11]);
+    assert_eq!([shards(700_000, 360_000), shards(7_000_000, 3_600_000), shards(0, 1_000_000)], [4, 4, 1]);
     let mut whole = History { ended: 50, ..History::default() };
     records.iter().cloned().for_each(|record| whole.push(record));
     assert_eq!(log.whole().unwrap(), whole);
