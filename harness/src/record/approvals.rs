@@ -244,7 +244,9 @@ pub fn chains<'a>(
     by_client: &'a ByClient<'_>,
     approvals: &'a Approvals,
 ) -> impl Iterator<Item = ApprovalChain> + 'a {
-    history.operations.iter().zip(&approvals.noticed).filter_map(|(operation, noticed)| {
+    // One for all: an allocation for every approval would be one for every handshake of some runs.
+    let mut walk = Vec::new();
+    history.operations.iter().zip(&approvals.noticed).filter_map(move |(operation, noticed)| {
         let (client, acknowledged) = acknowledged_of_planned(operation)?;
         if !by_client.knows(client) {
             return None;
@@ -270,7 +272,7 @@ pub fn chains<'a>(
         let (late, last_link) = match resumed.zip(session) {
             Some((resumed, session)) => (
                 lateness(by_client, client, resumed, acknowledged),
-                last_link(by_client, client, resumed, session),
+                last_link(by_client, client, resumed, session, &mut walk),
             ),
             None => (0, LastLink::default()),
         };
@@ -297,17 +299,26 @@ fn lateness(by_client: &ByClient<'_>, client: ClientId, resumed: Nanos, acknowle
     first.map_or(0, |attempt| resumed.saturating_sub(attempt.intended.max(acknowledged)))
 }
 
-/// Walks from `resumed` to the session, over the attempts in between.
-fn last_link(by_client: &ByClient<'_>, client: ClientId, resumed: Nanos, session: Nanos) -> LastLink {
+/// Walks from `resumed` to the session, over the attempts in between: their start, end and intended start, which `attempts` has
+/// room for.
+fn last_link(
+    by_client: &ByClient<'_>,
+    client: ClientId,
+    resumed: Nanos,
+    session: Nanos,
+    attempts: &mut Vec<(Nanos, Nanos, Nanos)>,
+) -> LastLink {
     let mut link = LastLink::default();
-    let mut attempts: Vec<_> = by_client
-        .attempts_of(client)
-        .filter_map(|attempt| Some((attempt.stamps.started?, attempt.stamps.last()?, attempt.intended)))
-        .filter(|(started, ended, _)| *started <= session && *ended > resumed)
-        .collect();
+    attempts.clear();
+    attempts.extend(
+        by_client
+            .attempts_of(client)
+            .filter_map(|attempt| Some((attempt.stamps.started?, attempt.stamps.last()?, attempt.intended)))
+            .filter(|(started, ended, _)| *started <= session && *ended > resumed),
+    );
     attempts.sort_unstable();
     let mut at = resumed;
-    for (started, ended, intended) in attempts {
+    for &(started, ended, intended) in &*attempts {
         link.late += started.saturating_sub(intended.max(at));
         let from = started.max(at);
         at = ended.min(session).max(at);
