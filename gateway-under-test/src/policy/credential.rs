@@ -10,8 +10,9 @@ use protocol::error::DetailCode;
 use protocol::{ClientId, ClientMode, ErrorDetails};
 use sha2::{Digest as _, Sha256};
 
-use super::attempt::{DeviceAttempt, HttpFacts};
+use super::attempt::DeviceAttempt;
 use super::entry::{DeviceEntry, DeviceView};
+use super::http_facts::HttpFacts;
 use super::locality::Locality;
 use super::rate_limit::{Client, Clients, Note, NoteKind, RateLimiter, Scope};
 use super::refusal::Refusal;

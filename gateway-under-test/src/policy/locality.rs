@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::attempt::HttpFacts;
+use super::http_facts::HttpFacts;
 use crate::profile::{CidrEntries, ForwardedChoice, KeptAddress, LocalityRule, Profile, RealIpRule};
 
 /// `gateway.trustedProxies`, parsed once.

@@ -10,6 +10,9 @@
 //!
 //! | file | concern |
 //! |---|---|
+//! | [`attempt`] | the rows themselves, in their order |
+//! | [`http_facts`] | what the upgrade request said |
+//! | `params` | the parameters, from the text of the message |
 //! | [`schema`] | shapes of parameters and the validator's texts |
 //! | [`locality`] | client address, trusted proxies, local or remote |
 //! | [`origin`] | browsers' `Origin` |
@@ -26,18 +29,21 @@ pub mod authority;
 pub mod credential;
 pub mod device_proof;
 pub mod entry;
+pub mod http_facts;
 pub mod locality;
 pub mod origin;
 pub mod pairing;
+mod params;
 pub mod rate_limit;
 pub mod refusal;
 pub mod schema;
 pub mod scopes;
 mod spoiled;
 
-pub use attempt::{Anonymous, DeviceAttempt, HttpFacts, Place, Screened, screen};
+pub use attempt::{Anonymous, DeviceAttempt, Place, Screened, screen};
 pub use authority::Caller;
 pub use entry::{DeviceEntry, DeviceView, TokenEntry};
+pub use http_facts::HttpFacts;
 pub use locality::Locality;
 pub use pairing::{Accepted, Admission, Change, Effects, PairingEvent, admit, admit_in_two_steps};
 pub use rate_limit::{RateLimitConfig, RateLimiter};

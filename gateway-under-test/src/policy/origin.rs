@@ -4,7 +4,7 @@ use protocol::connect::ClientInfo;
 use protocol::{ClientId, ClientMode};
 
 use super::Rules;
-use super::attempt::HttpFacts;
+use super::http_facts::HttpFacts;
 use super::locality;
 use crate::defect::Defect;
 use crate::profile::OriginRule;

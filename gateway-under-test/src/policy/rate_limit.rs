@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::attempt::HttpFacts;
+use super::http_facts::HttpFacts;
 use super::locality::{self, Locality};
 use crate::profile::{RateLimitRule, rate_limit_defaults as defaults};
 

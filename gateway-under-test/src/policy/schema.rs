@@ -675,7 +675,7 @@ mod tests {
                     let _ = validate(profile, params, &value);
                 }
                 if validate(profile, Params::Connect, &value).is_ok() {
-                    prop_assert!(super::super::attempt::decode_params(value.clone()).is_ok());
+                    prop_assert!(super::super::params::decode(value.clone()).is_ok());
                 }
             }
         }
