@@ -70,25 +70,6 @@ impl Refusal {
         Self::silent(code::NORMAL, "", "handshake-timeout")
     }
 
-    /// The gateway listens, but is not ready (9.6).
-    #[must_use]
-    pub fn starting(retry_after_ms: u64) -> Self {
-        let mut error = ErrorShape::new(ErrorCode::Unavailable, "gateway starting; retry shortly");
-        error.retryable = Some(true);
-        error.retry_after_ms = Some(retry_after_ms);
-        error.details =
-            Some(ErrorDetails { reason: Some("startup-sidecars".to_owned()), ..ErrorDetails::default() });
-        let mut refusal = Self::answered(error, "gateway-starting");
-        refusal.close = Close::cut(1013, "gateway starting");
-        refusal
-    }
-
-    /// More messages before hello than the queue holds (9.6).
-    #[must_use]
-    pub fn too_many_frames() -> Self {
-        Self::silent(code::POLICY, "too many pending handshake frames", "handshake-message-overflow")
-    }
-
     /// The store could not write; the caller may try again.
     #[must_use]
     pub fn store_failed() -> Self {
