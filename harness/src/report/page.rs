@@ -1,5 +1,7 @@
 //! Lines of limited width. Texts of the peer end here: control characters, which could steer a terminal, become spaces.
 
+use super::units::plural;
+
 /// Columns of the summary.
 pub(super) const WIDTH: usize = 100;
 
@@ -58,6 +60,14 @@ impl Page {
     pub(super) fn heading(&mut self, heading: &str) {
         self.text.push('\n');
         self.line(heading);
+    }
+
+    /// How many of `all` are not shown, if any, and where they are.
+    pub(super) fn more(&mut self, all: usize, shown: usize, noun: &str) {
+        if all > shown {
+            let left_out = plural((all - shown) as u64, &format!("more {noun}"));
+            self.line(&format!("  and {left_out}, see result.json"));
+        }
     }
 
     pub(super) fn finish(self) -> String {

@@ -38,6 +38,17 @@ pub fn plural(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// The text, cut to this many characters: names of the peer must not push a table apart.
+#[must_use]
+pub fn short(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(chars - 1).collect();
+    cut.push('…');
+    cut
+}
+
 fn three_digits(value: f64) -> String {
     let digits = if value < 9.995 {
         2
