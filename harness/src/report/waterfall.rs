@@ -1,13 +1,13 @@
 //! The wait of approved people, drawn: a bar for each link, one under the other.
 
 use super::page::Page;
-use super::units::{duration, maybe, plural, share};
+use super::units::{duration, maybe, share, short};
 use crate::record::operators::{Ends, OperatorResult};
 use crate::record::result::RunResult;
 use crate::record::waterfall::{Link, Waterfall};
 
-/// Waterfalls shown.
-const SHOWN: usize = 8;
+/// Waterfalls shown: each has a dozen lines, and a run of many cohorts must still fit a terminal.
+const SHOWN: usize = 3;
 /// Rows of operators shown.
 const OPERATOR_ROWS: usize = 12;
 /// Columns of the whole.
@@ -31,18 +31,13 @@ pub(super) fn operators(page: &mut Page, result: &RunResult) {
     }
     page.heading(&format!("{:<42}{:>13}{:>10}{:>10}", "Operators", "acknowledged", "refused", "unknown"));
     for (operator, kind, ends) in rows.iter().take(OPERATOR_ROWS) {
-        let name = format!("{}, {kind}", operator.name);
+        let name = format!("{}, {kind}", short(&operator.name, 26));
         page.line(&format!("  {name:<40}{:>13}{:>10}{:>10}", ends.acknowledged, ends.refused, ends.unknown));
     }
-    if rows.len() > OPERATOR_ROWS {
-        page.line(&format!(
-            "  and {}, see result.json",
-            plural((rows.len() - OPERATOR_ROWS) as u64, "more row")
-        ));
-    }
+    page.more(rows.len(), OPERATOR_ROWS, "row");
 }
 
-/// Draws the waterfalls of a run, those of most approvals first if there are too many.
+/// Draws the waterfalls of a run: if there are too many, those in which most people waited, most first.
 pub(super) fn waterfalls(page: &mut Page, result: &RunResult) {
     let all = &result.approval_to_session.waterfalls;
     if all.is_empty() {
@@ -57,9 +52,7 @@ pub(super) fn waterfalls(page: &mut Page, result: &RunResult) {
     for waterfall in shown {
         one(page, waterfall);
     }
-    if all.len() > SHOWN {
-        page.line(&format!("  and {}, see result.json", plural((all.len() - SHOWN) as u64, "more")));
-    }
+    page.more(all.len(), SHOWN, "waterfall");
 }
 
 fn one(page: &mut Page, waterfall: &Waterfall) {
@@ -154,6 +147,54 @@ fn bar(at: f64, part: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::test_support::{Story, refusal_for, session};
+
+    /// As many people of each cohort wait for the same operator.
+    fn waiters(cohorts: &[(&str, u32)]) -> RunResult {
+        let mut story = Story::new(cohorts);
+        for client in 0..cohorts.iter().map(|(_, count)| count).sum() {
+            let request = format!("r{client}");
+            story.attempt(client, 0).started(1).answered(5, refusal_for(&request));
+            story.notice(0, client, &request, 6);
+            story.approve(0, client, &request, 7, Some(8));
+            story.attempt(client, 1).started(10).answered(12, session());
+        }
+        story.result()
+    }
+
+    fn drawn(result: &RunResult) -> (Vec<String>, String) {
+        let mut page = Page::default();
+        waterfalls(&mut page, result);
+        let text = page.finish();
+        let begins = |line: &&str| line.contains(" (tries again");
+        let cohorts = text.lines().filter(begins).filter_map(|line| line.split_whitespace().next());
+        (cohorts.map(str::to_owned).collect(), text.clone())
+    }
+
+    #[test]
+    fn of_many_waterfalls_those_of_most_waiters_are_shown_and_the_result_has_all() {
+        let few = waiters(&[("a", 1), ("b", 3), ("c", 2)]);
+        let (cohorts, text) = drawn(&few);
+        assert_eq!(cohorts, ["a", "b", "c"], "as in the scenario: {text}");
+        assert!(!text.contains("more"), "{text}");
+        let many = waiters(&[("a", 1), ("b", 3), ("c", 2), ("d", 5), ("e", 3)]);
+        let (cohorts, text) = drawn(&many);
+        assert_eq!(cohorts, ["d", "b", "e"], "{text}");
+        assert!(text.ends_with("  and 2 more waterfalls, see result.json\n"), "{text}");
+        assert_eq!(many.approval_to_session.waterfalls.len(), 5);
+    }
+
+    #[test]
+    fn a_long_name_does_not_push_the_table_of_operators_apart() {
+        let mut result = waiters(&[("a", 1)]);
+        result.operators[0].name = "x".repeat(60);
+        result.operators[0].rejections.acknowledged = 1;
+        let mut page = Page::default();
+        operators(&mut page, &result);
+        let text = page.finish();
+        let widths: Vec<usize> = text.lines().skip(1).map(|line| line.chars().count()).collect();
+        assert_eq!(widths, [75, 75, 75], "{text}");
+    }
 
     #[test]
     fn slices_lie_one_after_the_other_and_none_is_wider_than_the_whole() {
