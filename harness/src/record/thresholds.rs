@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::restarts::Restart;
 use super::result::RunResult;
+use super::waterfall::{Link, Waterfall};
 use crate::oracle::MismatchKind;
 use crate::plan::{Comparison, Threshold};
 
@@ -90,7 +91,7 @@ pub fn evaluate(thresholds: &[Threshold], result: &RunResult) -> Vec<ThresholdRe
 
 /// The figure under a path, with its unit: `mismatches`, `mismatches.<kind>`, `attempts.<word>`,
 /// `phases.<phase>.<figure>`, `approval_to_session.<figure>`, `approval_to_session.links.<link>.<figure>`,
-/// `lag.<figure>`, `restart.<stage>`, `restart.back.<share>` (the worst of all restarts), `dropped_share`.
+/// `approval_to_session.waterfalls.<cohort>.<link, whole>.<figure>` (the worst of its operators), `lag.<figure>`, `restart.<stage>`, `restart.back.<share>` (the worst of all restarts), `dropped_share`.
 ///
 /// # Errors
 /// The second of the pair is [`MissingMetric`] if there is no figure.
@@ -123,6 +124,9 @@ pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, Missin
                 _ => None,
             };
             latency(figure, series.map(|series| series.figure(figure)))
+        }
+        ["approval_to_session", "waterfalls", cohort, part, figure] => {
+            wait(&result.approval_to_session.waterfalls, cohort, part, figure)
         }
         ["lag", figure] => latency(figure, Some(result.lag.figure(figure))),
         ["restart", stage] => worst(
@@ -166,6 +170,30 @@ fn latency(figure: &str, value: Option<Option<Option<u64>>>) -> (MetricUnit, Res
         Some(Some(value)) => Ok(value as f64),
     };
     (unit, value)
+}
+
+/// How long the people of a cohort waited, in all or in one link: of several operators who served it the largest value, and
+/// the sum of their counts.
+fn wait(
+    waterfalls: &[Waterfall],
+    cohort: &str,
+    part: &str,
+    figure: &str,
+) -> (MetricUnit, Result<f64, MissingMetric>) {
+    let series = |waterfall: &Waterfall| match part {
+        "whole" => Some(waterfall.whole),
+        _ => Link::ALL
+            .into_iter()
+            .find(|link| link.name() == part)
+            .map(|link| waterfall.links.get(link).latency),
+    };
+    let known = series(&Waterfall::default()).and_then(|series| series.figure(figure));
+    let figures = waterfalls
+        .iter()
+        .filter(|waterfall| waterfall.cohort == cohort)
+        .filter_map(|waterfall| series(waterfall)?.figure(figure)?);
+    let value = if figure == "count" { Some(figures.sum()) } else { figures.max() };
+    latency(figure, known.map(|_| Some(value)))
 }
 
 /// The largest value over the restarts that count; a single one that was not reached is worse than any value.
@@ -214,7 +242,7 @@ mod tests {
     use super::*;
     use crate::observation::Outcome;
     use crate::record::restarts::Back;
-    use crate::record::test_support::busy_story;
+    use crate::record::test_support::{Story, busy_story, session};
 
     fn result() -> RunResult {
         busy_story().result()
@@ -264,6 +292,27 @@ mod tests {
             "restart.back.p1",
             "lag",
         ] {
+            assert_eq!(value(path).1, Err(MissingMetric::Unknown), "{path}");
+        }
+    }
+
+    #[test]
+    fn of_the_operators_of_a_cohort_the_one_it_waited_for_longest_counts() {
+        let mut story = Story::new(&[("phones", 3), ("tabs", 1)]);
+        for (client, operator, thought) in [(0, 0, 10), (1, 1, 70), (2, 1, 30), (3, 0, 500)] {
+            let request = format!("r{client}");
+            story.notice(operator, client, &request, 10);
+            story.approve(operator, client, &request, 10 + thought, Some(12 + thought));
+            story.attempt(client, 0).started(1_000).answered(1_004, session());
+        }
+        let result = story.result();
+        let value = |path: &str| metric(&result, &format!("approval_to_session.waterfalls.{path}"));
+        assert_eq!(value("phones.noticed_to_approve.max"), (MetricUnit::Us, Ok(70_000.0)));
+        assert_eq!(value("phones.whole.count"), (MetricUnit::Count, Ok(3.0)));
+        assert_eq!(value("tabs.noticed_to_approve.p50").1, Ok(500_000.0));
+        assert_eq!(value("nobody.whole.p50").1, Err(MissingMetric::NoSamples));
+        assert_eq!(value("nobody.whole.count").1, Ok(0.0));
+        for path in ["phones.whole.p98", "phones.tea.p50", "phones.whole", "whole.p50"] {
             assert_eq!(value(path).1, Err(MissingMetric::Unknown), "{path}");
         }
     }

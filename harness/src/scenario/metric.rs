@@ -44,22 +44,41 @@ const MISMATCHES: [&str; 9] = [
 ];
 const PHASES: [&str; 8] =
     ["dial", "upgrade", "challenge", "verdict", "close", "total", "service", "response"];
-const QUANTILES: [&str; 5] = ["p50", "p90", "p99", "p999", "max"];
-const RESTART: [&str; 6] = ["port_closed", "port_open", "first_session", "back.p50", "back.p90", "back.p99"];
+const QUANTILES: [&str; 6] = ["p50", "p90", "p99", "p999", "max", "mean"];
+const RESTART: [&str; 9] = [
+    "port_closed",
+    "exited",
+    "spawned",
+    "port_open",
+    "first_session",
+    "back.p50",
+    "back.p90",
+    "back.p99",
+    "back.all",
+];
+/// Links of the chain from a request to the session, as in `result.json`.
+const LINKS: [&str; 5] =
+    ["pending_to_noticed", "noticed_to_approve", "approve_to_ack", "ack_to_attempt", "attempt_to_session"];
 
 /// Words of outcomes that an expectation may name.
 pub(super) const fn outcome_words() -> &'static [&'static str] {
     &OUTCOMES
 }
 
-/// Every metric that a threshold may name, with its unit, in the order of the report.
+/// Every metric that a threshold may name in a scenario of these cohorts, with its unit, in the order of the report.
 #[must_use]
-pub fn metrics() -> Vec<(String, Unit)> {
+pub fn metrics(cohorts: &[&str]) -> Vec<(String, Unit)> {
     let mut all = vec![("mismatches".to_owned(), Unit::Count)];
     all.extend(MISMATCHES.iter().map(|kind| (format!("mismatches.{kind}"), Unit::Count)));
     all.extend(OUTCOMES.iter().map(|word| (format!("attempts.{word}"), Unit::Count)));
     let families = PHASES.iter().map(|phase| format!("phases.{phase}"));
-    for family in families.chain(["approval_to_session".to_owned(), "lag".to_owned()]) {
+    let links = LINKS.iter().map(|link| format!("approval_to_session.links.{link}"));
+    let waits = cohorts.iter().flat_map(|cohort| {
+        let parts = ["whole"].into_iter().chain(LINKS);
+        parts.map(move |part| format!("approval_to_session.waterfalls.{cohort}.{part}"))
+    });
+    let approvals = ["approval_to_session".to_owned()].into_iter().chain(links).chain(waits);
+    for family in families.chain(approvals).chain(["lag".to_owned()]) {
         all.push((format!("{family}.count"), Unit::Count));
         all.extend(QUANTILES.iter().map(|quantile| (format!("{family}.{quantile}"), Unit::Latency)));
     }
@@ -68,18 +87,13 @@ pub fn metrics() -> Vec<(String, Unit)> {
     all
 }
 
-/// Unit of a metric; `None` if there is no such metric.
-#[must_use]
-pub fn unit(metric: &str) -> Option<Unit> {
-    metrics().into_iter().find(|(name, _)| name == metric).map(|(_, unit)| unit)
-}
-
 /// Reads `[threshold]`. Keys may be quoted (`"lag.p99"`) or dotted (`lag.p99`).
-pub(super) fn read(scenario: &Fields<'_>) -> Vec<Threshold> {
+pub(super) fn read(scenario: &Fields<'_>, cohorts: &[&str]) -> Vec<Threshold> {
     let mut thresholds = Vec::new();
     if let Some(table) = scenario.table("threshold") {
+        let known = metrics(cohorts);
         flatten("", table.entries(), &mut |name, entry| {
-            thresholds.extend(threshold(name, entry, scenario.sink));
+            thresholds.extend(threshold(name, entry, &known, scenario.sink));
         });
     }
     thresholds
@@ -95,15 +109,16 @@ fn flatten(prefix: &str, entries: &[Entry], each: &mut impl FnMut(&str, &Entry))
     }
 }
 
-fn threshold(name: &str, entry: &Entry, sink: &Sink) -> Option<Threshold> {
-    let Some(unit) = unit(name) else {
-        let known = metrics();
+fn threshold(name: &str, entry: &Entry, known: &[(String, Unit)], sink: &Sink) -> Option<Threshold> {
+    let Some(unit) = known.iter().find(|(known, _)| known == name).map(|(_, unit)| *unit) else {
         let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
         let families = [
             "mismatches",
             "attempts.…",
             "phases.….…",
             "approval_to_session.…",
+            "approval_to_session.links.….…",
+            "approval_to_session.waterfalls.COHORT.….…",
             "lag.…",
             "restart.…",
             "dropped_share",
@@ -182,8 +197,25 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_of_the_language_has_a_figure_in_results() {
+        let result = crate::record::test_support::busy_story().result();
+        assert_eq!(LINKS, crate::record::waterfall::Link::ALL.map(crate::record::waterfall::Link::name));
+        for (name, unit) in metrics(&["phones"]) {
+            let (measured_in, figure) = crate::record::thresholds::metric(&result, &name);
+            assert_ne!(figure, Err(crate::record::thresholds::MissingMetric::Unknown), "{name}");
+            let same = match unit {
+                Unit::Count => crate::record::thresholds::MetricUnit::Count,
+                Unit::Latency => crate::record::thresholds::MetricUnit::Us,
+                Unit::Share => crate::record::thresholds::MetricUnit::Share,
+            };
+            assert_eq!(measured_in, same, "{name}");
+        }
+    }
+
+    #[test]
     fn metrics_are_unique_and_have_a_unit() {
-        let all = metrics();
+        let all = metrics(&["phones", "tabs"]);
+        let unit = |metric: &str| all.iter().find(|(name, _)| name == metric).map(|(_, unit)| *unit);
         let mut names: Vec<&String> = all.iter().map(|(name, _)| name).collect();
         names.sort();
         names.dedup();
@@ -191,6 +223,8 @@ mod tests {
         assert_eq!(unit("approval_to_session.p99"), Some(Unit::Latency));
         assert_eq!(unit("restart.back.p99"), Some(Unit::Latency));
         assert_eq!(unit("phases.verdict.count"), Some(Unit::Count));
+        assert_eq!(unit("approval_to_session.waterfalls.tabs.whole.p99"), Some(Unit::Latency));
+        assert_eq!(unit("approval_to_session.waterfalls.nobody.whole.p99"), None);
         assert_eq!(unit("phases.coffee.p99"), None);
     }
 }

@@ -51,7 +51,7 @@ pub use diagnostic::{Diagnostic, render};
 pub use fault::{FaultSchedule, FaultSpec};
 pub use gateway::PROFILES;
 pub use launch::{Choices, is_version};
-pub use metric::{Unit, metrics, unit};
+pub use metric::{Unit, metrics};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 pub use reconnect::official;
@@ -402,7 +402,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
         }
     }
     let invariants = expected_invariants(&fields);
-    let thresholds = metric::read(&fields);
+    let thresholds = metric::read(&fields, &names);
     let validity = validity(&fields);
     // `[vars]` has been taken out by now; it stays a known name.
     fields.entry("vars");
