@@ -30,7 +30,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 /// An operator hurries through at most this many decisions at once; the others wait for answers. Bounds what a stalled
 /// gateway is sent.
 const IN_FLIGHT_MAX: usize = 128;
-/// Whoever approves the latest and did not get the one that was meant looks again after this long.
+/// Whoever could not do what was meant looks again after this long: the latest was another, or nobody knows whether it was done.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What an operator needs to know.
@@ -198,6 +198,11 @@ impl Desk {
         }
         let session = self.session.take();
         self.lose_session();
+        while let Some(ended) = self.commands.try_join_next() {
+            if let Ok((number, said, at)) = ended {
+                self.command_ended(number, &said, at);
+            }
+        }
         // What they asked for may have happened, or still will.
         self.commands.shutdown().await;
         for (_, (operation, _underway)) in self.running.drain() {
@@ -340,8 +345,7 @@ impl Desk {
         meant: (ClientId, String),
         pending: &[PendingRequest],
     ) -> Result<(), Lost> {
-        let now = self.context.clock.now();
-        let again = now + nanos(LOOK_AGAIN.mul_f64(self.context.plan.time_scale));
+        let again = self.again();
         let (client, request_id) = meant;
         match latest::choose(pending, self.context.plan.gateway.profile) {
             Choice::Nobody => Ok(()),
@@ -417,15 +421,6 @@ impl Desk {
     fn command_ended(&mut self, number: u64, said: &Said, at: Nanos) {
         let Some((mut operation, _underway)) = self.running.remove(&number) else { return };
         operation.end = asking::end_of_command(said, at);
-        if let (
-            OperationKind::Approve { request_id } | OperationKind::Reject { request_id },
-            OperationEnd::Unknown,
-        ) = (&operation.kind, &operation.end)
-        {
-            // Whoever typed it looks whether it is still there.
-            self.seen.remove(request_id);
-            self.list_at = Some(self.context.clock.now());
-        }
         let token = match said {
             Said::Done { stdout } => asking::printed_token(stdout),
             _ => None,
@@ -435,6 +430,15 @@ impl Desk {
 
     /// An operation has its end: it is recorded, and whoever is concerned hears of it.
     fn settle(&mut self, mut operation: Operation, token: Option<String>) {
+        if let (
+            OperationKind::Approve { request_id } | OperationKind::Reject { request_id },
+            OperationEnd::Unknown,
+        ) = (&operation.kind, &operation.end)
+        {
+            // Nobody is told of a request twice: whoever asked looks whether it still waits.
+            self.seen.remove(request_id);
+            self.look_again();
+        }
         if let OperationEnd::Done { at, token: seen } = &mut operation.end {
             match (&operation.kind, operation.client) {
                 (OperationKind::Approve { .. }, Some(client)) => {
@@ -454,6 +458,16 @@ impl Desk {
             }
         }
         self.context.feed.push(Record::Operation(operation));
+    }
+
+    /// When somebody who could not do what was meant tries again.
+    fn again(&self) -> Nanos {
+        self.context.clock.now() + nanos(LOOK_AGAIN.mul_f64(self.context.plan.time_scale))
+    }
+
+    fn look_again(&mut self) {
+        let again = self.again();
+        self.list_at = Some(self.list_at.map_or(again, |at| at.min(again)));
     }
 
     fn pairs(&mut self, client: ClientId) {
@@ -498,15 +512,23 @@ impl Desk {
                 if is_listing || meant.is_some() {
                     let list =
                         response.payload.and_then(|list| serde_json::from_str::<PairList>(list.get()).ok());
-                    let Some(list) = list else {
-                        self.listing = self.listing.take().filter(|_| !is_listing);
-                        return Ok(());
-                    };
-                    if let Some(meant) = meant {
-                        return self.approve_latest(meant, &list.pending).await;
+                    match (list, meant) {
+                        (Some(list), Some(meant)) => {
+                            return self.approve_latest(meant, &list.pending).await;
+                        }
+                        (Some(list), None) => {
+                            self.listing = None;
+                            self.listed(&list, now);
+                        }
+                        // The gateway could not say; what waits there must not be forgotten.
+                        (None, Some((client, request_id))) => {
+                            self.due.insert((self.again(), request_id), (client, true));
+                        }
+                        (None, None) => {
+                            self.listing = None;
+                            self.look_again();
+                        }
                     }
-                    self.listing = None;
-                    self.listed(&list, now);
                 } else if let Some((mut operation, _underway)) = self.in_flight.remove(&*response.id) {
                     operation.end = super::end_of_response(response.ok, response.error.as_ref(), now);
                     self.settle(operation, asking::rotated(message));

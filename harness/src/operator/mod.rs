@@ -8,6 +8,8 @@ pub mod decision;
 pub mod desk;
 pub mod latest;
 pub mod session;
+#[cfg(test)]
+mod tests;
 pub mod upkeep;
 
 pub use desk::{Desk, DeskError};
