@@ -79,6 +79,8 @@ pub struct Desk {
     chores: Chores,
     /// Device ids of clients, if there are chores.
     device_ids: HashMap<ClientId, String>,
+    /// Clients of which nobody knows whether they were approved.
+    unsure: HashSet<ClientId>,
     /// Tokens that rotations gave out.
     secrets: HashSet<String>,
 }
@@ -164,6 +166,7 @@ impl Desk {
             not_before: 0,
             chores,
             device_ids,
+            unsure: HashSet::new(),
             secrets: HashSet::new(),
         };
         let session = desk.connect().await.map_err(|why| DeskError::NoSession {
@@ -248,6 +251,7 @@ impl Desk {
             {
                 self.seen.remove(request_id);
             }
+            self.unsure.extend(approved(&operation));
             self.context.feed.push(Record::Operation(operation));
         }
     }
@@ -437,15 +441,15 @@ impl Desk {
         {
             // Nobody is told of a request twice: whoever asked looks whether it still waits.
             self.seen.remove(request_id);
+            self.unsure.extend(approved(&operation));
             self.look_again();
         }
         if let OperationEnd::Done { at, token: seen } = &mut operation.end {
             match (&operation.kind, operation.client) {
                 (OperationKind::Approve { .. }, Some(client)) => {
                     self.pairs(client);
-                    if self.waits_to_be_told(client) {
-                        self.context.told.approved(client, *at);
-                    }
+                    self.unsure.remove(&client);
+                    self.tell(client, *at);
                 }
                 (OperationKind::Remove | OperationKind::Revoke { .. }, Some(client)) => {
                     self.chores.gone(client);
@@ -477,12 +481,16 @@ impl Desk {
         }
     }
 
-    fn waits_to_be_told(&self, client: ClientId) -> bool {
+    /// Lets a client know that it is approved, if it waits for that.
+    fn tell(&self, client: ClientId, at: Nanos) {
         let plan = &self.context.plan;
         let cohort = plan.clients.get(client as usize).map(|client| usize::from(client.cohort));
-        cohort
+        let waits = cohort
             .and_then(|cohort| plan.cohorts.get(cohort))
-            .is_some_and(|cohort| cohort.reconnect.told.is_some())
+            .is_some_and(|cohort| cohort.reconnect.told.is_some());
+        if waits {
+            self.context.told.approved(client, at);
+        }
     }
 
     async fn on_message(&mut self, message: &[u8]) -> Result<(), Lost> {
@@ -543,10 +551,14 @@ impl Desk {
         for pending in &list.pending {
             self.notice(pending, now);
         }
-        if self.chores.any() {
+        if self.chores.any() || !self.unsure.is_empty() {
             for device in &list.paired {
-                if let Some(client) = self.context.devices.get(&device.device_id).copied() {
-                    self.pairs(client);
+                let Some(client) = self.context.devices.get(&device.device_id).copied() else { continue };
+                self.pairs(client);
+                let waits = || list.pending.iter().any(|pending| pending.device_id == device.device_id);
+                if self.unsure.contains(&client) && !waits() {
+                    self.unsure.remove(&client);
+                    self.tell(client, now);
                 }
             }
         }
@@ -576,4 +588,9 @@ impl Desk {
         };
         self.due.insert((now + nanos(think), pending.request_id.clone()), (client, approve));
     }
+}
+
+/// The client that an operation approves.
+fn approved(operation: &Operation) -> Option<ClientId> {
+    operation.client.filter(|_| matches!(operation.kind, OperationKind::Approve { .. }))
 }
