@@ -12,11 +12,14 @@ use crate::plan::Nanos;
 
 /// Texts with which every known release refuses an operation. A command that fails with another one may have failed after the
 /// gateway had done what it asked.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 9] = [
     "unknown requestId",
-    "unknown deviceId",
     "unknown device",
-    "denied",
+    "approval denied",
+    "rejection denied",
+    "removal denied",
+    "rotation denied",
+    "revocation denied",
     "missing scope",
     "unauthorized role",
 ];
@@ -126,7 +129,14 @@ mod tests {
     fn a_command_that_failed_was_refused_only_if_it_says_so() {
         let failed = |text: &str| end_of_command(&Said::Failed { text: text.to_owned() }, 5);
         assert!(matches!(failed("error: unknown requestId\n"), OperationEnd::Refused { at: 5, .. }));
+        for refusal in
+            ["unknown deviceId/role", "device pairing approval denied", "device token rotation denied"]
+        {
+            assert!(matches!(failed(refusal), OperationEnd::Refused { .. }), "{refusal}");
+        }
         assert!(matches!(failed("gateway closed (1006)"), OperationEnd::Unknown));
+        // The system's word, not the gateway's.
+        assert!(matches!(failed("openclaw.json: Permission denied (os error 13)"), OperationEnd::Unknown));
         assert!(matches!(end_of_command(&Said::Unknown, 5), OperationEnd::Unknown));
         assert_eq!(
             printed_token("note\n{\"token\": \"secret\", \"role\": \"node\"}\n").as_deref(),
