@@ -189,7 +189,7 @@ mod tests {
 
     /// As a real 2026.9.6 said it to a node host, to a control UI, while it started, and to somebody who was locked out.
     const NODE: &str = r#"{"code":"NOT_PAIRED","message":"pairing required: device is not approved yet","details":{"code":"PAIRING_REQUIRED","reason":"not-paired","requestId":"r"}}"#;
-    const CONTROL_UI: &str = r#"{"code":"NOT_PAIRED","message":"pairing required: device is not approved yet","retryable":true,"details":{"code":"PAIRING_REQUIRED","reason":"not-paired","requestId":"r","recommendedNextStep":"wait_then_retry","pauseReconnect":false}}"#;
+    const CONTROL_UI: &str = r#"{"code":"NOT_PAIRED","message":"pairing required: device is not approved yet","details":{"code":"PAIRING_REQUIRED","reason":"not-paired","requestId":"r","remediationHint":"Approve this device from the pending pairing requests.","recommendedNextStep":"wait_then_retry","retryable":true,"pauseReconnect":false}}"#;
     const STARTING: &str = r#"{"code":"UNAVAILABLE","message":"gateway starting; retry shortly","retryable":true,"retryAfterMs":500,"details":{"reason":"startup-sidecars"}}"#;
     const LOCKED: &str = r#"{"code":"INVALID_REQUEST","message":"unauthorized","retryable":true,"retryAfterMs":300000,"details":{"code":"AUTH_RATE_LIMITED","recommendedNextStep":"wait_then_retry"}}"#;
     const WRONG_TOKEN: &str = r#"{"code":"INVALID_REQUEST","message":"unauthorized","details":{"code":"AUTH_TOKEN_MISMATCH","recommendedNextStep":"update_auth_credentials"}}"#;
