@@ -190,8 +190,12 @@ pub enum Startup {
 pub enum StopRule {
     /// `restartExpectedMs: null`, sockets before hello are dropped, upgrades get 503 `Service Unavailable`.
     DropsHandshakes,
-    /// No `restartExpectedMs`, sockets before hello get 1012, upgrades 503 `Gateway websocket admission closed` (9.6).
-    ClosesHandshakes,
+    /// No `restartExpectedMs`, upgrades get 503 `Gateway websocket admission closed`. Sockets before hello get 1012 after a
+    /// while; until then a connect gets `UNAVAILABLE` and close 1013 (9.6).
+    ClosesHandshakes {
+        /// How long the while was on the real one, milliseconds.
+        after_ms: u64,
+    },
 }
 
 /// What plain HTTP requests get.

@@ -225,7 +225,7 @@ pub static V2026_9_6: Profile = Profile {
     pipelining: Pipelining::Queued { max: 15 },
     control_ui_build: Some("2026.9.6-release-eb377ac59e6c-2026-09-23T16-33-12.144Z"),
     startup: Startup::Refuses { typical_ms: 1_500, retry_after_ms: 500 },
-    stop: StopRule::ClosesHandshakes,
+    stop: StopRule::ClosesHandshakes { after_ms: 300 },
     event_seq: EventSeq::Session,
     hello_auth: HelloAuthRule::Session,
     hello: HelloShape::V4,

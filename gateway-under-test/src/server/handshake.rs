@@ -21,7 +21,7 @@ use super::log::clean;
 use super::session::{self, Identity};
 use super::sessions::{Audience, Entry, Who, unnumbered};
 use super::socket::{Incoming, Socket};
-use super::{Gateway, hello, rpc, scaled, startup};
+use super::{Gateway, hello, rpc, scaled, startup, stopping};
 use crate::clock::{Stopwatch, wall_ms};
 use crate::policy::credential::Method;
 use crate::policy::locality::is_local_host;
@@ -98,7 +98,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
         biased;
         () = stopped(gateway) => {
             // A stop drops what is not a session yet, or says why.
-            if profile.stop == StopRule::ClosesHandshakes {
+            if matches!(profile.stop, StopRule::ClosesHandshakes { .. }) {
                 let close = Close::cut(code::SERVICE_RESTART, SERVICE_RESTART);
                 socket.close(&close, gateway.durations.linger).await;
             } else {
@@ -144,8 +144,12 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
 /// the process: until then they time out as ever.
 async fn stopped(gateway: &Gateway) {
     gateway.draining().await;
-    if gateway.rules.profile.stop == StopRule::DropsHandshakes && !gateway.durations.stop.is_zero() {
-        std::future::pending::<()>().await;
+    match gateway.rules.profile.stop {
+        StopRule::ClosesHandshakes { after_ms } => {
+            tokio::time::sleep(scaled(after_ms, gateway.durations.scale)).await;
+        }
+        StopRule::DropsHandshakes if gateway.durations.stop.is_zero() => {}
+        StopRule::DropsHandshakes => std::future::pending().await,
     }
 }
 
@@ -313,6 +317,9 @@ async fn judge(gateway: &Gateway, facts: &Facts<'_>, nonce: &str, request: &Requ
         return Err(at_once(Refusal::not_connect()));
     }
     let params = request.params.map_or("null", |params| params.get());
+    if stopping::is_refused(gateway, params) {
+        return Err(at_once(stopping::refusal()));
+    }
     let starting = gateway.starting();
     if let Some(retry_after_ms) = starting
         && startup::is_refused(gateway.rules.profile, params)

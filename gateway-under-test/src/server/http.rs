@@ -229,7 +229,7 @@ pub(super) fn upgrade<T>(
             StopRule::DropsHandshakes => {
                 with_type(StatusCode::SERVICE_UNAVAILABLE, "text/html", "Service Unavailable")
             }
-            StopRule::ClosesHandshakes => {
+            StopRule::ClosesHandshakes { .. } => {
                 with_type(StatusCode::SERVICE_UNAVAILABLE, TEXT, "Gateway websocket admission closed")
             }
         };

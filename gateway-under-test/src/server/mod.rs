@@ -33,6 +33,7 @@ mod session;
 mod sessions;
 mod socket;
 mod startup;
+mod stopping;
 mod upgrade;
 
 use std::io::Write as _;
@@ -207,8 +208,14 @@ impl Gateway {
         self.started.elapsed_ms()
     }
 
+    /// Whether it was told to stop.
+    fn is_stopping(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Whether it refuses upgrades because it was told to stop.
     fn is_draining(&self) -> bool {
-        *self.draining.borrow() && self.overstays().is_zero()
+        self.is_stopping() && self.overstays().is_zero()
     }
 
     /// How long a stop is drawn out by the defect that lets upgrades through meanwhile: a moment that clients meet.

@@ -119,6 +119,6 @@ fn shutdown(gateway: &Gateway) -> Value {
     let reason = "gateway stopping".to_owned();
     match gateway.rules.profile.stop {
         StopRule::DropsHandshakes => json!(Shutdown { reason, restart_expected_ms: None }),
-        StopRule::ClosesHandshakes => json!({"reason": reason}),
+        StopRule::ClosesHandshakes { .. } => json!({"reason": reason}),
     }
 }

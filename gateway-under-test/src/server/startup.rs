@@ -12,10 +12,17 @@ use crate::store::State;
 
 /// Whether a connect is refused before anything else is looked at: everybody's that is well-formed, but a node's.
 pub(super) fn is_refused(profile: &Profile, params: &str) -> bool {
-    let Ok(params) = serde_json::from_str::<Value>(params) else { return false };
-    let is_node = params.get("role").and_then(Value::as_str) == Some(ROLE_NODE)
-        && params.pointer("/client/mode").and_then(Value::as_str) == Some(ROLE_NODE);
-    !is_node && schema::validate(profile, Params::Connect, &params).is_ok()
+    let is_node = |params: &Value| {
+        params.get("role").and_then(Value::as_str) == Some(ROLE_NODE)
+            && params.pointer("/client/mode").and_then(Value::as_str) == Some(ROLE_NODE)
+    };
+    well_formed(profile, params).is_some_and(|params| !is_node(&params))
+}
+
+/// The parameters of a connect, if they are well-formed.
+pub(super) fn well_formed(profile: &Profile, params: &str) -> Option<Value> {
+    let params = serde_json::from_str::<Value>(params).ok()?;
+    schema::validate(profile, Params::Connect, &params).is_ok().then_some(params)
 }
 
 /// Whether a device is a paired node, which is let in early.

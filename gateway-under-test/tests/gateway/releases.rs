@@ -477,6 +477,33 @@ fn a_stop_is_told_as_the_release_tells_it() {
     }
 }
 
+/// Seen on the real one: 28 sockets that sent a connect up to 24 ms after the signal, and two that said nothing, which were
+/// closed 0.3 s later (`a_stop_is_told_as_the_release_tells_it`).
+#[test]
+fn the_newest_says_to_connects_that_it_stops() {
+    let state = State::of(V2026_9_6);
+    // So slow that no machine is too busy to get its connects in.
+    let gateway = state.start_with(0, &["--startup-ms", "0", "--time-scale", "1000"]);
+    let known = Device::new(1).of(V2026_9_6);
+    gateway.session(&Way::local(), &known);
+    let mut waiting = [1, 2, 3].map(|_| gateway.connect(&Way::local()));
+    gateway.signal(Signal::TERM);
+    gateway.logged("signal received");
+    let stopping = json!({
+        "code": "UNAVAILABLE", "message": "connect unavailable during gateway restart", "retryable": true,
+        "retryAfterMs": 1000,
+        "details": {"method": "connect", "reason": "gateway-restarting", "phase": "accepting"},
+    });
+    let node = Device::new(2).role("node").scopes(&[]).of(V2026_9_6).set("/client/mode", json!("node"));
+    for (connection, device) in waiting.iter_mut().zip([&known, &node]) {
+        assert_eq!(connection.hello(device)["error"], stopping);
+        assert_eq!(connection.close_frame(), close(1013, "gateway restart in progress"));
+    }
+    // What is malformed is said to be so.
+    let answer = waiting[2].hello(&known.set("/bogus", json!(1)));
+    assert_eq!(answer["error"]["code"], "INVALID_REQUEST", "{answer}");
+}
+
 #[test]
 fn the_newest_refuses_until_it_is_ready() {
     let state = State::of(V2026_9_6);
