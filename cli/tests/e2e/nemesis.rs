@@ -117,6 +117,25 @@ fn a_second_writer_takes_nothing_from_whom_nothing_happened_to() {
 }
 
 #[test]
+fn what_was_edited_by_hand_is_followed_and_nobody_else_notices() {
+    for profile in ["article", "2026.3.13", "2026.9.6"] {
+        let result = passes("store-chaos/edited-while-loaded.toml", &["--profile", profile]);
+        let edits = kinds(&result).into_iter().filter(|kind| *kind == "store edited").count();
+        assert_eq!(edits, 3, "{result}");
+        let cohort = |name: &str| {
+            let cohorts = result["cohorts"].as_array().unwrap();
+            cohorts.iter().find(|cohort| cohort["name"] == name).unwrap().clone()
+        };
+        let (staff, temps) = (cohort("staff"), cohort("temps"));
+        assert_eq!(staff["clients_with_session"], 20, "{profile}: {staff}");
+        if profile == "2026.9.6" {
+            // A database loses no edit.
+            assert!(temps["attempts"]["refused"].as_u64() > Some(0), "{temps}");
+        }
+    }
+}
+
+#[test]
 fn a_full_disk_refuses_whom_it_cannot_write_down_and_nobody_else() {
     if let Some(result) = passes_as_root("store-chaos/disk-full.toml", "small disk") {
         let matrix = result["expected_observed"].to_string();

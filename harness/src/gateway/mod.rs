@@ -13,6 +13,7 @@ pub mod port;
 pub mod process;
 pub mod program;
 mod readiness;
+pub mod stamp;
 pub mod state_dir;
 pub mod store_edit;
 

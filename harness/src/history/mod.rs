@@ -180,6 +180,28 @@ pub enum OperationKind {
     },
 }
 
+impl Operation {
+    /// Somebody's edit of the stored entry of a client. `found`: there was one; `None` = nobody knows what became of the edit.
+    #[must_use]
+    pub fn edit(
+        client: ClientId,
+        edit: &StoreEdit,
+        (invoked, at): (Nanos, Nanos),
+        found: Option<bool>,
+    ) -> Self {
+        let end = match found {
+            Some(true) => OperationEnd::Done { at, token: None },
+            Some(false) => {
+                let message = "the store has no entry of this device".to_owned();
+                OperationEnd::Refused { at, code: String::new(), message }
+            }
+            None => OperationEnd::Unknown,
+        };
+        let kind = OperationKind::Edit(edit.clone());
+        Self { operator: STEPS, client: Some(client), kind, caller: None, invoked, end }
+    }
+}
+
 /// [`Operation::operator`] of what the steps of a story do: no operator of the plan's.
 pub const STEPS: u16 = u16::MAX;
 

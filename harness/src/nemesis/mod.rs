@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `queue` | which fault is next, and which ones wait for something |
 //! | `process` | restarts, reloads, pauses and stalls |
+//! | `edit` | edits of stored entries |
 //! | `altered` | what is altered for a while, and put right again |
 //! | `store`, `limits`, `network` | how: the store's files, control groups, a network of the run's own |
 
 mod altered;
+mod edit;
 mod limits;
 mod network;
 mod process;
@@ -24,6 +26,7 @@ use crate::gateway::{GatewayProcess, StateDir, TargetAddress, TargetError};
 use crate::history::{Fault, Record};
 use crate::plan::{Change, FaultKind, Nanos, Plan, PlannedFault, StoreDamage, Trigger};
 use altered::Altered;
+pub use edit::Edits;
 pub use process::inflict;
 use queue::Queue;
 
@@ -39,6 +42,8 @@ pub struct Scene<'a> {
     pub plan: &'a Plan,
     /// Where the gateway is.
     pub target: &'a TargetAddress,
+    /// Whose entries are edited.
+    pub edits: &'a Edits,
     /// The run's clock.
     pub clock: Clock,
     /// Where records go, and operators say what they send.
@@ -161,6 +166,9 @@ async fn faults(
             if let Some(until) = other.ends {
                 queue.hold(fault, until);
             }
+            continue;
+        }
+        if scene.edits.make(fault, process, scene.feed, scene.clock)? {
             continue;
         }
         if let Some(begun) = altered::begin(fault, process, scene.feed, scene.clock).await? {

@@ -76,6 +76,7 @@ mod tests {
             kind: FaultKind::Reload,
             lasts: None,
             change: None,
+            edit: None,
         }
     }
 

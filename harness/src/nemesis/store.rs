@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{CWD, RenameFlags};
 
 use crate::gateway::TargetError;
+use crate::gateway::stamp::Stamp;
 use crate::gateway::state_dir::forbid_writing;
 use crate::plan::StoreDamage;
 
@@ -32,26 +33,6 @@ pub(super) struct Damaged {
     placed: Option<Stamp>,
     /// There was an original.
     had_original: bool,
-}
-
-/// What tells one state of a file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> std::io::Result<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let metadata = std::fs::metadata(path)?;
-        Ok(Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    }
 }
 
 /// The file that devices are kept in.

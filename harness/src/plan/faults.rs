@@ -22,6 +22,7 @@ pub(super) fn unfold(specs: &[FaultSpec], seed: u64) -> Vec<PlannedFault> {
                 kind: spec.kind,
                 lasts: spec.lasts,
                 change: spec.change,
+                edit: spec.edit.clone(),
             });
         }
     }

@@ -22,7 +22,7 @@ use crate::engine::{
 };
 use crate::gateway::{GatewayProcess, Launch, TargetError};
 use crate::history::{Header, Log, Tail, Written};
-use crate::nemesis::{self, Scene};
+use crate::nemesis::{self, Edits, Scene};
 use crate::operator::desk::{self, DeskContext};
 use crate::operator::{Desk, DeskError};
 use crate::oracle::Oracle;
@@ -101,6 +101,8 @@ pub async fn load(
     let told = Told::default();
     let mut desks = open_desks(plan, target, &feed, &told, observer).await?;
 
+    let edits = Edits::of(plan, &target.identities).map_err(DeskError::from)?;
+
     let path = options.out.join(files::HISTORY);
     let file = Arc::new(files::begin_history(&options.out)?);
     if let Some(origin) = &options.origin {
@@ -176,6 +178,7 @@ pub async fn load(
                     process,
                     plan,
                     &address,
+                    &edits,
                     clock,
                     &feed,
                     helpers_stopped.clone(),
@@ -383,6 +386,7 @@ async fn tend(
     process: Option<&mut GatewayProcess>,
     plan: &Plan,
     address: &crate::gateway::TargetAddress,
+    edits: &Edits,
     clock: Clock,
     feed: &Feed,
     mut stop: watch::Receiver<bool>,
@@ -392,7 +396,7 @@ async fn tend(
 ) {
     match process {
         Some(process) => {
-            let scene = Scene { plan, target: address, clock, feed, stop, over };
+            let scene = Scene { plan, target: address, edits, clock, feed, stop, over };
             let done = nemesis::run(process, scene, |process| {
                 pid.store(process.pid().unwrap_or(0), Ordering::Relaxed);
             });

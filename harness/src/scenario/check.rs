@@ -274,7 +274,7 @@ fn lasts(fault: &FaultSpec) -> Duration {
         FaultKind::Restart { down, .. } => down,
         FaultKind::Pause(pause) => pause,
         FaultKind::Stall { length, .. } => length,
-        FaultKind::Reload => Duration::ZERO,
+        FaultKind::Reload | FaultKind::Edit { .. } => Duration::ZERO,
         // Without an end it lasts until the run's.
         _ => fault.lasts.unwrap_or(Duration::MAX),
     };

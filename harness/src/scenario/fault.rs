@@ -9,7 +9,8 @@ use super::reader::{
     Fields, Problem, count, duration, duration_range, positive_duration, share, signed_milliseconds, text,
     truth, word,
 };
-use crate::vocabulary::{Change, DurationRange, FaultKind, StopSignal, StoreDamage};
+use super::{operator, step};
+use crate::vocabulary::{Change, CohortId, DurationRange, FaultKind, StopSignal, StoreDamage, StoreEdit};
 
 /// Pause between exit and start when the scenario gives none.
 pub(super) const DOWN: Duration = Duration::from_millis(200);
@@ -18,8 +19,19 @@ pub(super) const SIGNALS: [(&str, StopSignal); 2] =
     [("SIGTERM", StopSignal::Sigterm), ("SIGKILL", StopSignal::Sigkill)];
 /// Most times that one fault may happen.
 const TIMES_MAX: u32 = 100_000;
-const KINDS: [&str; 10] =
-    ["restart", "reload", "pause", "stall", "store", "second_gateway", "cpu", "memory", "network", "clock"];
+const KINDS: [&str; 11] = [
+    "restart",
+    "reload",
+    "pause",
+    "stall",
+    "store",
+    "edit",
+    "second_gateway",
+    "cpu",
+    "memory",
+    "network",
+    "clock",
+];
 /// How often a second writer writes, and how long one that loses races takes from reading to writing.
 const WRITER_EVERY: Duration = Duration::from_millis(50);
 const WRITER_GAP: Duration = Duration::from_millis(20);
@@ -40,6 +52,8 @@ pub struct FaultSpec {
     pub lasts: Option<Duration>,
     /// What is another one when a restarted gateway comes back.
     pub change: Option<Change>,
+    /// Of [`FaultKind::Edit`], whose entries are edited, and how.
+    pub edit: Option<(CohortId, StoreEdit)>,
 }
 
 /// When a fault happens.
@@ -110,22 +124,25 @@ impl FaultSchedule {
     }
 }
 
-/// Reads one fault; `None` if its time or its kind is missing or wrong.
-pub(super) fn read(name: &str, fields: Fields<'_>) -> Option<FaultSpec> {
+/// Reads one fault; `None` if its time or its kind is missing or wrong. `cohorts` are the names of all cohorts, in plan order.
+pub(super) fn read(name: &str, fields: Fields<'_>, cohorts: &[&str]) -> Option<FaultSpec> {
     let schedule = schedule(&fields);
     let kind = kind(&fields);
     let change = change(&fields);
+    let edit = edit(&fields, cohorts);
     let lasts = fields.read("for", positive_duration);
     let stands = |key| fields.entry(key).is_some();
     if stands("down") && !stands("restart") {
         let help = Some("`down` is the pause between the exit and the start of a `restart`".to_owned());
         fields.sink.report("conflict", &fields.span("down"), "`down` without `restart`", help);
     }
-    if let Some(key) = ["restart", "reload", "pause"].into_iter().find(|key| stands("for") && stands(key)) {
+    if let Some(key) =
+        ["restart", "reload", "pause", "edit"].into_iter().find(|key| stands("for") && stands(key))
+    {
         let help = Some("`for` is how long something stays altered".to_owned());
         fields.sink.report("conflict", &fields.span("for"), format!("`for` does not go with `{key}`"), help);
     }
-    let missing = stands("for") && lasts.is_none();
+    let missing = stands("for") && lasts.is_none() || stands("edit") && edit.is_none();
     fields.finish();
     // Of a stall, the length is part of what it does.
     let lasts = lasts.filter(|_| !matches!(kind, Some(FaultKind::Stall { .. })));
@@ -137,7 +154,14 @@ pub(super) fn read(name: &str, fields: Fields<'_>) -> Option<FaultSpec> {
     if missing {
         return None;
     }
-    Some(FaultSpec { name: name.to_owned(), schedule: schedule?, kind: kind?, lasts, change: change.ok()? })
+    Some(FaultSpec {
+        name: name.to_owned(),
+        schedule: schedule?,
+        kind: kind?,
+        lasts,
+        change: change.ok()?,
+        edit,
+    })
 }
 
 fn kind(fields: &Fields<'_>) -> Option<FaultKind> {
@@ -150,6 +174,7 @@ fn kind(fields: &Fields<'_>) -> Option<FaultKind> {
         ("reload", entry) => yes(fields, "reload", entry).then_some(FaultKind::Reload),
         ("pause", _) => fields.read("pause", positive_duration).map(FaultKind::Pause),
         ("stall", _) => stall(fields),
+        ("edit", _) => Some(FaultKind::Edit { overwrote: false }),
         ("store", _) => fields.read("store", word(&store_words())),
         ("second_gateway", entry) => {
             yes(fields, "second_gateway", entry).then_some(FaultKind::SecondGateway { served: false })
@@ -183,6 +208,16 @@ fn store_words() -> Vec<(&'static str, FaultKind)> {
     let damages = StoreDamage::WORDS.into_iter().map(|(word, damage)| (word, FaultKind::Store(damage)));
     let writer = |gap| FaultKind::SecondWriter { every: WRITER_EVERY, gap };
     damages.chain([("second-writer", writer(Duration::ZERO)), ("rename-race", writer(WRITER_GAP))]).collect()
+}
+
+/// Whose entries are edited, and how.
+fn edit(fields: &Fields<'_>, cohorts: &[&str]) -> Option<(CohortId, StoreEdit)> {
+    let table = fields.table("edit")?;
+    let name = table.required("cohort", "whose entries", text);
+    let cohort = name.and_then(|_| operator::cohort(&table, &table.entry("cohort")?.node, cohorts));
+    let change = step::store_edit(&table);
+    table.finish();
+    cohort.zip(change)
 }
 
 fn stall(fields: &Fields<'_>) -> Option<FaultKind> {

@@ -396,7 +396,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     for (name, table) in bounded(fields.named_tables("fault"), "faults", sink) {
         let at = ["at", "within", "every"].into_iter().find(|key| table.entry(key).is_some());
         let at = at.map_or_else(|| table.at.clone(), |key| table.span(key));
-        if let Some(fault) = fault::read(name, table) {
+        if let Some(fault) = fault::read(name, table, &names) {
             faults.push(fault);
             places.faults.push(at);
         }

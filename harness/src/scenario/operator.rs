@@ -118,19 +118,23 @@ fn serves(fields: &Fields<'_>, cohorts: &[&str]) -> Option<Vec<CohortId>> {
     };
     let mut positions = Vec::new();
     for item in items {
-        let position = text(item).ok().and_then(|name| cohorts.iter().position(|cohort| *cohort == name));
-        match position.and_then(|position| CohortId::try_from(position).ok()) {
+        match cohort(fields, item, cohorts) {
             Some(position) if positions.contains(&position) => {
                 fields.sink.report("conflict", &item.span, "this cohort is named twice", None);
             }
             Some(position) => positions.push(position),
-            None => unknown_cohort(fields, item, cohorts),
+            None => {}
         }
     }
     Some(positions)
 }
 
-fn unknown_cohort(fields: &Fields<'_>, item: &Node, cohorts: &[&str]) {
+/// The cohort that is named there; anything else is reported.
+pub(super) fn cohort(fields: &Fields<'_>, item: &Node, cohorts: &[&str]) -> Option<CohortId> {
+    let position = text(item).ok().and_then(|name| cohorts.iter().position(|cohort| *cohort == name));
+    if let Some(position) = position.and_then(|position| CohortId::try_from(position).ok()) {
+        return Some(position);
+    }
     match text(item) {
         Ok(name) => {
             let help = Some(allowed(&name, cohorts));
@@ -138,6 +142,7 @@ fn unknown_cohort(fields: &Fields<'_>, item: &Node, cohorts: &[&str]) {
         }
         Err(problem) => fields.sink.report(problem.code, &item.span, problem.message, problem.help),
     }
+    None
 }
 
 /// `"event"`, or `{ list = "500ms" }`.

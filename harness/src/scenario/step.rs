@@ -241,13 +241,17 @@ fn action(
 fn edit(fields: &Fields<'_>, entry: &super::document::Entry, cast: &mut Cast<'_>) -> Option<Step> {
     let table = fields.sub_table(entry)?;
     let client = table.required("client", "whose entry", |node| who(node, cast));
-    let change = match table.one_of(&["scopes", "entry"], "a change") {
-        Some(("scopes", _)) => table.read("scopes", cohort::scope_list).map(StoreEdit::SetScopes),
-        Some(_) => table.read("entry", word(&[("drop", StoreEdit::DropEntry)])),
-        None => None,
-    };
+    let change = store_edit(&table);
     table.finish();
     client.zip(change).map(|(client, edit)| Step::Edit { client: cast.named(client), edit })
+}
+
+/// What an `edit` changes.
+pub(super) fn store_edit(table: &Fields<'_>) -> Option<StoreEdit> {
+    match table.one_of(&["scopes", "entry"], "a change")? {
+        ("scopes", _) => table.read("scopes", cohort::scope_list).map(StoreEdit::SetScopes),
+        _ => table.read("entry", word(&[("drop", StoreEdit::DropEntry)])),
+    }
 }
 
 enum Asker {

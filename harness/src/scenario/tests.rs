@@ -559,6 +559,10 @@ fn a_schedule_of_faults_that_makes_no_sense_is_refused_with_a_way_out() {
         ("reload = true\nat = \"1s\"\nuntil = \"2s\"", "`until` without `every`"),
         ("reload = true\nwithin = \"1s..20m\"", "after `max_time`"),
         ("pause = \"2s\"\nevery = \"1s\"\ntimes = 2", "happens again before it is over"),
+        ("at = \"1s\"\nedit = { cohort = \"b\", entry = \"drop\" }", "there is no `[cohort.b]`"),
+        ("at = \"1s\"\nedit = { entry = \"drop\" }", "whose entries"),
+        ("at = \"1s\"\nedit = { cohort = \"a\" }", "a change"),
+        ("at = \"1s\"\nfor = \"1s\"\nedit = { cohort = \"a\", entry = \"drop\" }", "does not go with `edit`"),
         ("store = \"deleted\"\nwithin = \"1s..2s\"\ntimes = 2", "may have to wait for it"),
         ("cpu = \"20%\"\nduring = \"approval\"\ntimes = 2", "for = \"2s\""),
         (
@@ -570,6 +574,8 @@ fn a_schedule_of_faults_that_makes_no_sense_is_refused_with_a_way_out() {
         assert!(errors.contains(says), "{fault}:\n{errors}");
     }
     for fault in [
+        "edit = { cohort = \"a\", entry = \"drop\" }\nevery = \"1s\"\ntimes = 3",
+        "edit = { cohort = \"a\", scopes = [\"operator.read\"] }\nwithin = \"1s..2s\"",
         "reload = true\nevery = \"1s\"\ntimes = 3",
         "store = \"deleted\"\nwithin = \"1s..2s\"\nfor = \"5s\"\ntimes = 2",
         "store = \"deleted\"\nwithin = \"3s..4s\"\n[fault.g]\nstore = \"array\"\nat = \"1s\"\nfor = \"1s\"",

@@ -293,23 +293,8 @@ impl Story {
         let _underway = self.assignment.feed.begin(invoked);
         let edited = store_edit::apply(state_dir, &device_id, edit);
         let at = self.assignment.clock.now();
-        let end = match &edited {
-            Ok(true) => OperationEnd::Done { at, token: None },
-            Ok(false) => {
-                let message = "the store has no entry of this device".to_owned();
-                OperationEnd::Refused { at, code: String::new(), message }
-            }
-            Err(_) => OperationEnd::Unknown,
-        };
-        let kind = OperationKind::Edit(edit.clone());
-        self.assignment.feed.push(Record::Operation(Operation {
-            operator: STEPS,
-            client: Some(client),
-            kind,
-            caller: None,
-            invoked,
-            end,
-        }));
+        let operation = Operation::edit(client, edit, (invoked, at), edited.as_ref().ok().copied());
+        self.assignment.feed.push(Record::Operation(operation));
         edited.map(|_| ())
     }
 

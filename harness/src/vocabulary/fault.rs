@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::ProfileName;
 use serde::{Deserialize, Serialize};
 
-use super::Nanos;
+use super::{CohortId, Nanos, StoreEdit};
 
 /// A fault and when it happens.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct PlannedFault {
     pub lasts: Option<Duration>,
     /// What is another one when a restarted gateway comes back.
     pub change: Option<Change>,
+    /// Of [`FaultKind::Edit`], whose entries are edited, and how.
+    pub edit: Option<(CohortId, StoreEdit)>,
 }
 
 /// What a restart changes beside the process.
@@ -113,6 +115,11 @@ pub enum FaultKind {
     SecretChanged,
     /// A restart's gateway came back with another behaviour.
     ProfileChanged,
+    /// Somebody edits entries of the store while the gateway runs; each is an operation of the history, too.
+    Edit {
+        /// The gateway wrote in the very moment, and what it wrote was replaced by what had been read before.
+        overwrote: bool,
+    },
 }
 
 impl FaultKind {
@@ -135,6 +142,7 @@ impl FaultKind {
             Self::Clock { .. } => "clock",
             Self::SecretChanged => "secret changed",
             Self::ProfileChanged => "profile changed",
+            Self::Edit { .. } => "store edited",
         }
     }
 }
@@ -161,7 +169,9 @@ impl FaultKind {
     #[must_use]
     pub const fn place(self) -> &'static str {
         match self {
-            Self::Store(_) | Self::StoreBack { .. } | Self::SecondWriter { .. } => "store",
+            Self::Store(_) | Self::StoreBack { .. } | Self::SecondWriter { .. } | Self::Edit { .. } => {
+                "store"
+            }
             Self::SecondGateway { .. } => "second gateway",
             Self::Cpu { .. } => "cpu",
             Self::Memory { .. } => "memory",

@@ -13,10 +13,10 @@ use crate::oracle::windows::load_span;
 use crate::plan::{FaultKind, Nanos, StoreDamage};
 use protocol::ProfileName;
 
-/// Why nothing can be held against a gateway beside a second writer that began then.
+/// Why nothing can be held against a gateway beside somebody else who wrote its store.
 pub(super) fn taken_back(from: Nanos) -> String {
     format!(
-        "a second writer was at work from {} on, and may have taken back what happened to the device meanwhile",
+        "somebody else wrote the store, and from {} on that or the gateway's own writing may have taken back what happened to the device",
         seconds(from)
     )
 }
@@ -86,32 +86,54 @@ impl<'h> DeviceJudge<'_, '_, 'h> {
         self.push(Op { act, from, until, optional, after: None }, Source::Load(fault));
     }
 
-    /// Since when a second writer may have taken back what happened to the device: it did, if anything happened while that
-    /// writer was at work. A database takes nothing back, and what is read at a start only is what it was before that.
+    /// Since when another one's writing may have taken back what happened to the device: a second writer's or an editor's, if
+    /// anything happened meanwhile that it had not read, or the gateway's own an edit. A database takes nothing back, and what is
+    /// read at a start only is what it was before that.
     pub(super) fn taken_back_from(&self, device: &Device<'_, '_>) -> Option<Nanos> {
         if self.oracle.plan.gateway.profile == ProfileName::V2026_9_6 {
             return None;
         }
-        let writers =
-            self.history.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::SecondWriter { .. }));
-        let mut writers = writers.map(|fault| (fault.began, fault.ended.unwrap_or(self.history.ended)));
-        let (began, _) = writers.find(|(began, ended)| {
-            let touches = |from: Nanos, until: Nanos| from <= *ended && *began <= until;
-            let connected = device.attempts().any(|(_, attempt)| {
-                let from = attempt.stamps.started.unwrap_or(attempt.intended);
-                touches(from, attempt.stamps.last().unwrap_or(from))
-            });
-            connected
-                || device.operations().any(|operation| {
-                    !matches!(operation.kind, OperationKind::Edit(_))
-                        && touches(operation.invoked, operation.end.at().unwrap_or(self.history.ended))
-                })
+        let at_load = self.oracle.release.store_read_at_load;
+        let mut faults = self.history.faults.iter();
+        let began = faults.find_map(|fault| {
+            let (began, ended) = (fault.began, fault.ended.unwrap_or(self.history.ended));
+            let taken_back = match fault.kind {
+                FaultKind::SecondWriter { .. } | FaultKind::Edit { overwrote: true } => {
+                    self.happened(device, began, ended)
+                }
+                _ => false,
+            };
+            // Who reads before every operation may have read before the edit and written after it. Who writes from memory takes an
+            // edit back before anybody has read it, which the search follows.
+            let edited = matches!(fault.kind, FaultKind::Edit { .. }) && !at_load;
+            (taken_back || edited && is_edited(device, began, ended)).then_some(began)
         })?;
-        if !self.oracle.release.store_read_at_load {
+        if !at_load {
             return Some(began);
         }
         let loads = self.history.faults.iter().filter_map(load_span);
         let later = loads.filter(|(_, until)| until.is_none_or(|until| began <= until));
         later.map(|(from, _)| from.max(began)).min()
     }
+
+    /// Whether anything happened to the device between the two, but for edits.
+    fn happened(&self, device: &Device<'_, '_>, began: Nanos, ended: Nanos) -> bool {
+        let touches = |from: Nanos, until: Nanos| from <= ended && began <= until;
+        let connected = device.attempts().any(|(_, attempt)| {
+            let from = attempt.stamps.started.unwrap_or(attempt.intended);
+            touches(from, attempt.stamps.last().unwrap_or(from))
+        });
+        connected
+            || device.operations().any(|operation| {
+                !matches!(operation.kind, OperationKind::Edit(_))
+                    && touches(operation.invoked, operation.end.at().unwrap_or(self.history.ended))
+            })
+    }
+}
+
+/// Whether the entry was edited between the two.
+fn is_edited(device: &Device<'_, '_>, began: Nanos, ended: Nanos) -> bool {
+    device.operations().any(|operation| {
+        matches!(operation.kind, OperationKind::Edit(_)) && (began..=ended).contains(&operation.invoked)
+    })
 }

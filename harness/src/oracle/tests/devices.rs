@@ -127,7 +127,7 @@ fn a_second_writer_excuses_what_began_beside_it_and_says_so() {
             .fault(FaultKind::Reload, began + 10, Some(began + 15))
     };
     let DeviceVerdict::Unknown { why } = verdict(&lost(150)) else { panic!("{:?}", verdict(&lost(150))) };
-    assert!(why.starts_with("a second writer was at work from 0.16 s on"), "{why}");
+    assert!(why.starts_with("somebody else wrote the store, and from 0.16 s on"), "{why}");
     // It had contradicted itself before.
     assert_eq!(invalid(&lost(300)).1.decisive, 2);
 }

@@ -1,8 +1,9 @@
 //! What damage to the store and others who write it excuse, and what they do not.
 
 use super::fixture::*;
+use crate::history::OperationKind;
 use crate::oracle::verdict::{MismatchKind, Verdict};
-use crate::plan::{FaultKind, StopSignal, StoreDamage};
+use crate::plan::{FaultKind, StopSignal, StoreDamage, StoreEdit};
 use std::time::Duration;
 
 const DELETED: FaultKind = FaultKind::Store(StoreDamage::Deleted);
@@ -61,4 +62,68 @@ fn a_second_writer_excuses_nothing_before_the_store_is_read_again() {
     // A release reads the file again at once.
     let release = approved(protocol::ProfileName::V2026_3_13);
     assert!(is_open(release.attempt(1_000, 1_010, pairing("not-paired", "R2"))));
+}
+
+const EDITED: FaultKind = FaultKind::Edit { overwrote: false };
+const OVERWROTE: FaultKind = FaultKind::Edit { overwrote: true };
+
+/// Paired, and its entry deleted at 1 s while the gateway runs.
+fn deleted(profile: protocol::ProfileName, kind: FaultKind) -> Case {
+    Case::paired()
+        .with_gateway(move |gateway| gateway.profile = profile)
+        .done(OperationKind::Edit(StoreEdit::DropEntry), 1_000, 1_001)
+        .fault(kind, 1_000, Some(1_001))
+}
+
+#[test]
+fn an_edit_counts_from_the_next_reading_on_or_was_taken_back() {
+    let token = Case::paired().stored_token("operator");
+    let edited = || deleted(protocol::ProfileName::Article, EDITED);
+    let before = edited().attempt(2_000, 2_010, pairing("not-paired", "R1"));
+    assert_eq!(before.kind(), MismatchKind::FalseReject, "memory is what counts");
+    for after in [session(token), pairing("not-paired", "R1")] {
+        let read = edited()
+            .attempt(2_000, 2_010, session(token))
+            .restart(StopSignal::Sigkill, 5_000, 5_010, 5_500)
+            .attempt(7_000, 7_010, after);
+        assert_eq!(read.matched().len(), 2);
+    }
+    // It is one or the other.
+    let both = edited()
+        .restart(StopSignal::Sigkill, 5_000, 5_010, 5_500)
+        .attempt(7_000, 7_010, session(token))
+        .attempt(8_000, 8_010, pairing("not-paired", "R1"));
+    assert_eq!(both.kind(), MismatchKind::FalseReject);
+}
+
+#[test]
+fn an_edit_of_others_takes_nothing_from_anybody_but_by_overwriting_it() {
+    let approved = |kind| {
+        Case::stranger()
+            .attempt(100, 110, pairing("not-paired", "R1"))
+            .approve("R1", 200, 210)
+            .fault(kind, 205, Some(206))
+            .restart(StopSignal::Sigkill, 5_000, 5_010, 5_500)
+            .attempt(7_000, 7_010, pairing("not-paired", "R2"))
+    };
+    assert_eq!(approved(EDITED).kind(), MismatchKind::FalseReject);
+    let judged = approved(OVERWROTE).judge();
+    assert!(matches!(judged.attempts.last(), Some(Verdict::Indeterminate { .. })), "{judged:?}");
+}
+
+#[test]
+fn a_release_that_reads_before_every_operation_may_have_taken_an_edit_back() {
+    let edited = deleted(protocol::ProfileName::V2026_3_13, EDITED);
+    let token = edited.stored_token("operator");
+    let judged = edited.attempt(2_000, 2_010, session(token)).judge();
+    assert!(matches!(judged.attempts.last(), Some(Verdict::Indeterminate { .. })), "{judged:?}");
+    // A step's edit has the store to itself.
+    let step = Case::paired()
+        .with_gateway(|gateway| gateway.profile = protocol::ProfileName::V2026_3_13)
+        .done(OperationKind::Edit(StoreEdit::DropEntry), 1_000, 1_001)
+        .attempt(2_000, 2_010, session(token));
+    assert_eq!(step.kind(), MismatchKind::FalseAccept);
+    // A database loses nothing.
+    let sqlite = deleted(protocol::ProfileName::V2026_9_6, EDITED);
+    assert_eq!(sqlite.attempt(2_000, 2_010, session(token)).kind(), MismatchKind::FalseAccept);
 }
