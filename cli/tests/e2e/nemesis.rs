@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::common::{Finished, pairstorm, scenario, scratch, write};
+use crate::common::{Finished, binary, pairstorm, scenario, scratch, write};
 
 fn run(name: &str, more: &[&str]) -> Finished {
     let (folder, file) = (scratch(), scenario(name));
@@ -90,6 +90,49 @@ fn killed_during_approvals_a_gateway_that_forgets_is_found() {
             assert!(result["mismatches"]["false_reject"].as_u64() > Some(0), "{defect}: {result:#}");
         }
     }
+}
+
+#[test]
+fn a_gateway_that_dies_before_it_is_killed_in_an_approval_has_died() {
+    let folder = scratch();
+    let gateway = format!(
+        "{} gateway --profile article --state-dir {{state}} --port {{port}} & sleep 3; kill -9 $!",
+        binary().display()
+    );
+    let text = format!(
+        r#"
+name = "dies"
+duration = "12s"
+max_time = "90s"
+[gateway]
+launch = {{ command = ["sh", "-c", "{gateway}"], profile = "article" }}
+[gateway.config.gateway]
+trustedProxies = ["127.2.0.1"]
+[path.proxy]
+from = "127.2.0.1"
+forwarded_for = "each client its own"
+[cohort.new]
+persona = "android"
+count = 1
+path = "proxy"
+arrivals.herd = {{}}
+session.hold = "until-end"
+[cohort.new.reconnect]
+give_up = "never"
+[cohort.new.reconnect.fixed]
+pause = "200ms..300ms"
+[operator.owner]
+think = "0ms..1ms"
+[fault.kill]
+during = "approval"
+after = "10s..10s"
+restart = "SIGKILL"
+"#
+    );
+    let file = write(folder.path(), "dies.toml", &text);
+    let finished = pairstorm(folder.path(), &["run", &file, "--json"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.said());
+    assert!(finished.said().contains("no fault was due"), "{}", finished.said());
 }
 
 #[test]

@@ -154,7 +154,13 @@ async fn faults(
             Next::Approval(sent) => {
                 let fault = queue.triggered();
                 if let Some(Trigger::Approval { after }) = fault.and_then(|fault| fault.trigger) {
-                    until(scene.clock, sent.saturating_add(nanos(after))).await;
+                    tokio::select! {
+                        biased;
+                        _ = scene.stop.wait_for(|stop| *stop) => return Ok(()),
+                        // What was to be killed must not have died by itself.
+                        status = process.wait() => return Err(process.died(status?)),
+                        () = until(scene.clock, sent.saturating_add(nanos(after))) => {}
+                    }
                 }
                 fault
             }
