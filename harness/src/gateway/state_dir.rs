@@ -220,6 +220,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_directory_goes_even_with_a_folder_that_a_fault_left_unwritable() {
+        let state = StateDir::create().unwrap();
+        state.write("devices/paired.json", b"{}").unwrap();
+        let path = state.path().to_owned();
+        // Where the system refuses, no fault can leave one.
+        let forbidden = forbid_writing(&path.join("devices"), true);
+        drop(state);
+        assert!(!path.exists(), "{forbidden:?}");
+    }
+
+    #[test]
     fn the_credential_joins_the_scenarios_configuration() {
         let mut config = json!({"gateway": {"trustedProxies": ["127.2.0.1"], "auth": {"mode": "token"}}});
         merge(&mut config, json!({"gateway": {"auth": {"mode": "token", "token": "t"}}}));
