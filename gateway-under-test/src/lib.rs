@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`policy`] | who may connect: pure, without sockets, files, clocks |
 //! | [`profile`] | what differs between gateways, as data |
-//! | [`store`] | `devices/paired.json` and `devices/pending.json`: one thread that owns them, snapshots for everybody else |
+//! | [`store`] | devices and requests, in JSON files or SQLite: one thread that owns them, snapshots for everybody else |
 //! | [`server`] | listener, HTTP, one task a connection, methods, events, drain, metrics |
 //! | [`defect`] | deliberate faults |
 //! | [`config`] | `openclaw.json` |

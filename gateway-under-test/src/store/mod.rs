@@ -128,7 +128,7 @@ pub trait Observer: Send {
 pub struct Load {
     /// Why it was read.
     pub when: LoadWhen,
-    /// From the first look at the files until it can be used.
+    /// Until it could be used: at the start from opening the store on, later from the first byte that is read.
     pub took: Duration,
     /// Devices that were there.
     pub devices: usize,
