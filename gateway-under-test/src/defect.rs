@@ -138,6 +138,8 @@ defects! {
     EarlyAcknowledgement = "early-acknowledgement" in ALL;
     /// A reload loses every device but the first.
     ReloadDropsRows = "reload-drops-rows" in &[Article];
+    /// A refused connection is kept when its client has gone.
+    KeepRefused = "keep-refused" in ALL;
     /// A gateway that was told to stop still lets upgrades through.
     DrainAccepts = "drain-accepts" in ALL;
     /// Several gateways may hold one state directory; the last writer wins.

@@ -70,6 +70,8 @@ fn every_combination_is_a_run_and_a_row() {
         let run = &sweep["runs"][position];
         assert_eq!((&run["names"]["devices"], &run["folder"]), (&devices.into(), &name.into()), "{run:#}");
         let result = read(&out.join(name).join("result.json"));
+        let at_rest = serde_json::json!({ "handshakes_in_progress": 0, "sessions": 0 });
+        assert_eq!(result["at_rest"], at_rest, "{result:#}");
         let restart = &result["restarts"][0];
         assert_eq!(run["restarts"][0]["counts"]["population"], 3, "{run:#}");
         assert_eq!(

@@ -23,6 +23,7 @@ use super::sessions::{Audience, Entry, Who, unnumbered};
 use super::socket::{Incoming, Socket};
 use super::{Gateway, hello, rpc, scaled, startup, stopping};
 use crate::clock::{Stopwatch, wall_ms};
+use crate::defect::Defect;
 use crate::policy::credential::Method;
 use crate::policy::locality::is_local_host;
 use crate::policy::rate_limit::Note;
@@ -127,6 +128,9 @@ pub(super) async fn run(gateway: &Arc<Gateway>, upgraded: Upgraded) {
                 socket.send(text);
             }
             socket.close(&refusal.close, gateway.durations.linger).await;
+            if gateway.rules.defect == Some(Defect::KeepRefused) {
+                stopped(gateway).await;
+            }
         }
         Failure::ClosedByClient(code) => {
             gateway.metrics.handshake("left", "closed-by-client");

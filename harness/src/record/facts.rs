@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::at_rest::AtRest;
 use super::redact::Redactor;
 use super::store_times::ProcessMetrics;
 use crate::history::Written;
@@ -110,6 +111,9 @@ pub struct RunFacts {
     pub run_duration_ns: Nanos,
     /// What each process of the gateway said of itself; empty of one that is not ours.
     pub processes: Vec<ProcessMetrics>,
+    /// What the gateway said once everyone had gone; `None` = it is not ours, or was not there to be asked.
+    #[serde(default)]
+    pub at_rest: Option<AtRest>,
     /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
     /// before they become part of the result.
     #[serde(skip)]

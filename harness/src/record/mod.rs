@@ -5,7 +5,8 @@
 //! |---|---|
 //! | [`facts`] | what only the run itself knows |
 //! | [`tally`] | all of the following, added up shard by shard |
-//! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`], [`operators`] | counts |
+//! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`], [`operators`], [`amplification`] | counts |
+//! | [`at_rest`] | what the gateway kept when everyone had gone |
 //! | [`devices`] | verdicts on devices, and what shows them |
 //! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`handshakes`], [`store_times`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
@@ -13,7 +14,9 @@
 //! | [`result`], [`schema`] | the whole, and its JSON Schema |
 //! | [`listing`], [`device_history`], [`violations`], [`redact`] | mismatches with their device's history, without secrets |
 
+pub mod amplification;
 pub mod approvals;
+pub mod at_rest;
 pub mod by_client;
 pub mod by_name;
 pub mod caught;

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::amplification::Amplification;
 use super::approvals::ApprovalToSession;
+use super::at_rest::AtRest;
 use super::caught::ApprovalsAtRestarts;
 use super::cohorts::CohortResult;
 use super::devices::DeviceResults;
@@ -91,6 +93,13 @@ pub struct RunResult {
     /// What restarts made of approvals; older files lack it.
     #[serde(default)]
     pub approvals_at_restarts: ApprovalsAtRestarts,
+    /// How often clients that do what answers say tried again; older files lack it.
+    #[serde(default)]
+    pub amplification: Amplification,
+    /// What the gateway still had under way after the last client and operator had gone; `null` = it was not asked, or is not
+    /// ours to ask.
+    #[serde(default)]
+    pub at_rest: Option<AtRest>,
     /// Windows of all faults.
     pub faults: Vec<FaultWindow>,
     /// Results of the scenario's pass rules.
@@ -219,6 +228,7 @@ impl RunResult {
         } else if self.mismatches.total > 0
             || self.devices.as_ref().is_some_and(|devices| devices.invalid > 0)
             || self.invariants.iter().any(InvariantResult::is_surprise)
+            || self.at_rest.is_some_and(|at_rest| at_rest.is_busy())
         {
             RunVerdict::Violated
         } else if !self.validity.valid {

@@ -62,14 +62,7 @@ impl StoreTimes {
     /// Reads what a gateway answers at `/metrics`; `None` if it says nothing of a store.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let samples: BTreeMap<&str, f64> = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| {
-                let (name, value) = line.rsplit_once(' ')?;
-                Some((name, value.parse().ok()?))
-            })
-            .collect();
+        let samples = samples(text);
         samples.get("gateway_store_lock_seconds_count")?;
         let start = "{when=\"start\"}";
         let of = |name: String| samples.get(name.as_str()).copied();
@@ -81,6 +74,17 @@ impl StoreTimes {
             loaded_devices: of(format!("gateway_store_loaded_devices{start}")).map(whole),
         })
     }
+}
+
+/// The samples of a Prometheus text by name and labels.
+pub(super) fn samples(text: &str) -> BTreeMap<&str, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name, value.parse().ok()?))
+        })
+        .collect()
 }
 
 fn time_sum(samples: &BTreeMap<&str, f64>, family: &str) -> TimeSum {
@@ -97,7 +101,7 @@ fn time_sum(samples: &BTreeMap<&str, f64>, family: &str) -> TimeSum {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
-fn whole(value: f64) -> u64 {
+pub(super) fn whole(value: f64) -> u64 {
     value.max(0.0).round() as u64
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::amplification::AmplificationRecorder;
 use super::approvals::{ApprovalRecorder, ApprovalToSession, Approvals, chains};
 use super::by_client::ByClient;
 use super::caught::ApprovalsAtRestarts;
@@ -57,6 +58,7 @@ pub struct Tally<'p> {
     waterfalls: WaterfallRecorder,
     restarts: RestartRecorder,
     caught: ApprovalsAtRestarts,
+    amplification: AmplificationRecorder,
     intervals: IntervalRecorder,
     samples: IntervalSamples,
     listing: Listing,
@@ -103,6 +105,7 @@ impl<'p> Tally<'p> {
             approvals: ApprovalRecorder::default(),
             restarts: RestartRecorder::default(),
             caught: ApprovalsAtRestarts::default(),
+            amplification: AmplificationRecorder::new(plan),
             intervals: IntervalRecorder::default(),
             samples: IntervalSamples::with_chains(waterfalls.pairs().names(plan)),
             waterfalls,
@@ -152,6 +155,7 @@ impl<'p> Tally<'p> {
         }
         self.restarts.add(history, &by_client, &common.restarts);
         self.caught.add(history, &by_client);
+        self.amplification.add(plan, &by_client);
         self.samples.settle();
         self.listing.add(plan, history, judgement, &by_client);
     }
@@ -175,6 +179,7 @@ impl<'p> Tally<'p> {
         self.waterfalls.merge(&other.waterfalls);
         self.restarts.merge(other.restarts);
         self.caught.merge(&other.caught);
+        self.amplification.merge(&other.amplification);
         self.intervals.merge(&other.intervals);
         self.samples.merge(other.samples);
         self.listing.merge(other.listing);
@@ -233,6 +238,8 @@ impl<'p> Tally<'p> {
             lag: self.phases.lag(),
             restarts: self.restarts.summary(&common.restarts),
             approvals_at_restarts: self.caught,
+            amplification: self.amplification.summary(),
+            at_rest: facts.at_rest,
             faults: common.faults.clone(),
             thresholds: Vec::new(),
             validity: Validity::default(),

@@ -91,7 +91,9 @@ pub fn evaluate(thresholds: &[Threshold], result: &RunResult) -> Vec<ThresholdRe
 
 /// The figure under a path, with its unit: `mismatches`, `mismatches.<kind>`, `attempts.<word>`,
 /// `phases.<phase>.<figure>`, `approval_to_session.<figure>`, `approval_to_session.links.<link>.<figure>`,
-/// `approval_to_session.waterfalls.<cohort>.<link, whole>.<figure>` (the worst of its operators), `lag.<figure>`, `restart.<stage>`, `restart.back.<share>` (the worst of all restarts), `dropped_share`.
+/// `approval_to_session.waterfalls.<cohort>.<link, whole>.<figure>` (the worst of its operators), `lag.<figure>`,
+/// `restart.<stage>`, `restart.back.<share>`, `restart.attempts_per_recovered_client` (the worst of all restarts),
+/// `attempts_a_minute`, `dropped_share`.
 ///
 /// # Errors
 /// The second of the pair is [`MissingMetric`] if there is no figure.
@@ -129,6 +131,10 @@ pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, Missin
             wait(&result.approval_to_session.waterfalls, cohort, part, figure)
         }
         ["lag", figure] => latency(figure, Some(result.lag.figure(figure))),
+        ["restart", "attempts_per_recovered_client"] => {
+            let each = result.restarts.iter().filter_map(|restart| restart.attempts_per_recovered_client);
+            (MetricUnit::Count, each.reduce(f64::max).ok_or(MissingMetric::NoSamples))
+        }
         ["restart", stage] => worst(
             &result.restarts,
             |_| true,
@@ -154,6 +160,10 @@ pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, Missin
                     _ => None,
                 },
             )
+        }
+        ["attempts_a_minute"] => {
+            let most = result.amplification.attempts_a_minute_max;
+            (MetricUnit::Count, most.map(|most| most as f64).ok_or(MissingMetric::NoSamples))
         }
         ["dropped_share"] => {
             (MetricUnit::Share, result.validity.dropped_share.ok_or(MissingMetric::NoSamples))
@@ -249,6 +259,21 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_that_a_scenario_may_limit_is_known_here_in_its_unit() {
+        let result = result();
+        for (name, unit) in crate::scenario::metrics(&[]) {
+            let (measured, figure) = metric(&result, &name);
+            assert_ne!(figure, Err(MissingMetric::Unknown), "{name}");
+            let unit = match unit {
+                crate::scenario::Unit::Count => MetricUnit::Count,
+                crate::scenario::Unit::Latency => MetricUnit::Us,
+                crate::scenario::Unit::Share => MetricUnit::Share,
+            };
+            assert_eq!(measured, unit, "{name}");
+        }
+    }
+
+    #[test]
     fn every_documented_path_gives_its_figure() {
         let result = result();
         let value = |path: &str| metric(&result, path);
@@ -280,6 +305,9 @@ mod tests {
         assert_eq!(value("lag.p99"), us(result.lag.p99));
         assert_eq!(value("restart.port_open"), us(result.restarts[0].port_open));
         assert_eq!(value("restart.back.p90"), us(result.restarts[0].back.p90));
+        let attempts = result.restarts[0].attempts_per_recovered_client.expect("somebody came back");
+        assert_eq!(value("restart.attempts_per_recovered_client"), (MetricUnit::Count, Ok(attempts)));
+        assert_eq!(value("attempts_a_minute"), (MetricUnit::Count, Err(MissingMetric::NoSamples)));
         assert_eq!(value("dropped_share"), (MetricUnit::Share, Ok(1.0 / result.attempts.attempted as f64)));
         for path in [
             "",

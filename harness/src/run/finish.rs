@@ -121,6 +121,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         fail_fast_hit: loaded.end.fail_fast_hit,
         run_duration_ns: loaded.ended,
         processes: loaded.processes.clone(),
+        at_rest: loaded.at_rest,
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
 }

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use super::early::{self, EarlyJudge};
 use super::gateway::Up;
 use super::resources::{self, GatewayUsage, ReactorUsage};
-use super::store_watch;
 use super::{Observer, RunError, RunOptions};
+use super::{at_rest, store_watch};
 use crate::client::DeviceKey;
 use crate::clock::Clock;
 use crate::engine::transcripts::Transcripts;
@@ -28,6 +28,7 @@ use crate::operator::{Desk, DeskError};
 use crate::oracle::Oracle;
 use crate::plan::identity::Identities;
 use crate::plan::{By, ClientId, FaultKind, Nanos, OracleMode, Plan};
+use crate::record::at_rest::AtRest;
 use crate::record::store_times::ProcessMetrics;
 use crate::report::files::{self, FilesError};
 use crate::story::{self, OwnGateway};
@@ -68,6 +69,8 @@ pub struct Loaded {
     pub reactor_usage: ReactorUsage,
     /// What each process of the gateway said of itself.
     pub processes: Vec<ProcessMetrics>,
+    /// What the gateway said once everyone had gone.
+    pub at_rest: Option<AtRest>,
 }
 
 /// How a load came to its end.
@@ -289,6 +292,12 @@ pub async fn load(
         output.transcripts.extend(part.transcripts);
         output.secrets.extend(part.secrets);
     }
+    // Reactors and desks took their connections with them.
+    let here = target.process.as_ref().map(GatewayProcess::port).filter(|_| is_ours && end.failed.is_none());
+    let at_rest = match here {
+        Some(port) => at_rest::ask(port, plan, clock).await,
+        None => None,
+    };
     output.secrets.insert(target.secret.clone());
     output.secrets.extend(feed.changed_secret());
     observer.progress(&progress, plan.clients.len());
@@ -311,6 +320,7 @@ pub async fn load(
         gateway_usage: usage.total(),
         reactor_usage,
         processes,
+        at_rest,
     })
 }
 

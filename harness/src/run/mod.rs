@@ -5,6 +5,7 @@
 //! else's gateway with care. [`origin`] keeps what the plan was made from, so that [`analyze`] can judge the history again. Before all of it [`preflight`] refuses what this machine cannot carry.
 
 pub mod analyze;
+mod at_rest;
 pub mod differential;
 pub mod early;
 pub mod finish;

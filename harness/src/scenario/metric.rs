@@ -83,6 +83,8 @@ pub fn metrics(cohorts: &[&str]) -> Vec<(String, Unit)> {
         all.extend(QUANTILES.iter().map(|quantile| (format!("{family}.{quantile}"), Unit::Latency)));
     }
     all.extend(RESTART.iter().map(|stage| (format!("restart.{stage}"), Unit::Latency)));
+    all.push(("restart.attempts_per_recovered_client".to_owned(), Unit::Count));
+    all.push(("attempts_a_minute".to_owned(), Unit::Count));
     all.push(("dropped_share".to_owned(), Unit::Share));
     all
 }
@@ -121,6 +123,7 @@ fn threshold(name: &str, entry: &Entry, known: &[(String, Unit)], sink: &Sink) -
             "approval_to_session.waterfalls.COHORT.….…",
             "lag.…",
             "restart.…",
+            "attempts_a_minute",
             "dropped_share",
         ];
         let families = list(&families);

@@ -89,7 +89,7 @@ impl Row {
             "scenario": self.case.scenario,
             "profile": self.trial.as_ref().map(|trial| &trial.profile),
             "meant": {
-                "kind": meant.kind.as_str(), "cohort": meant.cohort, "expected": meant.expected,
+                "kind": meant.kind_name(), "cohort": meant.cohort, "expected": meant.expected,
                 "observed": meant.observed,
             },
             "verdict": self.verdict.as_str(),
@@ -243,10 +243,10 @@ fn line(defect: &str, profile: &str, scenario: &str, check: &str, verdict: &str,
 fn check(case: &Case) -> String {
     let meant = case.meant;
     match meant.kind {
-        MismatchKind::LeakedEvent | MismatchKind::LateUpgrade | MismatchKind::WrongAnswer => {
-            format!("{}: {} in {}", meant.kind.as_str(), meant.observed, meant.cohort)
+        None | Some(MismatchKind::LeakedEvent | MismatchKind::LateUpgrade | MismatchKind::WrongAnswer) => {
+            format!("{}: {} in {}", meant.kind_name(), meant.observed, meant.cohort)
         }
-        _ => format!("{}: {} due in {}", meant.kind.as_str(), meant.expected, meant.cohort),
+        _ => format!("{}: {} due in {}", meant.kind_name(), meant.expected, meant.cohort),
     }
 }
 
@@ -265,7 +265,7 @@ pub(super) fn list() -> String {
                 let meant = case.meant;
                 let check = format!(
                     "`{}` in `{}`: `{}` due, `{}` seen",
-                    meant.kind.as_str(),
+                    meant.kind_name(),
                     meant.cohort,
                     meant.expected,
                     meant.observed

@@ -19,8 +19,8 @@ pub(super) struct Case {
 /// A finding of the harness, as precisely as the rule that is broken: another finding does not count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Meant {
-    /// Its kind.
-    pub(super) kind: MismatchKind,
+    /// Its kind; `None` = what the gateway keeps when everyone has gone, which is nobody's in particular.
+    pub(super) kind: Option<MismatchKind>,
     /// The cohort that the scenario has for it.
     pub(super) cohort: &'static str,
     /// What was due.
@@ -30,9 +30,17 @@ pub(super) struct Meant {
 }
 
 impl Meant {
+    /// The name of its kind.
+    pub(super) const fn kind_name(&self) -> &'static str {
+        match self.kind {
+            Some(kind) => kind.as_str(),
+            None => "at_rest",
+        }
+    }
+
     /// Whether a group of mismatches is this finding.
     pub(super) fn is(&self, group: &MismatchGroup) -> bool {
-        group.kind == self.kind.as_str()
+        self.kind.is_some_and(|kind| group.kind == kind.as_str())
             && group.cohort == self.cohort
             && group.expected == self.expected
             && group.observed == self.observed
@@ -47,7 +55,12 @@ const fn case(
     expected: &'static str,
     observed: &'static str,
 ) -> Case {
-    Case { defect, scenario, meant: Meant { kind, cohort, expected, observed } }
+    Case { defect, scenario, meant: Meant { kind: Some(kind), cohort, expected, observed } }
+}
+
+const fn at_rest(defect: Defect, scenario: &'static str) -> Case {
+    let meant = Meant { kind: None, cohort: "(everybody)", expected: "nothing left", observed: "handshakes" };
+    Case { defect, scenario, meant }
 }
 
 const DOORS: &str = "doors";
@@ -103,6 +116,7 @@ pub(super) const CASES: &[Case] = {
         case(D::ForgetApprovalOnRestart, KILLED, FalseReject, "by-the-book", SESSION, NOT_PAIRED),
         case(D::EarlyAcknowledgement, KILLED, FalseReject, "at-once", SESSION, NOT_PAIRED),
         case(D::ReloadDropsRows, "reloaded", FalseReject, "laptop", SESSION, NOT_PAIRED),
+        at_rest(D::KeepRefused, DOORS),
         case(D::DrainAccepts, "drained", LateUpgrade, "tabs", "upgrade_refused", "upgraded"),
         case(D::SharedStateDir, "shared", WrongAnswer, "tools", "refused", "second gateway"),
     ]

@@ -25,6 +25,8 @@ pub(super) struct Trial {
     /// Mismatches by kind.
     pub(super) counts: MismatchCounts,
     groups: Vec<MismatchGroup>,
+    /// Handshakes that the gateway kept when everyone had gone.
+    kept: u64,
     verdict: RunVerdict,
     /// A signal ended it.
     pub(super) interrupted: bool,
@@ -37,6 +39,7 @@ impl Trial {
             attempts: result.attempts.attempted,
             counts: result.mismatches,
             groups: result.mismatch_groups,
+            kept: result.at_rest.map_or(0, |at_rest| at_rest.handshakes_in_progress),
             verdict: result.verdict,
             interrupted: result.interrupted,
         }
@@ -44,7 +47,10 @@ impl Trial {
 
     /// How many findings are the one that is meant.
     pub(super) fn caught(&self, meant: &Meant) -> u64 {
-        self.groups.iter().filter(|group| meant.is(group)).map(|group| group.count).sum()
+        match meant.kind {
+            Some(_) => self.groups.iter().filter(|group| meant.is(group)).map(|group| group.count).sum(),
+            None => self.kept,
+        }
     }
 
     /// Whether nothing is reported.

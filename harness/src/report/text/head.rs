@@ -1,5 +1,6 @@
 //! The first lines: the verdict, what was run, and how its attempts ended.
 
+use crate::record::at_rest::AtRest;
 use crate::record::exit_code::{ExitCode, RunVerdict};
 use crate::record::result::{EndedBy, RunResult};
 use crate::report::page::Page;
@@ -42,8 +43,15 @@ fn verdict_line(result: &RunResult) -> String {
             let surprises = result.invariants.iter().filter(|invariant| invariant.is_surprise()).count();
             let first = if result.ended_by == EndedBy::FailFast { "; stopped at the first" } else { "" };
             let invalid = result.devices.as_ref().map_or(0, |devices| devices.invalid);
+            let busy = result.at_rest.filter(AtRest::is_busy);
             let outcomes = if total == 0 && invalid > 0 {
                 format!("no order of its operations explains {}", plural(invalid, "device"))
+            } else if let Some(busy) = busy.filter(|_| total == 0) {
+                format!(
+                    "the gateway kept {} and {} when everyone had gone",
+                    plural(busy.handshakes_in_progress, "handshake"),
+                    plural(busy.sessions, "session")
+                )
             } else {
                 format!("{} {} not allowed", plural(total, "outcome"), if total == 1 { "is" } else { "are" })
             };

@@ -42,6 +42,20 @@ fn section<'t>(text: &'t str, heading: &str) -> &'t str {
 }
 
 #[test]
+fn what_a_gateway_kept_is_said_where_nothing_else_is_wrong() {
+    let mut result = smoke().result();
+    result.verdict = crate::record::exit_code::RunVerdict::Violated;
+    result.at_rest = Some(crate::record::at_rest::AtRest { handshakes_in_progress: 1, sessions: 0 });
+    let text = summary(&result, false);
+    assert!(
+        text.starts_with(
+            "VIOLATED (exit code 1): the gateway kept 1 handshake and 0 sessions when everyone had gone\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_run_that_passes() {
     let text = summary(&smoke().result(), false);
     assert!(text.lines().count() <= 57);
