@@ -67,7 +67,7 @@ pub struct RunFiles<'a> {
     pub facts: &'a RunFacts,
     /// The summary without colour.
     pub summary: &'a str,
-    /// The violations; their redactor also cleans the summary and the gateway's log.
+    /// The violations; their redactor also cleans the gateway's log. The result, and all that is made from it, is clean already.
     pub violations: &'a Violations<'a>,
     /// What the gateway wrote to its output, if it is the run's own.
     pub gateway_log: Option<&'a [u8]>,
