@@ -151,6 +151,22 @@ fn a_damaged_store_is_put_back_and_followed_on_every_back_end() {
 }
 
 #[test]
+fn damage_whose_drawn_time_falls_into_another_begins_when_that_is_over() {
+    let folder = scratch();
+    let text = "name = \"twice\"\nduration = \"5s\"\nmax_time = \"60s\"\n[validity]\nlag_p99_max = \"30s\"\n\
+                scheduler_delay_share_max = 1.0\n[cohort.a]\npersona = \"node-host\"\ncount = 1\n\
+                credential = \"device-token\"\nstored = {}\narrivals.herd = {}\nsession.hold = \"until-end\"\n\
+                [fault.f]\nwithin = \"1s..1001ms\"\ntimes = 2\nstore = \"emptied\"\nfor = \"1s\"\n";
+    let file = write(folder.path(), "twice.toml", text);
+    let finished = pairstorm(folder.path(), &["run", &file, "--json"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    let result = finished.result();
+    assert_eq!(kinds(&result), ["store emptied", "store emptied"]);
+    let faults = &result["faults"];
+    assert!(faults[1]["began"].as_u64() >= faults[0]["ended"].as_u64(), "{faults}");
+}
+
+#[test]
 fn a_second_writer_takes_nothing_from_whom_nothing_happened_to() {
     for profile in ["article", "2026.2.19"] {
         let result = passes("store-chaos/second-writer.toml", &["--profile", profile]);
