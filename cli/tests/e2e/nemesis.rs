@@ -199,6 +199,10 @@ fn a_full_disk_refuses_whom_it_cannot_write_down_and_nobody_else() {
     if let Some(result) = passes_as_root("store-chaos/disk-full.toml", "small disk") {
         let matrix = result["expected_observed"].to_string();
         assert!(matrix.contains("store_failed_in_fault"), "{matrix}");
+        // The oracle takes UNAVAILABLE of anybody meanwhile; who is known needs nothing written down.
+        let cohorts = result["cohorts"].as_array().unwrap();
+        let paired = cohorts.iter().find(|cohort| cohort["name"] == "paired").unwrap();
+        assert_eq!(paired["attempts"]["refused"], 0, "{paired}");
     }
 }
 
