@@ -88,9 +88,12 @@ pub struct Release {
     pub rotate: RotateRule,
     /// Removing a device drops its waiting request, too.
     pub remove_drops_pending: bool,
-    /// Entries and requests are written to two files, one after the other: a crash in between leaves the request of an approval
-    /// that was carried out.
+    /// Entries and requests are written to two files: a crash in between leaves the request of an approval that was carried
+    /// out.
     pub two_files: bool,
+    /// Both files are begun at once (seen 2026.2.19, later ones are taken to be so): a crash may also have taken the request of
+    /// an approval that was not carried out.
+    pub files_at_once: bool,
     /// Judging a connect and recording its request are two steps.
     pub two_steps: bool,
     /// Sessions end with 4001 when their device's token is rotated or revoked, or the device removed.
@@ -311,6 +314,7 @@ static V2026_2_19: Release = Release {
     rotate: RotateRule::Sets,
     remove_drops_pending: false,
     two_files: true,
+    files_at_once: true,
     two_steps: true,
     retires_sessions: false,
     authority: Authority { admin_may_all: true, approver_holds_asked: false },
@@ -390,6 +394,7 @@ static V2026_9_6: Release = Release {
     rotate: RotateRule::WithinRole,
     remove_drops_pending: true,
     two_files: false,
+    files_at_once: false,
     two_steps: false,
     retires_sessions: true,
     authority: Authority { admin_may_all: true, approver_holds_asked: true },
@@ -412,6 +417,7 @@ static ARTICLE: Release = Release {
     rotate: RotateRule::Widens,
     remove_drops_pending: true,
     two_files: true,
+    files_at_once: false,
     two_steps: false,
     authority: Authority { admin_may_all: false, approver_holds_asked: false },
     store_read_at_load: true,

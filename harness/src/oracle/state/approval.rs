@@ -27,6 +27,9 @@ impl Model<'_> {
                 if end == End::Open && self.release.two_files {
                     next.push((State { entry: Some(entry), ..*state }, Out::Done));
                 }
+                if end == End::Open && self.release.files_at_once {
+                    next.push((State { pending: None, ..*state }, Out::Done));
+                }
             }
             (End::Done, _) if fit == Fit::Any => {
                 // An approval that is acknowledged is taken at its word, even of a request nobody knows.
