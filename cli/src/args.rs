@@ -30,29 +30,23 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+/// What each command is stands at its arguments: a comment here would hide the longer one there from `--help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a scenario: start a gateway, load it, judge it, report; one with [sweep] once for every combination of values
     Run(RunArguments),
-    /// Check scenario files without running them
     Check(CheckArguments),
-    /// Print what a scenario would do: clients, arrivals, faults, sockets needed
     Plan(PlanArguments),
-    /// Judge the history of a run that is over again, and compare with what the run said
     Analyze(AnalyzeArguments),
-    /// Tell stories drawn from a seed to the in-repo gateway, and to a real one, and compare
     Differential(DifferentialArguments),
-    /// Record what passes between any client and any gateway, for `conform`
     Record(RecordArguments),
-    /// Replay recorded sessions against a gateway and compare field by field
     Conform(ConformArguments),
-    /// Real OpenClaw gateways: fetch releases from npm, list those that are there
     #[command(name = "openclaw")]
     OpenClaw(OpenClawArguments),
-    /// Show that the checks can fail: every deliberate fault of the in-repo gateway must be caught
     Defects(DefectsArguments),
     /// The in-repo gateway, as a process of its own (the same code as `gateway-under-test`)
     Gateway(gateway_under_test::cli::Args),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }
 
 /// Scenario file and what of it is overridden; common to `run` and `plan`.
@@ -89,6 +83,7 @@ pub(crate) struct ScenarioArguments {
     pub(crate) time_scale: Option<f64>,
 }
 
+/// Run a scenario: start a gateway, load it, judge it, report; one with [sweep] once for every combination of values
 #[derive(Debug, Args)]
 #[command(after_help = exit_codes())]
 pub(crate) struct RunArguments {
@@ -136,7 +131,7 @@ pub(crate) struct CacheArguments {
     pub(crate) cache: Option<PathBuf>,
 }
 
-/// `pairstorm openclaw …`
+/// Real OpenClaw gateways: fetch releases from npm, list those that are there
 #[derive(Debug, Args)]
 #[command(after_help = exit_codes())]
 pub(crate) struct OpenClawArguments {
@@ -163,7 +158,7 @@ pub(crate) enum OpenClawCommand {
     },
 }
 
-/// Judge the history of a run that is over again.
+/// Judge the history of a run that is over again, and compare with what the run said
 ///
 /// Reads `history.bin` and `run.json` in the folder, unfolds the same plan, judges every attempt, device and invariant from the
 /// history alone, and prints what `pairstorm run` printed. Then it says whether `result.json` says the same. The exit code is that
@@ -195,6 +190,7 @@ pub(crate) struct AnalyzeArguments {
     pub(crate) json: bool,
 }
 
+/// Check scenario files without running them
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// Scenario files, or folders to search for them
@@ -205,7 +201,7 @@ pub(crate) struct CheckArguments {
     pub(crate) sets: Vec<(String, String)>,
 }
 
-/// What is recorded, and what it is called.
+/// Record what passes between any client and any gateway, for `conform`
 ///
 /// A proxy listens, passes everything on, and writes it down without secrets. Ctrl-C ends the recording. Lines on stdin say what
 /// happens: `step NAME` in front of a connection; `action terminate`, `action kill`, `action start`, `action drop-entry DEVICE`,
@@ -245,7 +241,7 @@ pub(crate) struct RecordArguments {
     pub(crate) allow_remote_target: Vec<String>,
 }
 
-/// Which recordings, and against what.
+/// Replay recorded sessions against a gateway and compare field by field
 #[derive(Debug, Args)]
 #[command(after_help = exit_codes())]
 pub(crate) struct ConformArguments {
@@ -291,6 +287,7 @@ pub(crate) struct ConformArguments {
     pub(crate) json: bool,
 }
 
+/// Tell stories drawn from a seed to the in-repo gateway, and to a real one, and compare
 #[derive(Debug, Args)]
 #[command(after_help = exit_codes())]
 pub(crate) struct DifferentialArguments {
@@ -322,6 +319,7 @@ pub(crate) struct DifferentialArguments {
     pub(crate) quiet: bool,
 }
 
+/// Show that the checks can fail: every deliberate fault of the in-repo gateway must be caught
 #[derive(Debug, Args)]
 #[command(after_help = exit_codes())]
 pub(crate) struct DefectsArguments {
@@ -348,10 +346,37 @@ pub(crate) struct DefectsArguments {
     pub(crate) quiet: bool,
 }
 
+/// Print what a scenario would do: clients, arrivals, faults, sockets needed
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) scenario: ScenarioArguments,
+}
+
+/// Print a script that completes commands and options in a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pairstorm completions bash > ~/.local/share/bash-completion/completions/pairstorm
+  pairstorm completions zsh > ~/.zfunc/_pairstorm          a folder that $fpath names
+  pairstorm completions fish > ~/.config/fish/completions/pairstorm.fish")]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the manual pages, one a command
+///
+/// They say what `--help` says. A page of the same name is replaced, others stay.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pairstorm man --out ~/.local/share/man/man1      then: man pairstorm-run
+  pairstorm man --out pages; man -l pages/pairstorm.1")]
+pub(crate) struct ManArguments {
+    /// Folder to write to; is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 fn exit_codes() -> String {

@@ -27,5 +27,7 @@ fn main() -> ExitCode {
         Command::OpenClaw(arguments) => commands::openclaw::openclaw(&arguments.command),
         Command::Defects(arguments) => commands::defects::run(&arguments),
         Command::Gateway(arguments) => gateway_under_test::cli::run(arguments),
+        Command::Completions(arguments) => commands::completions::completions(&arguments),
+        Command::Man(arguments) => commands::man::man(&arguments),
     }
 }

@@ -2,10 +2,12 @@
 
 pub(crate) mod analyze;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod conform;
 pub(crate) mod defects;
 pub(crate) mod differential;
 pub(crate) mod load;
+pub(crate) mod man;
 pub(crate) mod openclaw;
 pub(crate) mod plan;
 pub(crate) mod record;
