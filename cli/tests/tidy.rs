@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 27] = [
+const PURE: [&str; 28] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -22,6 +22,7 @@ const PURE: [&str; 27] = [
     "harness/src/conform/signing.rs",
     "harness/src/conform/tally.rs",
     "harness/src/conform/words.rs",
+    "harness/src/diagnosis",
     "harness/src/differential",
     "harness/src/history/borrowed.rs",
     "harness/src/history/format.rs",
@@ -39,7 +40,7 @@ const PURE: [&str; 27] = [
 ];
 
 /// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
-const ONE_WAY: [&str; 20] = [
+const ONE_WAY: [&str; 21] = [
     "vocabulary",
     "observation",
     "history",
@@ -54,6 +55,7 @@ const ONE_WAY: [&str; 20] = [
     "operator",
     "nemesis",
     "story",
+    "diagnosis",
     "oracle",
     "record",
     "report",

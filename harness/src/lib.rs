@@ -3,12 +3,13 @@
 //! Data flows one way. A module uses those before it in this list and none after it (`cli/tests/tidy.rs` looks):
 //!
 //! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`websocket`],
-//! [`gateway`], [`engine`], [`conform`], [`operator`], [`nemesis`], [`story`], [`oracle`], [`record`], [`report`],
-//! [`sweep`], [`differential`], and [`run`], the only one that sees all of them.
+//! [`gateway`], [`engine`], [`conform`], [`operator`], [`nemesis`], [`story`], [`diagnosis`], [`oracle`], [`record`],
+//! [`report`], [`sweep`], [`differential`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
 pub mod conform;
+pub mod diagnosis;
 pub mod differential;
 pub mod engine;
 pub mod gateway;

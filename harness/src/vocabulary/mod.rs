@@ -3,6 +3,7 @@
 //! Times are nanoseconds and count from the run's start.
 
 pub mod addresses;
+pub mod cause;
 mod fault;
 pub mod invariant;
 pub mod limits;
