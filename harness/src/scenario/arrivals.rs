@@ -309,11 +309,12 @@ fn herd(fields: &Fields<'_>) -> Option<Arrivals> {
 fn replay(fields: &Fields<'_>, sources: &Sources<'_>) -> Option<Arc<[Nanos]>> {
     let path = fields.required("file", "a file beside the scenario, one time a line", plain_text)?;
     let unreadable = |message: String| {
-        let help = Some("the path counts from the scenario's folder".to_owned());
+        let help = Some("the path counts from the folder of the file that it stands in".to_owned());
         fields.sink.report("io", &fields.span("file"), format!("`file`: {message}"), help);
         None
     };
-    let text = match sources.named(&path, replay::BYTES_MAX).map(String::from_utf8) {
+    let from_scenario = fields.sink.path_from(&fields.span("file"), &path);
+    let text = match sources.named(&from_scenario, replay::BYTES_MAX).map(String::from_utf8) {
         Ok(Ok(text)) => text,
         Ok(Err(_)) => return unreadable(format!("`{path}` is no text (UTF-8)")),
         Err(error) if error.kind() == ErrorKind::NotFound => {

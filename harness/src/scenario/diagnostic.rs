@@ -115,12 +115,32 @@ pub(crate) const COMMAND_LINE: &str = "command line";
 /// Errors of a file that are shown: more are of no use to anyone, and each costs a pass over the text.
 const SHOWN_MAX: usize = 50;
 
-/// Where the errors of one file are gathered.
+/// Where the errors of a scenario are gathered.
+///
+/// Its files stand one behind the other on one line of offsets, so that a span says in which file a text stands, whatever
+/// that text was merged with.
 pub(super) struct Sink {
-    file: String,
-    source: Arc<str>,
+    files: RefCell<Vec<SourceFile>>,
     found: RefCell<Vec<Found>>,
     secrets: RefCell<Vec<Range<usize>>>,
+}
+
+/// A file whose text can be to blame.
+#[derive(Clone)]
+struct SourceFile {
+    /// As it is named to people.
+    shown: String,
+    /// Path from the folder of the scenario's own file, as it is read by.
+    path: String,
+    /// Where its text begins on the line of offsets.
+    start: usize,
+    text: Arc<str>,
+}
+
+impl SourceFile {
+    fn relative(&self, span: &Range<usize>) -> Range<usize> {
+        span.start.saturating_sub(self.start)..span.end.saturating_sub(self.start)
+    }
 }
 
 struct Found {
@@ -135,16 +155,60 @@ struct Found {
 
 impl Sink {
     pub(super) fn new(file: &str, source: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            source: Arc::from(source),
-            found: RefCell::default(),
-            secrets: RefCell::default(),
-        }
+        let path = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
+        let own = SourceFile {
+            shown: file.to_owned(),
+            path: path.unwrap_or_default(),
+            start: 0,
+            text: Arc::from(source),
+        };
+        Self { files: RefCell::new(vec![own]), found: RefCell::default(), secrets: RefCell::default() }
     }
 
-    pub(super) fn file(&self) -> &str {
-        &self.file
+    /// The same files, and nothing found in them.
+    pub(super) fn again(&self) -> Self {
+        Self { files: self.files.clone(), found: RefCell::default(), secrets: RefCell::default() }
+    }
+
+    /// Adds a file that the scenario is made from; gives the offset at which its text begins.
+    pub(super) fn add(&self, path: &str, text: &str) -> usize {
+        let mut files = self.files.borrow_mut();
+        // One apart, so that the end of a text is not the beginning of the next one.
+        let start = files.last().map_or(0, |last| last.start + last.text.len() + 1);
+        let own = files.first().map_or("", |own| own.shown.as_str());
+        let shown = plain(&Path::new(own).with_file_name(path));
+        files.push(SourceFile { shown, path: path.to_owned(), start, text: Arc::from(text) });
+        start
+    }
+
+    /// The scenario's own file, as it was named.
+    pub(super) fn file(&self) -> String {
+        self.files.borrow().first().map(|own| own.shown.clone()).unwrap_or_default()
+    }
+
+    /// Path from the scenario's folder to a file that is named at `span`: paths count from the folder of the file that
+    /// they stand in.
+    pub(super) fn path_from(&self, span: &Range<usize>, named: &str) -> String {
+        let own = self.file_at(span).path;
+        Path::new(&own).with_file_name(named).display().to_string()
+    }
+
+    /// `base.toml:12`, if the text stands in another file than the scenario's own.
+    pub(super) fn inherited(&self, span: &Range<usize>) -> Option<String> {
+        let file = self.file_at(span);
+        let (line, _) = position(&file.text, file.relative(span).start);
+        (file.start > 0).then(|| format!("{}:{line}", file.shown))
+    }
+
+    fn file_at(&self, span: &Range<usize>) -> SourceFile {
+        let files = self.files.borrow();
+        let file = files.iter().rfind(|file| file.start <= span.start).or_else(|| files.first());
+        file.cloned().unwrap_or_else(|| SourceFile {
+            shown: String::new(),
+            path: String::new(),
+            start: 0,
+            text: Arc::from(""),
+        })
     }
 
     pub(super) fn report(
@@ -176,14 +240,9 @@ impl Sink {
             code: "value",
             message,
             span: Some(span.clone()),
-            elsewhere: Some((self.beside(file), line)),
+            elsewhere: Some((plain(&Path::new(&self.file_at(span).shown).with_file_name(file)), line)),
             help: Some(help),
         });
-    }
-
-    /// A file that the scenario names, as it is to be named to people: from where the scenario's own is.
-    fn beside(&self, file: &str) -> String {
-        Path::new(&self.file).with_file_name(file).display().to_string()
     }
 
     /// The text of this range is never shown.
@@ -195,9 +254,18 @@ impl Sink {
         self.found.borrow().is_empty()
     }
 
-    /// The errors in the order of the text, at most [`SHOWN_MAX`].
+    /// The errors in the order of the texts, at most [`SHOWN_MAX`].
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        let source: Arc<str> = masked(&self.source, &self.secrets.into_inner()).into();
+        let secrets = self.secrets.into_inner();
+        let files: Vec<SourceFile> = self
+            .files
+            .into_inner()
+            .into_iter()
+            .map(|file| {
+                let own: Vec<_> = secrets.iter().map(|secret| file.relative(secret)).collect();
+                SourceFile { text: masked(&file.text, &own).into(), ..file }
+            })
+            .collect();
         let mut found = self.found.into_inner();
         found.sort_by_key(|one| {
             (
@@ -208,36 +276,55 @@ impl Sink {
         found.dedup_by(|a, b| a.span == b.span && a.elsewhere == b.elsewhere && a.message == b.message);
         let more = found.len().saturating_sub(SHOWN_MAX);
         found.truncate(SHOWN_MAX);
-        let mut diagnostics: Vec<Diagnostic> = found
-            .into_iter()
-            .map(|one| {
-                let Some(span) = one.span else {
-                    return Diagnostic::without_text(one.code, COMMAND_LINE, one.message, one.help);
-                };
-                if let Some((file, line)) = one.elsewhere {
-                    let place = Diagnostic::without_text(one.code, &file, one.message, one.help);
-                    return Diagnostic { line, ..place };
-                }
-                let span = within(&source, span);
-                let (line, column) = position(&source, span.start);
-                Diagnostic {
-                    code: one.code,
-                    message: one.message,
-                    file: self.file.clone(),
-                    line,
-                    column,
-                    span: Some(span),
-                    help: one.help,
-                    source: Arc::clone(&source),
-                }
-            })
-            .collect();
+        let mut diagnostics: Vec<Diagnostic> = found.into_iter().map(|one| one.shown(&files)).collect();
         if more > 0 {
+            let own = files.first().map_or("", |own| own.shown.as_str());
             let message = format!("and {more} more errors");
-            diagnostics.push(Diagnostic::without_text("limit", &self.file, message, None));
+            diagnostics.push(Diagnostic::without_text("limit", own, message, None));
         }
         diagnostics
     }
+}
+
+impl Found {
+    fn shown(self, files: &[SourceFile]) -> Diagnostic {
+        let file = self.span.as_ref().and_then(|span| files.iter().rfind(|file| file.start <= span.start));
+        let (Some(span), Some(file)) = (self.span, file) else {
+            return Diagnostic::without_text(self.code, COMMAND_LINE, self.message, self.help);
+        };
+        if let Some((file, line)) = self.elsewhere {
+            let place = Diagnostic::without_text(self.code, &file, self.message, self.help);
+            return Diagnostic { line, ..place };
+        }
+        let span = within(&file.text, file.relative(&span));
+        let (line, column) = position(&file.text, span.start);
+        Diagnostic {
+            code: self.code,
+            message: self.message,
+            file: file.shown.clone(),
+            line,
+            column,
+            span: Some(span),
+            help: self.help,
+            source: Arc::clone(&file.text),
+        }
+    }
+}
+
+/// A path without `folder/..`, for people: `scenarios/a/../base.toml` is `scenarios/base.toml`.
+pub(super) fn plain(path: &Path) -> String {
+    use std::path::Component;
+    let mut parts: Vec<Component<'_>> = Vec::new();
+    for part in path.components() {
+        match (part, parts.last()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.iter().collect::<std::path::PathBuf>().display().to_string()
 }
 
 /// The span cut to the text and moved to character boundaries, so that no error of ours can break the rendering.
@@ -302,6 +389,28 @@ mod tests {
           = help: did you mean `count`?
         ");
         assert!(render(&diagnostics, true).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn an_error_is_shown_in_the_file_that_it_stands_in() {
+        let sink = Sink::new("scenarios/a/x.toml", "seed = 1\n");
+        let base = "name = \"ö\"\ntoken = \"hush\"\n";
+        let start = sink.add("../base.toml", base);
+        let at = |text: &str| {
+            let found = start + base.find(text).unwrap();
+            found..found + text.len()
+        };
+        sink.hide(&at("\"hush\""));
+        sink.report("credential", &at("token"), "no", None);
+        // The end of one text is not the beginning of the next.
+        sink.report("syntax", &(9..9), "more", None);
+        assert_eq!(sink.inherited(&at("token")).as_deref(), Some("scenarios/base.toml:2"));
+        assert_eq!(sink.inherited(&(9..9)), None);
+        assert_eq!(sink.path_from(&at("name"), "lists/a.txt"), "../lists/a.txt");
+        let diagnostics = sink.into_diagnostics();
+        let places: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["scenarios/a/x.toml:2:1: more", "scenarios/base.toml:2:1: no"]);
+        assert!(!render(&diagnostics, false).contains("hush"));
     }
 
     #[test]

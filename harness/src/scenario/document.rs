@@ -69,14 +69,14 @@ impl Value {
     }
 }
 
-/// Parses the whole file. Syntax errors are reported, and `None` is returned.
-pub(super) fn parse(source: &str, sink: &Sink) -> Option<Table> {
+/// Parses the whole file, whose text begins at the offset `start`. Syntax errors are reported, and `None` is returned.
+pub(super) fn parse(source: &str, start: usize, sink: &Sink) -> Option<Table> {
     let (document, errors) = DeTable::parse_recoverable(source);
     if errors.is_empty() {
-        return Some(table(document.get_ref(), sink));
+        return Some(table(document.get_ref(), start, sink));
     }
     for error in errors {
-        let span = error.span().unwrap_or(0..0);
+        let span = moved(error.span().unwrap_or(0..0), start);
         sink.report("syntax", &span, format!("this is not TOML: {}", error.message().trim()), None);
     }
     None
@@ -86,17 +86,21 @@ pub(super) fn parse(source: &str, sink: &Sink) -> Option<Table> {
 pub(super) fn parse_value(text: &str) -> Option<Value> {
     let sink = Sink::new("", text);
     let parsed = DeValue::parse(text).ok()?;
-    let value = node(parsed.get_ref(), parsed.span(), &sink).value;
+    let value = node(parsed.get_ref(), parsed.span(), 0, &sink).value;
     sink.is_empty().then_some(value)
 }
 
-fn table(from: &DeTable<'_>, sink: &Sink) -> Table {
+const fn moved(span: Span, by: usize) -> Span {
+    span.start + by..span.end + by
+}
+
+fn table(from: &DeTable<'_>, start: usize, sink: &Sink) -> Table {
     let mut entries: Vec<Entry> = from
         .iter()
         .map(|(key, value)| Entry {
             key: key.get_ref().to_string(),
-            at: key.span(),
-            node: node(value.get_ref(), value.span(), sink),
+            at: moved(key.span(), start),
+            node: node(value.get_ref(), value.span(), start, sink),
         })
         .collect();
     // toml keeps tables sorted by name; people think in the order they wrote.
@@ -104,7 +108,8 @@ fn table(from: &DeTable<'_>, sink: &Sink) -> Table {
     Table { entries }
 }
 
-fn node(from: &DeValue<'_>, span: Span, sink: &Sink) -> Node {
+fn node(from: &DeValue<'_>, span: Span, start: usize, sink: &Sink) -> Node {
+    let span = moved(span, start);
     let value = match from {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => Value::Integer(integer(number).unwrap_or_else(|| {
@@ -118,9 +123,9 @@ fn node(from: &DeValue<'_>, span: Span, sink: &Sink) -> Node {
         DeValue::Boolean(truth) => Value::Bool(*truth),
         DeValue::Datetime(date) => Value::Datetime(date.to_string()),
         DeValue::Array(items) => {
-            Value::Array(items.iter().map(|item| node(item.get_ref(), item.span(), sink)).collect())
+            Value::Array(items.iter().map(|item| node(item.get_ref(), item.span(), start, sink)).collect())
         }
-        DeValue::Table(inner) => Value::Table(table(inner, sink)),
+        DeValue::Table(inner) => Value::Table(table(inner, start, sink)),
     };
     Node { span, value }
 }
@@ -137,7 +142,7 @@ mod tests {
     fn tables_keep_the_order_of_the_file_and_the_place_of_each_key() {
         let source = "[b]\nx = 1\n[a]\ny = \"t\"\n";
         let sink = Sink::new("x.toml", source);
-        let table = parse(source, &sink).unwrap();
+        let table = parse(source, 0, &sink).unwrap();
         let keys: Vec<&str> = table.entries.iter().map(|entry| entry.key.as_str()).collect();
         assert_eq!(keys, ["b", "a"]);
         let Value::Table(a) = &table.get("a").unwrap().node.value else { panic!("no table") };
@@ -153,7 +158,7 @@ mod tests {
         assert!(matches!(parse_value("-5"), Some(Value::Integer(-5))));
         assert!(parse_value("99999999999999999999").is_none());
         let sink = Sink::new("x.toml", "a = 99999999999999999999");
-        parse("a = 99999999999999999999", &sink);
+        parse("a = 99999999999999999999", 0, &sink);
         assert!(!sink.is_empty());
     }
 
@@ -161,9 +166,9 @@ mod tests {
     fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
         let source = format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000));
         let sink = Sink::new("x.toml", &source);
-        assert!(parse(&source, &sink).is_none());
+        assert!(parse(&source, 0, &sink).is_none());
         let dotted = format!("{}a = 1", "a.".repeat(100_000));
         let sink = Sink::new("x.toml", &dotted);
-        parse(&dotted, &sink);
+        parse(&dotted, 0, &sink);
     }
 }

@@ -9,6 +9,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `document` | TOML as a tree that knows where everything stands |
+//! | `extend` | what a file inherits from another one |
 //! | `variables` | `[vars]`, `"{name}"`, `--set` |
 //! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
 //! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
@@ -22,6 +23,7 @@ mod check;
 mod cohort;
 mod diagnostic;
 mod document;
+mod extend;
 mod fault;
 mod gateway;
 mod launch;
@@ -81,8 +83,8 @@ const NO_PAUSE: DurationRange = DurationRange { min: Duration::ZERO, max: Durati
 pub struct Scenario {
     /// The file as it was named.
     pub file: String,
-    /// Lowercase hex SHA-256 of its text followed by the lists of arrivals that it names, in the order of the text, so that a
-    /// result can be matched with the files it came from.
+    /// Lowercase hex SHA-256 of its text followed by the files that it extends, the nearest first, and the lists of arrivals that
+    /// they name, in the order of the text, so that a result can be matched with the files it came from.
     pub sha256: String,
     /// These texts.
     pub texts: Texts,
@@ -241,10 +243,11 @@ fn parse_among(
     beside: &ReadNamed<'_>,
 ) -> Result<Scenario, Vec<Diagnostic>> {
     let sink = Sink::new(file_name, source);
-    match document::parse(source, &sink) {
+    let sources = Sources::new(source, beside);
+    match extend::document(source, &sink, &sources) {
         Some(mut document) => {
             variables::substitute(&mut document, &choices.sets, &sink);
-            read_filled(&document, source, choices, beside, sink)
+            read_filled(&document, choices, sources, sink)
         }
         None => Err(sink.into_diagnostics()),
     }
@@ -253,12 +256,10 @@ fn parse_among(
 /// Reads a file in which no variable is left.
 fn read_filled(
     document: &Table,
-    source: &str,
     choices: &Choices,
-    beside: &ReadNamed<'_>,
+    sources: Sources<'_>,
     sink: Sink,
 ) -> Result<Scenario, Vec<Diagnostic>> {
-    let sources = Sources::new(source, beside);
     match read(Fields::new(document, String::new(), 0..0, &sink), choices, &sources) {
         Some(scenario) if sink.is_empty() => {
             let (sha256, texts) = sources.finish();
@@ -275,9 +276,13 @@ fn parse_batch_among(
     beside: &ReadNamed<'_>,
 ) -> Result<Batch, Vec<Diagnostic>> {
     let sink = Sink::new(file_name, source);
-    let Some(mut document) = document::parse(source, &sink) else { return Err(sink.into_diagnostics()) };
+    let sources = Sources::new(source, beside);
+    let Some(mut document) = extend::document(source, &sink, &sources) else {
+        return Err(sink.into_diagnostics());
+    };
     let Some(position) = document.entries.iter().position(|entry| entry.key == "sweep") else {
-        return parse_among(file_name, source, choices, beside)
+        variables::substitute(&mut document, &choices.sets, &sink);
+        return read_filled(&document, choices, sources, sink)
             .map(|scenario| Batch::Single(Box::new(scenario)));
     };
     let entry = document.entries.remove(position);
@@ -293,10 +298,10 @@ fn parse_batch_among(
     let chosen = spec.choices();
     let mut combinations = Vec::with_capacity(chosen.len());
     for (number, choice) in (1..).zip(&chosen) {
-        let sink = Sink::new(file_name, source);
+        let sink = sink.again();
         let mut document = document.clone();
         variables::fill(&mut document, &choice.applied(&variables), &sink);
-        match read_filled(&document, source, choices, beside, sink) {
+        match read_filled(&document, choices, sources.clone(), sink) {
             Ok(scenario) => combinations.push(Combination {
                 names: choice.names.clone(),
                 values: choice.plain_values(),
@@ -404,9 +409,10 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     let invariants = expected_invariants(&fields);
     let thresholds = metric::read(&fields, &names);
     let validity = validity(&fields);
-    // `[vars]` has been taken out by now; it stays a known name.
-    fields.entry("vars");
-    fields.entry("sweep");
+    // These have been taken out by now; they stay known names.
+    for taken in ["vars", "sweep", "extend", "remove"] {
+        fields.entry(taken);
+    }
     fields.finish();
 
     let all_read = cohorts.len() == names.len();
@@ -414,7 +420,7 @@ fn read(fields: Fields<'_>, choices: &Choices, sources: &Sources<'_>) -> Option<
     let patience = limits(gateway.profile).handshake + Duration::from_secs(5);
     let attempt_timeout = attempt_timeout.unwrap_or_else(|| patience.max(Duration::from_secs(15)));
     let scenario = Scenario {
-        file: sink.file().to_owned(),
+        file: sink.file(),
         sha256: String::new(),
         texts: Texts::default(),
         name: name.unwrap_or_default(),

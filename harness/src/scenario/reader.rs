@@ -171,9 +171,18 @@ impl<'a> Fields<'a> {
                 }
                 None
             }
-            [_, (_, second), ..] => {
+            [(first, one), (second, other), ..] => {
                 let message = format!("`{}` has more than one of {}", self.name, list(variants));
-                self.sink.report("conflict", &second.at, message, Some("keep one".to_owned()));
+                let remove = |name: &str, place: String| {
+                    let path = format!("{}.{name}", self.name);
+                    format!("`{name}` is inherited from {place}; remove = [\"{path}\"] takes it away")
+                };
+                let (at, help) = match (self.sink.inherited(&one.at), self.sink.inherited(&other.at)) {
+                    (Some(place), None) => (&other.at, remove(first, place)),
+                    (None, Some(place)) => (&one.at, remove(second, place)),
+                    _ => (&other.at, "keep one".to_owned()),
+                };
+                self.sink.report("conflict", at, message, Some(help));
                 None
             }
         }

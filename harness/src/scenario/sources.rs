@@ -1,4 +1,4 @@
-//! The texts that make up a scenario: its own file, and the lists of arrivals that it names.
+//! The texts that make up a scenario: its own file, those that it extends, and the lists of arrivals that they name.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,7 +14,7 @@ pub(super) type ReadNamed<'a> = dyn Fn(&str, u64) -> io::Result<Vec<u8>> + 'a;
 pub struct Texts {
     /// The scenario file.
     pub scenario: String,
-    /// The files that it names, each under the path that it names it by.
+    /// The files that it extends, the nearest first, then the lists of arrivals, each under its path from the scenario's folder.
     pub beside: Vec<(String, String)>,
 }
 
@@ -27,6 +27,7 @@ impl Texts {
 }
 
 /// What a scenario consists of, with a digest over all of it.
+#[derive(Clone)]
 pub(super) struct Sources<'a> {
     read: &'a ReadNamed<'a>,
     digest: RefCell<Sha256>,
@@ -44,7 +45,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// The content of a file that the scenario names.
+    /// The content of a file that the scenario names, by its path from the scenario's folder.
     ///
     /// # Errors
     /// When it cannot be read, or has more than `bytes_max`.
