@@ -43,7 +43,7 @@ impl Client {
     pub(super) fn new(shared: &Shared, id: ClientId) -> Option<Self> {
         let planned = shared.plan.clients.get(usize::try_from(id).ok()?)?.clone();
         let (cohort, ..) = shared.ask(planned.cohort, 0)?;
-        let key = DeviceKey::from_seed(&shared.identities.key_seed(&cohort.name, planned.index)).ok()?;
+        let key = DeviceKey::from_seed(&shared.identities.client_key_seed(&cohort.name, &planned)).ok()?;
         let mut client =
             Self { id, key, opening: None, attempts: 0, first_token: None, last_token: None, planned };
         if let Some(token) = client.stored_token(shared, cohort) {
@@ -54,7 +54,7 @@ impl Client {
 
     /// A fixture's token is one the client has had since before the run.
     fn stored_token(&self, shared: &Shared, cohort: &Cohort) -> Option<String> {
-        let stored = cohort.stored.as_ref().filter(|stored| stored.tokens)?;
+        let stored = cohort.stored.as_ref().filter(|stored| stored.tokens && self.planned.life == 0)?;
         let role = cohort.connect.role.as_deref().unwrap_or(protocol::scope::ROLE_OPERATOR);
         let held = stored.roles.iter().find(|held| *held == role).or_else(|| stored.roles.first())?;
         Some(shared.identities.stored_token(&cohort.name, self.planned.index, held))

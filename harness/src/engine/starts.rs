@@ -39,7 +39,7 @@ impl Starts {
         let plan = &shared.plan;
         let mut arrivals = Vec::new();
         let mut waiting: HashMap<CohortId, VecDeque<ClientId>> = HashMap::new();
-        for (id, planned) in (0..).zip(&plan.clients) {
+        for (id, planned) in plan.arriving() {
             let executor = plan.cohorts.get(usize::from(planned.cohort)).map(|cohort| &cohort.executor);
             match executor {
                 Some(Executor::Closed { .. }) if usize::from(planned.cohort) % reactors == position => {

@@ -31,7 +31,8 @@ pub enum FixtureError {
 /// [`FixtureError`]
 pub fn write(state: &StateDir, plan: &Plan, identities: &Identities) -> Result<(), FixtureError> {
     let mut paired = Map::new();
-    for client in &plan.clients {
+    // A key that somebody has after losing one is in no store.
+    for (_, client) in plan.arriving() {
         let Some(cohort) = plan.cohorts.get(usize::from(client.cohort)) else { continue };
         let Some(stored) = &cohort.stored else { continue };
         let key = DeviceKey::from_seed(&identities.key_seed(&cohort.name, client.index))?;

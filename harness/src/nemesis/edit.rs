@@ -27,7 +27,7 @@ impl Edits {
         for (id, client) in (0..).zip(&plan.clients) {
             let Some(cohort) = plan.cohorts.get(usize::from(client.cohort)) else { continue };
             if let Some(devices) = devices.get_mut(&client.cohort) {
-                let key = DeviceKey::from_seed(&identities.key_seed(&cohort.name, client.index))?;
+                let key = DeviceKey::from_seed(&identities.client_key_seed(&cohort.name, client))?;
                 devices.push((id, key.device_id().to_owned()));
             }
         }

@@ -48,7 +48,7 @@ impl Chores {
             })
             .collect();
         let mut known = Self { chores, paired: Vec::new() };
-        for (client, planned) in (0..).zip(&plan.clients) {
+        for (client, planned) in plan.arriving() {
             let cohort = plan.cohorts.get(usize::from(planned.cohort));
             if cohort.is_some_and(|cohort| cohort.stored.is_some()) {
                 known.paired(plan, operator, client);

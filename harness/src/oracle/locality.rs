@@ -259,6 +259,8 @@ mod tests {
             intended: 0,
             source: Ipv4Addr::new(127, 1, 0, 1),
             forwarded: Some(Ipv4Addr::new(203, 0, 113, 7)),
+            life: 0,
+            next_life: None,
         };
         let entries: Vec<String> = trusted.iter().map(|entry| (*entry).to_owned()).collect();
         let gateway = GatewayPlan { trusted_proxies: entries, ..crate::oracle::tests::fixture::gateway() };

@@ -74,7 +74,7 @@ pub fn describe_reconnect(policy: &ReconnectPolicy) -> String {
     words
 }
 
-fn range(range: DurationRange) -> String {
+pub(super) fn range(range: DurationRange) -> String {
     if range.min == range.max {
         show_duration(range.min)
     } else {

@@ -34,6 +34,7 @@ pub fn describe(plan: &Plan) -> String {
     let _ = write_header(&mut text, plan);
     let _ = write_cohorts(&mut text, plan);
     let _ = write_operators(&mut text, plan);
+    let _ = super::narrate::write_scripts(&mut text, plan);
     let _ = super::narrate::write_steps(&mut text, plan);
     let _ = write_chart(&mut text, plan);
     let _ = write_rules(&mut text, plan);
@@ -55,7 +56,7 @@ fn write_header(text: &mut String, plan: &Plan) -> std::fmt::Result {
         text,
         "{}: {} clients in {} cohorts, seed {}",
         plan.name,
-        plan.clients.len(),
+        plan.arriving().count(),
         plan.cohorts.len(),
         plan.seed
     )?;
@@ -99,7 +100,7 @@ fn write_cohorts(text: &mut String, plan: &Plan) -> std::fmt::Result {
 
 fn times_by_cohort(plan: &Plan) -> Vec<Vec<Nanos>> {
     let mut times = vec![Vec::new(); plan.cohorts.len()];
-    for client in &plan.clients {
+    for (_, client) in plan.arriving() {
         if let Some(cohort) = times.get_mut(usize::from(client.cohort)) {
             cohort.push(client.intended);
         }
@@ -158,6 +159,9 @@ pub(super) fn special(cohort: &Cohort, release: ProfileName) -> String {
         (None, true) => Some("no origin".to_owned()),
         _ => None,
     });
+    if !cohort.script.is_empty() {
+        words.push(format!("script of {}", counted(cohort.script.len(), "step")));
+    }
     words.extend(match cohort.session {
         SessionScript { hold: None, .. } => Some("stays until the end".to_owned()),
         SessionScript { hold: Some(hold), reconnects } if !hold.max.is_zero() => {
@@ -175,6 +179,10 @@ pub(super) fn special(cohort: &Cohort, release: ProfileName) -> String {
         words.push("reconnects without pause".to_owned());
     }
     words.join("; ")
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 pub(super) const fn credential(credential: Credential) -> &'static str {
@@ -263,10 +271,11 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
     // Nobody knows when clients of a closed cohort start: the next waits for one to end.
     let closed = |client: &PlannedClient| matches!(executor(client), Some(Executor::Closed { .. }));
     let open_client = |client: &&PlannedClient| matches!(executor(client), Some(Executor::Open));
-    if plan.clients.iter().all(|client| matches!(executor(client), Some(Executor::Steps))) {
+    let clients = || plan.arriving().map(|(_, client)| client);
+    if clients().all(|client| matches!(executor(client), Some(Executor::Steps))) {
         return Ok(());
     }
-    let last_arrival = plan.clients.iter().map(|client| client.intended).max().unwrap_or(0);
+    let last_arrival = clients().map(|client| client.intended).max().unwrap_or(0);
     let timed = || plan.faults.iter().filter(|fault| fault.trigger.is_none());
     let last_fault = timed().map(|fault| fault.at).max().unwrap_or(0);
     let rows_needed = last_arrival.max(last_fault) / NANOS_PER_SECOND + 1;
@@ -274,7 +283,7 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
     let row_of = |at: Nanos| at / NANOS_PER_SECOND / seconds_a_row;
     let mut open: BTreeMap<u64, usize> =
         (0..=row_of(last_arrival.max(last_fault))).map(|row| (row, 0)).collect();
-    for client in plan.clients.iter().filter(open_client) {
+    for client in clients().filter(open_client) {
         *open.entry(row_of(client.intended)).or_default() += 1;
     }
     let most = open.values().max().copied().unwrap_or(0).max(1);
@@ -297,7 +306,7 @@ fn write_chart(text: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(text, "{}", line.trim_end())?;
     }
     write_waiting(text, plan)?;
-    let waiting = plan.clients.iter().filter(|client| closed(client)).count();
+    let waiting = clients().filter(|client| closed(client)).count();
     if waiting > 0 {
         writeln!(text, "  and {waiting} clients of closed cohorts, as places become free")?;
     }
@@ -388,7 +397,7 @@ fn write_shared(text: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     let mut chosen: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
     let mut set: BTreeMap<&str, usize> = BTreeMap::new();
-    for client in &plan.clients {
+    for (_, client) in plan.arriving() {
         let cohort = plan.cohorts.get(usize::from(client.cohort));
         match cohort.map(|cohort| &cohort.connect.path) {
             Some(NetworkPath::Proxy { forwarded_for: ForwardedFor::Fixed(value), .. }) => {

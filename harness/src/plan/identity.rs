@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::vocabulary::PlannedClient;
+
 /// Derives identities for one run.
 #[derive(Clone)]
 pub struct Identities {
@@ -33,6 +35,15 @@ impl Identities {
     #[must_use]
     pub fn key_seed(&self, cohort: &str, index: u32) -> [u8; 32] {
         self.derive("pairstorm device key v1", cohort, index, "")
+    }
+
+    /// Ed25519 seed of the device key that a client of `cohort` has. Whoever has lost its key has another.
+    #[must_use]
+    pub fn client_key_seed(&self, cohort: &str, client: &PlannedClient) -> [u8; 32] {
+        match client.life {
+            0 => self.key_seed(cohort, client.index),
+            life => self.derive("pairstorm later device key v1", cohort, client.index, &life.to_string()),
+        }
     }
 
     /// Device token that a store fixture gives to client `index` of `cohort` for `role`: 43 characters of base64url.
@@ -73,6 +84,26 @@ mod tests {
         assert_ne!(identities.key_seed("phones", 17), identities.key_seed("phones", 18));
         assert_ne!(identities.key_seed("phones", 17), identities.key_seed("tabs", 17));
         assert_ne!(identities.key_seed("phones", 17), Identities::reproducible(8).key_seed("phones", 17));
+    }
+
+    #[test]
+    fn a_lost_key_is_followed_by_another_that_the_seed_fixes_too() {
+        let identities = Identities::reproducible(7);
+        let client = |index, life| PlannedClient {
+            cohort: 0,
+            index,
+            intended: 0,
+            source: std::net::Ipv4Addr::LOCALHOST,
+            forwarded: None,
+            life,
+            next_life: None,
+        };
+        let seed = |index, life| identities.client_key_seed("phones", &client(index, life));
+        assert_eq!(seed(17, 0), identities.key_seed("phones", 17));
+        assert_eq!(seed(17, 1), seed(17, 1));
+        let keys: std::collections::HashSet<_> =
+            [(17, 0), (17, 1), (17, 2), (18, 1)].map(|(index, life)| seed(index, life)).into();
+        assert_eq!(keys.len(), 4);
     }
 
     #[test]

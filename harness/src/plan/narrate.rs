@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use protocol::ProfileName;
 
+use super::behaviour::range;
 use super::describe::{credential, deviation, fault_text, path};
 use super::{
-    Action, ClientId, ConnectSpec, Deviation, Expectation, NetworkPath, Origin, Plan, Request,
-    SignatureVersion, Step, StoreEdit, persona,
+    Action, ClientId, Cohort, ConnectSpec, Deed, Deviation, Expectation, Loss, NetworkPath, Origin, Plan,
+    Request, ScriptStep, SignatureVersion, Step, StoreEdit, persona,
 };
 use crate::scenario::show_duration;
 
@@ -26,6 +27,45 @@ pub(super) fn write_steps(text: &mut String, plan: &Plan) -> std::fmt::Result {
         0 => Ok(()),
         more => writeln!(text, "       and {more} more"),
     }
+}
+
+/// What the clients of each cohort with a script do, one line a step.
+pub(super) fn write_scripts(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    for cohort in plan.cohorts.iter().filter(|cohort| !cohort.script.is_empty()) {
+        writeln!(text, "\nscript of {}, each client at its own pace", cohort.name)?;
+        for (number, step) in (1..).zip(&cohort.script).take(SHOWN_MAX) {
+            writeln!(text, "{number:>5}  {}", deed(cohort, step, plan.gateway.profile))?;
+        }
+        match cohort.script.len().saturating_sub(SHOWN_MAX) {
+            0 => {}
+            more => writeln!(text, "       and {more} more")?,
+        }
+    }
+    Ok(())
+}
+
+/// One step of a script in words.
+fn deed(cohort: &Cohort, step: &ScriptStep, release: ProfileName) -> String {
+    let mut line = match &step.deed {
+        Deed::Connect { ask, refused } => {
+            let asked = cohort.ask(*ask).map(|spec| asks(spec, release)).unwrap_or_default();
+            let tries = if *refused { "connects once" } else { "connects until it has a session" };
+            format!("{tries} ({asked})")
+        }
+        Deed::Hold(None) => "stays until the end".to_owned(),
+        Deed::Hold(Some(hold)) => format!("stays {}", range(*hold)),
+        Deed::Think(think) => format!("thinks {}", range(*think)),
+        Deed::Call(call) => format!("calls {}", call.method),
+        Deed::Change => "asks for something else from here on".to_owned(),
+        Deed::Drop => "leaves".to_owned(),
+        Deed::Lose(Loss::Key) => "loses its key: another device from here on".to_owned(),
+        Deed::Lose(Loss::Token) => "loses its device tokens".to_owned(),
+        Deed::Lose(Loss::Both) => "loses its key and its tokens: another device from here on".to_owned(),
+    };
+    if let Some(expect) = &step.expect {
+        line.push_str(&format!("; expected: {}", expected(expect)));
+    }
+    line
 }
 
 /// One step of the plan's in words.
@@ -130,9 +170,10 @@ fn asks(spec: &ConnectSpec, release: ProfileName) -> String {
 
 fn expected(expect: &Expectation) -> String {
     let close = expect.close.map(|code| format!("close {code}"));
+    let latency = expect.latency.map(|latency| latency.to_string());
     let texts = [&expect.outcome, &expect.code, &expect.detail_code, &expect.reason];
     let mut text = String::new();
-    for word in texts.into_iter().flatten().chain(&close) {
+    for word in texts.into_iter().flatten().chain(&close).chain(&latency) {
         let space = if text.is_empty() { "" } else { " " };
         let _ = write!(text, "{space}{word}");
     }

@@ -185,7 +185,7 @@ impl Crowd {
             Executor::Steps => clients.min(1),
         };
         match cohort.session.hold {
-            Some(hold) if hold.max.is_zero() => self.passing += at_a_time,
+            Some(hold) if hold.max.is_zero() && cohort.script.is_empty() => self.passing += at_a_time,
             _ => self.staying += at_a_time,
         }
     }
@@ -198,7 +198,7 @@ impl Crowd {
 /// All sockets, those of operators among them.
 fn sockets_at_most(plan: &Plan) -> u64 {
     let mut clients = vec![0_u64; plan.cohorts.len()];
-    for client in &plan.clients {
+    for (_, client) in plan.arriving() {
         if let Some(count) = clients.get_mut(usize::from(client.cohort)) {
             *count += 1;
         }
@@ -214,7 +214,7 @@ fn sockets_at_most(plan: &Plan) -> u64 {
 /// so that no port waits on the client's side.
 fn sockets_by_source(plan: &Plan) -> BTreeMap<Ipv4Addr, u64> {
     let mut clients: BTreeMap<(Ipv4Addr, CohortId), u64> = BTreeMap::new();
-    for client in &plan.clients {
+    for (_, client) in plan.arriving() {
         *clients.entry((client.source, client.cohort)).or_default() += 1;
     }
     let mut crowds: BTreeMap<Ipv4Addr, Crowd> = BTreeMap::new();

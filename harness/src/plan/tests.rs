@@ -406,3 +406,47 @@ fn schedules_of_faults_unfold_by_the_seed() {
     let text = describe(&unfold(&scenario, &Overrides::default()).unwrap());
     assert!(text.contains("kill/1 from 0.0s on: SIGKILL"), "{text}");
 }
+
+#[test]
+fn who_loses_a_key_becomes_devices_behind_all_clients() {
+    let source = r#"
+name = "x"
+duration = "9s"
+[cohort.forgetful]
+persona = "cli"
+count = 2
+arrivals.herd.at = "0s"
+script = [
+    { connect = true }, { drop = true },
+    { lose = "key" }, { connect = true }, { drop = true },
+    { lose = "both" }, { connect = true, expect = { outcome = "session", latency = "< 2s" } }, { hold = "1s..2s" },
+]
+[cohort.tabs]
+persona = "control-ui"
+count = 1
+arrivals.herd.at = "0s"
+"#;
+    let plan = unfold(&scenario::parse("x.toml", source, &[]).unwrap(), &Overrides::default()).unwrap();
+    let clients: Vec<_> = plan
+        .clients
+        .iter()
+        .map(|client| (client.cohort, client.index, client.life, client.next_life))
+        .collect();
+    assert_eq!(
+        clients,
+        [
+            (0, 0, 0, Some(3)),
+            (0, 1, 0, Some(5)),
+            (1, 0, 0, None),
+            (0, 0, 1, Some(4)),
+            (0, 0, 2, None),
+            (0, 1, 1, Some(6)),
+            (0, 1, 2, None),
+        ]
+    );
+    assert_eq!(plan.arriving().map(|(id, _)| id).collect::<Vec<_>>(), [0, 1, 2]);
+    let text = describe(&plan);
+    assert!(text.starts_with("x: 3 clients in 2 cohorts"), "{text}");
+    let script = text.split("\n\n").find(|part| part.starts_with("script of")).unwrap();
+    insta::assert_snapshot!(script);
+}

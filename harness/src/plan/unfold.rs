@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{self, Crowd};
 use super::faults;
-use super::{CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, schedule};
+use super::{ClientId, Cohort, CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, schedule};
 use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
@@ -97,7 +97,16 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         for (index, intended) in (0..).zip(times) {
             let (source, forwarded) =
                 route(gateway.profile, &spec.cohort.connect.path, position, scenario.cohorts.len(), index);
-            clients.push(PlannedClient { cohort: position, index, intended, source, forwarded });
+            let (life, next_life) = (0, None);
+            clients.push(PlannedClient {
+                cohort: position,
+                index,
+                intended,
+                source,
+                forwarded,
+                life,
+                next_life,
+            });
         }
         let mut cohort = spec.cohort.clone();
         if let Executor::Closed { concurrency, .. } = &mut cohort.executor {
@@ -107,6 +116,11 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     }
     if !errors.is_empty() {
         return Err(errors);
+    }
+    if let Err(devices) = add_lives(&cohorts, &mut clients) {
+        let message = format!("{devices} devices, those of lost keys counted, are more than {DEVICES_MAX}");
+        let help = "lower --clients, or let the scripts lose fewer keys";
+        return Err(vec![Diagnostic::without_text("override", COMMAND_LINE, message, Some(help.to_owned()))]);
     }
     Ok(Plan {
         name: scenario.name.clone(),
@@ -129,6 +143,32 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         time_scale,
         validity: scenario.validity.clone(),
     })
+}
+
+/// Most devices of a plan. A client that loses its key is another one.
+const DEVICES_MAX: usize = 4 * COUNT_MAX as usize;
+
+/// Appends the devices that clients become when they lose their key; an error is how many there would be.
+fn add_lives(cohorts: &[Cohort], clients: &mut Vec<PlannedClient>) -> Result<(), usize> {
+    let lives = |client: &PlannedClient| cohorts.get(usize::from(client.cohort)).map_or(1, Cohort::lives);
+    let devices: usize = clients.iter().map(|client| usize::from(lives(client))).sum();
+    if devices > DEVICES_MAX {
+        return Err(devices);
+    }
+    for first in 0..clients.len() {
+        let Some(mut born) = clients.get(first).cloned() else { continue };
+        let mut before = first;
+        for life in 1..lives(&born) {
+            let id = clients.len();
+            if let Some(before) = clients.get_mut(before) {
+                before.next_life = ClientId::try_from(id).ok();
+            }
+            born = PlannedClient { life, next_life: None, ..born };
+            clients.push(born.clone());
+            before = id;
+        }
+    }
+    Ok(())
 }
 
 /// A rate that falls to 0 may let a fraction more than the scripted clients arrive, so that the scenario is right and a

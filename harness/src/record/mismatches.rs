@@ -230,12 +230,15 @@ pub fn session_end_class(by: Option<&EndedBy>) -> String {
     }
 }
 
-/// Name of a client: `cohort/index`.
+/// Name of a client: `cohort/index`, and `cohort/index~1` when it has lost its key once.
 #[must_use]
 pub fn client_name(plan: &Plan, client: ClientId) -> String {
     plan.clients.get(client as usize).map_or_else(
         || format!("client {client}"),
-        |planned| format!("{}/{}", cohort_name(plan, client), planned.index),
+        |planned| {
+            let lost = if planned.life > 0 { format!("~{}", planned.life) } else { String::new() };
+            format!("{}/{}{lost}", cohort_name(plan, client), planned.index)
+        },
     )
 }
 

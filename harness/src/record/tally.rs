@@ -309,7 +309,7 @@ fn environment(plan: &Plan, facts: &RunFacts) -> Environment {
         own_gateway: facts.own_gateway,
         defect: plan.gateway.defect.clone(),
         time_scale: plan.time_scale,
-        clients: plan.clients.len() as u64,
+        clients: plan.arriving().count() as u64,
         reactors: facts.reactors,
         cores: facts.cores,
         cores_shared: facts.cores_shared,

@@ -66,6 +66,8 @@ impl Story {
                     intended: 0,
                     source: Ipv4Addr::new(127, 1, 0, 1),
                     forwarded: None,
+                    life: 0,
+                    next_life: None,
                 });
             }
         }
@@ -685,6 +687,7 @@ fn cohort(name: &str) -> Cohort {
             told: None,
         },
         session: SessionScript { hold: None, reconnects: 0 },
+        script: Vec::new(),
         expect: None,
     }
 }

@@ -241,7 +241,7 @@ fn facts(origin: &Origin, plan: &Plan, sha256: &str, log: &Log, remarks: &mut Ve
 
 /// Secrets that follow from the seed; those that the gateway drew have no place in a history.
 fn known_secrets(plan: &Plan, identities: &Identities) -> impl Iterator<Item = String> {
-    let stored = plan.clients.iter().filter_map(|client| {
+    let stored = plan.arriving().filter_map(|(_, client)| {
         let cohort = plan.cohorts.get(usize::from(client.cohort))?;
         let roles = &cohort.stored.as_ref()?.roles;
         Some(roles.iter().map(|role| identities.stored_token(&cohort.name, client.index, role)))

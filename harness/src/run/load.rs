@@ -250,7 +250,7 @@ pub async fn load(
                     stop.advance(StopPhase::Cut);
                 }
                 _ = display.tick() => {
-                    observer.progress(&progress, plan.clients.len());
+                    observer.progress(&progress, plan.arriving().count());
                     feed.flush();
                     usage.sample(gateway_pid.load(Ordering::Relaxed));
                     reactor_usage.sample(gateway_pid.load(Ordering::Relaxed));
@@ -300,7 +300,7 @@ pub async fn load(
     };
     output.secrets.insert(target.secret.clone());
     output.secrets.extend(feed.changed_secret());
-    observer.progress(&progress, plan.clients.len());
+    observer.progress(&progress, plan.arriving().count());
     // Reactors have ended, and with them their lanes: but for what operators and nemesis had to keep, nothing is on its
     // way any more.
     feed.flush_waiting();
@@ -384,7 +384,7 @@ pub fn device_ids(plan: &Plan, identities: &Identities) -> Result<HashMap<String
     let mut ids = HashMap::with_capacity(plan.clients.len());
     for (id, client) in (0..).zip(&plan.clients) {
         let Some(cohort) = plan.cohorts.get(usize::from(client.cohort)) else { continue };
-        let key = DeviceKey::from_seed(&identities.key_seed(&cohort.name, client.index))
+        let key = DeviceKey::from_seed(&identities.client_key_seed(&cohort.name, client))
             .map_err(DeskError::from)?;
         ids.insert(key.device_id().to_owned(), id);
     }

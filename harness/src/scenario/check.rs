@@ -12,8 +12,8 @@ use super::{Arrivals, COUNT_MAX, CohortSpec, FaultSchedule, FaultSpec, PROFILES,
 use crate::vocabulary::addresses::{self, Crowd};
 use crate::vocabulary::limits::limits;
 use crate::vocabulary::{
-    AuthMode, By, Change, Credential, Deviation, FaultKind, ForwardedFor, GiveUp, LaunchPlan, NetworkPath,
-    OperatorPlan, OracleMode, Persona, StoreDamage, StoredMetadata, Upkeep,
+    AuthMode, By, Change, ConnectSpec, Credential, Deed, Deviation, FaultKind, ForwardedFor, GiveUp,
+    LaunchPlan, NetworkPath, OperatorPlan, OracleMode, Persona, StoreDamage, StoredMetadata, Upkeep,
 };
 
 /// Reports what does not fit together. `all_read` says whether every cohort of the file is in the scenario; if not,
@@ -25,7 +25,12 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
         endless(scenario, cohort, at, sink);
         // Steps have expectations of their own.
         let alone = !matches!(cohort.arrivals, Arrivals::Steps);
-        if scenario.oracle == OracleMode::Expectations && cohort.cohort.expect.is_none() && alone {
+        let steps_say = cohort.cohort.script.iter().any(|step| step.expect.is_some());
+        if scenario.oracle == OracleMode::Expectations
+            && cohort.cohort.expect.is_none()
+            && alone
+            && !steps_say
+        {
             let help = Some(format!(
                 "add [cohort.{}.expect], for example outcome = \"session\"",
                 cohort.cohort.name
@@ -165,7 +170,8 @@ fn endless(scenario: &Scenario, cohort: &CohortSpec, at: &super::CohortPlaces, s
     if scenario.duration.is_some() || scenario.after_faults.is_some() {
         return;
     }
-    if cohort.cohort.session.hold.is_none() {
+    let script_holds = cohort.cohort.script.iter().any(|step| step.deed == Deed::Hold(None));
+    if cohort.cohort.session.hold.is_none() || script_holds {
         let help = Some("set `duration` at the top of the file".to_owned());
         sink.report("schedule", &at.session, "`until-end` of a run without `duration` never comes", help);
     }
@@ -455,10 +461,16 @@ fn served_by<'a>(operator: &OperatorPlan, cohorts: &'a [CohortSpec]) -> Vec<&'a 
     }
 }
 
-/// Whether a client of the cohort could be refused with "pairing required". Errs on the side of yes: the oracle knows
-/// better, and this only finds operators who certainly have nothing to do.
+/// Whether a client of the cohort could be refused with "pairing required", whatever it connects with.
 fn may_need_approval(scenario: &Scenario, spec: &CohortSpec) -> bool {
-    let connect = &spec.cohort.connect;
+    let loses_key = spec.cohort.lives() > 1;
+    let mut asks = std::iter::once(&spec.cohort.connect).chain(&spec.cohort.variants);
+    asks.any(|connect| asks_for_approval(scenario, spec, connect, loses_key))
+}
+
+/// Whether this connect could be. Errs on the side of yes: the oracle knows
+/// better, and this only finds operators who certainly have nothing to do.
+fn asks_for_approval(scenario: &Scenario, spec: &CohortSpec, connect: &ConnectSpec, loses_key: bool) -> bool {
     // A client that is refused before pairing is looked at never asks.
     let proves_its_device = match connect.deviation {
         Deviation::None => true,
@@ -477,15 +489,19 @@ fn may_need_approval(scenario: &Scenario, spec: &CohortSpec) -> bool {
     let browser = matches!(connect.persona, Persona::ControlUi | Persona::Webchat);
     let has_origin = !browser || connect.origin.is_some();
     let differs = match &spec.cohort.stored {
+        Some(_) if loses_key => true,
         Some(stored) => {
             let role = connect.role.as_deref().unwrap_or("operator");
             let scopes = connect.scopes.as_deref().unwrap_or_default();
             !stored.roles.iter().any(|stored| stored == role)
                 || !scopes.iter().all(|scope| stored.scopes.contains(scope))
                 || stored.metadata != StoredMetadata::Same
+                || connect.platform != spec.cohort.connect.platform
+                || connect.device_family != spec.cohort.connect.device_family
         }
         None => match &connect.path {
-            NetworkPath::Direct => false,
+            // On its own host a client is asked when it wants more than it was let in with.
+            NetworkPath::Direct => !spec.cohort.variants.is_empty(),
             NetworkPath::Proxy { forwarded_for, .. } => {
                 // Only a proxy can make a client remote; a fixed header may also make it local.
                 !matches!(forwarded_for, ForwardedFor::Absent) || !scenario.gateway.trusted_proxies.is_empty()

@@ -15,8 +15,8 @@ use super::sources::Sources;
 use super::{COUNT_MAX, NO_PAUSE};
 use crate::vocabulary::persona::{self, PersonaProfile};
 use crate::vocabulary::{
-    Cohort, ConnectSpec, Credential, Deviation, Executor, Expectation, NetworkPath, Origin, Persona,
-    SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
+    Cohort, Comparison, ConnectSpec, Credential, Deviation, Executor, Expectation, LatencyLimit, NetworkPath,
+    Origin, Persona, SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
 };
 
 /// A cohort as the scenario wants it.
@@ -43,7 +43,7 @@ pub(super) fn read(
 ) -> Option<CohortSpec> {
     let persona = fields.required("persona", &format!("one of {}", persona_names()), word(&persona::NAMES));
     let arrivals = if with_steps && fields.entry("arrivals").is_none() {
-        for key in ["session", "reconnect"] {
+        for key in ["session", "reconnect", "script"] {
             if let Some(entry) = fields.entry(key) {
                 let message = format!("`{key}` of clients that do not arrive by themselves");
                 let help = "steps say when they connect (`hold = true` keeps the session); remove it, or give the cohort \
@@ -70,24 +70,26 @@ pub(super) fn read(
     // The defaults of the other keys are the persona's; of a persona that could not be read, any will do.
     let profile = persona::profile(persona.unwrap_or(Persona::Cli), release);
     let mut connect = connect(&fields, of_persona(profile), paths);
-    // A story in steps is about devices.
-    let left_open = !with_steps && fields.entry("deviation").is_none() && fields.entry("stored").is_none();
+    // A story in steps is about devices, and so is a script.
+    let scripted = fields.entry("script").is_some();
+    let given = |key| fields.entry(key).is_some();
+    let left_open = !with_steps && !scripted && !given("deviation") && !given("stored");
     if left_open && hides_device(profile, connect.credential) {
         connect.deviation = Deviation::NoDevice;
     }
     let stored = fields.table("stored").map(|stored| stored_entry(stored, profile, &connect));
-    fields.finish();
-
-    let arrivals = arrivals?;
+    if scripted && let Some(session) = fields.entry("session") {
+        let help = Some("say it in the script: { hold = \"2s\" }, { drop = true }".to_owned());
+        fields.sink.report("conflict", &session.at, "`session` beside a `script`, which says it all", help);
+    }
     let executor = match &arrivals {
-        Arrivals::Closed { concurrency, think, .. } => {
+        Some(Arrivals::Closed { concurrency, think, .. }) => {
             Executor::Closed { concurrency: *concurrency, think: *think }
         }
-        Arrivals::Steps => Executor::Steps,
+        Some(Arrivals::Steps) => Executor::Steps,
         _ => Executor::Open,
     };
-    persona?;
-    let cohort = Cohort {
+    let mut cohort = Cohort {
         name: name.to_owned(),
         connect,
         variants: Vec::new(),
@@ -95,8 +97,14 @@ pub(super) fn read(
         executor,
         reconnect,
         session,
+        script: Vec::new(),
         expect,
     };
+    super::script::read(&fields, &mut cohort, paths, release);
+    fields.finish();
+
+    let arrivals = arrivals?;
+    persona?;
     Some(CohortSpec { cohort, count: count?, arrivals })
 }
 
@@ -163,6 +171,40 @@ pub(super) fn connect(
             .read("signature", word(&[("v2", SignatureVersion::V2), ("v3", SignatureVersion::V3)]))
             .unwrap_or(base.signature),
     }
+}
+
+/// A connect that differs from the client's `own` in the keys that are there. Another persona brings its own role, scopes,
+/// platform, family and origin.
+pub(super) fn other_connect(
+    fields: &Fields<'_>,
+    own: ConnectSpec,
+    paths: &[(String, NetworkPath)],
+    release: ProfileName,
+) -> ConnectSpec {
+    let base = match fields.read("persona", word(&persona::NAMES)) {
+        Some(persona) => ConnectSpec {
+            path: own.path,
+            credential: own.credential,
+            signature: own.signature,
+            ..of_persona(persona::profile(persona, release))
+        },
+        None => own,
+    };
+    connect(fields, base, paths)
+}
+
+/// The number by which the clients of a cohort make this connect ([`Cohort::ask`]); a new one becomes a variant.
+pub(super) fn ask(cohort: &mut Cohort, spec: ConnectSpec) -> Option<u16> {
+    if spec == cohort.connect {
+        return Some(0);
+    }
+    let known = cohort.variants.iter().position(|variant| *variant == spec);
+    let at = known.unwrap_or(cohort.variants.len());
+    if known.is_none() {
+        cohort.variants.push(spec);
+    }
+    // There are at most as many variants as steps.
+    u16::try_from(at + 1).ok()
 }
 
 /// Whether the official client leaves its device out when it has such a credential, as the command line of 2026.9 does.
@@ -376,15 +418,56 @@ fn session(cohort: &Fields<'_>) -> SessionScript {
     SessionScript { hold: hold.unwrap_or(Some(NO_PAUSE)), reconnects }
 }
 
-pub(super) fn expectation(fields: Fields<'_>) -> Expectation {
+fn outcome(node: &Node) -> Result<String, Problem> {
     let words: Vec<(&'static str, &'static str)> =
         outcome_words().iter().map(|word| (*word, *word)).collect();
+    word(&words)(node).map(str::to_owned)
+}
+
+/// `"refused"`: an expectation that names nothing but the outcome.
+pub(super) fn outcome_alone(node: &Node) -> Result<Expectation, Problem> {
+    Ok(Expectation { outcome: Some(outcome(node)?), ..Expectation::default() })
+}
+
+/// What is expected of a step, which is judged once.
+pub(super) fn expectation_of_one(fields: Fields<'_>) -> Expectation {
+    if let Some(attempts) = fields.entry("attempts") {
+        let help = Some("remove it: a step is judged by the attempt that it ends with".to_owned());
+        fields.sink.report("conflict", &attempts.at, "`attempts` does not go with a step", help);
+    }
+    expectation(fields)
+}
+
+/// `"< 2s"`.
+pub(super) fn latency(node: &Node) -> Result<LatencyLimit, Problem> {
+    let text = text(node)?;
+    let bad = || Problem {
+        code: "value",
+        message: format!("`{text}` is no limit"),
+        help: Some("a comparison and a duration, for example \"< 2s\" or \">= 250ms\"".to_owned()),
+    };
+    let (sign, comparison) =
+        LATENCY_COMPARISONS.iter().find(|(sign, _)| text.starts_with(sign)).ok_or_else(bad)?;
+    let limit = super::duration(text.get(sign.len()..).unwrap_or_default().trim())?;
+    Ok(LatencyLimit { comparison: *comparison, limit })
+}
+
+/// Longer signs first.
+const LATENCY_COMPARISONS: [(&str, Comparison); 4] = [
+    ("<=", Comparison::LessOrEqual),
+    (">=", Comparison::GreaterOrEqual),
+    ("<", Comparison::Less),
+    (">", Comparison::Greater),
+];
+
+pub(super) fn expectation(fields: Fields<'_>) -> Expectation {
     let expectation = Expectation {
-        outcome: fields.read("outcome", word(&words)).map(str::to_owned),
+        outcome: fields.read("outcome", outcome),
         code: fields.read("code", plain_text),
         detail_code: fields.read("detail_code", plain_text),
         reason: fields.read("reason", plain_text),
         close: fields.read("close", count(1000, 4999)).and_then(|code| u16::try_from(code).ok()),
+        latency: fields.read("latency", latency),
         attempts: fields.read("attempts", attempts),
     };
     let of_a_refusal =

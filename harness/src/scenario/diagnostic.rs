@@ -250,6 +250,12 @@ impl Sink {
         self.secrets.borrow_mut().push(span.clone());
     }
 
+    /// Line at which a range begins, counted from 1, in the file that it stands in.
+    pub(super) fn line(&self, span: &Range<usize>) -> u32 {
+        let file = self.file_at(span);
+        u32::try_from(position(&file.text, file.relative(span).start).0).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.found.borrow().is_empty()
     }

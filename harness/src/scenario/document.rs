@@ -67,6 +67,24 @@ impl Value {
             Self::Broken => "nothing",
         }
     }
+
+    /// The value as JSON; `None` if something in it was reported, or is a number that JSON does not have.
+    pub(super) fn to_json(&self) -> Option<serde_json::Value> {
+        use serde_json::Value as Json;
+        Some(match self {
+            Self::Text(text) | Self::Datetime(text) => Json::from(text.as_str()),
+            Self::Integer(number) => Json::from(*number),
+            Self::Float(number) => serde_json::Number::from_f64(*number).map(Json::Number)?,
+            Self::Bool(truth) => Json::from(*truth),
+            Self::Array(items) => items.iter().map(|item| item.value.to_json()).collect::<Option<_>>()?,
+            Self::Table(table) => {
+                let pairs =
+                    table.entries.iter().map(|entry| Some((entry.key.clone(), entry.node.value.to_json()?)));
+                Json::Object(pairs.collect::<Option<_>>()?)
+            }
+            Self::Broken => return None,
+        })
+    }
 }
 
 /// Parses the whole file, whose text begins at the offset `start`. Syntax errors are reported, and `None` is returned.

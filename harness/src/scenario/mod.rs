@@ -12,7 +12,7 @@
 //! | `extend` | what a file inherits from another one |
 //! | `variables` | `[vars]`, `"{name}"`, `--set` |
 //! | `reader`, `quantity`, `names` | reading a table key by key; durations, rates, shares; suggestions |
-//! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `operator`, `fault`, `step`, `metric` | one table each |
+//! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `script`, `operator`, `fault`, `step`, `metric` | one table each |
 //! | `sweep` | the same scenario with many combinations of values |
 //! | `pace`, `replay`, `sources` | a rate that changes over time; lists of arrivals; the files that make up a scenario |
 //! | `check` | what several tables together get wrong |
@@ -36,6 +36,7 @@ mod quantity;
 mod reader;
 mod reconnect;
 mod replay;
+mod script;
 mod sources;
 mod step;
 mod sweep;

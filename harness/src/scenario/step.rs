@@ -13,8 +13,7 @@ use super::reader::{
     ALREADY_REPORTED, Fields, Problem, duration, plain_text, positive_duration, text, truth, word,
 };
 use crate::vocabulary::{
-    Action, ClientId, ConnectSpec, FaultKind, NetworkPath, Persona, Request, Step, StepConnect, StoreEdit,
-    persona,
+    Action, ClientId, FaultKind, NetworkPath, Persona, Request, Step, StepConnect, StoreEdit, persona,
 };
 
 /// Most steps a scenario may have: a program wrote more.
@@ -151,44 +150,18 @@ fn step(fields: &Fields<'_>, cast: &mut Cast<'_>) -> Option<Step> {
 fn connect(fields: &Fields<'_>, cast: &mut Cast<'_>) -> Option<Step> {
     let who = fields.read("connect", |node| who(node, cast));
     let own = who.and_then(|who| cast.cohorts.get(who.cohort)).map(|spec| spec.cohort.connect.clone());
-    let persona = fields.read("persona", word(&persona::NAMES));
     // Of a client that could not be read, any request will do: its keys are still looked at.
-    let base = match (own, persona) {
-        (Some(own), Some(persona)) => ConnectSpec {
-            path: own.path,
-            credential: own.credential,
-            signature: own.signature,
-            ..cohort::of_persona(persona::profile(persona, cast.release))
-        },
-        (Some(own), None) => own,
-        (None, persona) => {
-            cohort::of_persona(persona::profile(persona.unwrap_or(Persona::Cli), cast.release))
-        }
-    };
-    let spec = cohort::connect(fields, base, cast.paths);
+    let own = own.unwrap_or_else(|| cohort::of_persona(persona::profile(Persona::Cli, cast.release)));
+    let spec = cohort::other_connect(fields, own, cast.paths, cast.release);
     let hold = fields.read("hold", truth).unwrap_or(false);
-    let expect = fields.table("expect").map(|table| {
-        if let Some(attempts) = table.entry("attempts") {
-            let help = Some("remove it: the step is one attempt".to_owned());
-            table.sink.report("conflict", &attempts.at, "`attempts` does not go with a step", help);
-        }
-        cohort::expectation(table)
-    });
+    let expect = fields.table("expect").map(cohort::expectation_of_one);
     let who = who?;
     let client = cast.named(who);
-    let cohort = &mut cast.cohorts.get_mut(who.cohort)?.cohort;
-    let ask = if spec == cohort.connect {
-        0
-    } else {
-        let known = cohort.variants.iter().position(|variant| *variant == spec);
-        let at = known.unwrap_or(cohort.variants.len());
-        if known.is_none() {
-            cohort.variants.push(spec);
-        }
-        // There are at most as many variants as steps.
-        u16::try_from(at + 1).ok()?
-    };
-    Some(Step::Connect(StepConnect { client, ask, hold, expect }))
+    let ask = cohort::ask(&mut cast.cohorts.get_mut(who.cohort)?.cohort, spec)?;
+    let line = fields
+        .sink
+        .line(&fields.entry("connect").map_or_else(|| fields.at.clone(), |entry| entry.at.clone()));
+    Some(Step::Connect(StepConnect { client, ask, hold, expect, line }))
 }
 
 fn action(

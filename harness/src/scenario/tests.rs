@@ -448,7 +448,7 @@ reload = true
 wait = "2s"
 "#,
     );
-    let connect = |client, ask| StepConnect { client, ask, hold: false, expect: None };
+    let connect = |client, ask, line| StepConnect { client, ask, hold: false, expect: None, line };
     let refused =
         Expectation { outcome: Some("refused".to_owned()), close: Some(1008), ..Expectation::default() };
     let act = |action, by| Step::Act { action, by };
@@ -456,11 +456,11 @@ wait = "2s"
     assert_eq!(
         scenario.steps,
         [
-            Step::Connect(connect(0, 0)),
-            Step::Connect(StepConnect { hold: true, expect: Some(refused), ..connect(1, 1) }),
-            Step::Connect(connect(0, 1)),
-            Step::Connect(connect(0, 2)),
-            Step::Connect(connect(4, 1)),
+            Step::Connect(connect(0, 0, 15)),
+            Step::Connect(StepConnect { hold: true, expect: Some(refused), ..connect(1, 1, 17) }),
+            Step::Connect(connect(0, 1, 23)),
+            Step::Connect(connect(0, 2, 27)),
+            Step::Connect(connect(4, 1, 30)),
             act(Action::Approve(Request::Of(4)), None),
             act(Action::Reject(Request::Latest), Some(1)),
             act(Action::Rotate { client: 0, role: operator(), scopes: Some(Vec::new()), give: true }, None),

@@ -16,7 +16,7 @@ const STORED_DEVICE: Duration = Duration::from_micros(40);
 pub fn run(plan: &Plan) -> Duration {
     let load = plan.duration.unwrap_or(plan.max_time);
     let beside = if plan.gateway.launch.is_in_repo() { IN_REPO } else { OTHER };
-    let stored = plan.clients.iter().filter(|client| {
+    let stored = plan.arriving().filter(|(_, client)| {
         plan.cohorts.get(usize::from(client.cohort)).is_some_and(|cohort| cohort.stored.is_some())
     });
     let devices = u32::try_from(stored.count()).unwrap_or(u32::MAX);

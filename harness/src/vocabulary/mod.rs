@@ -8,6 +8,7 @@ mod fault;
 pub mod invariant;
 pub mod limits;
 pub mod persona;
+mod script;
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use fault::{Change, FaultKind, PlannedFault, StopSignal, StoreDamage, Trigger};
 use protocol::ProfileName;
+pub use script::{Deed, LatencyLimit, Loss, ScriptCall, ScriptStep};
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds since the run's start on the monotonic clock.
@@ -35,7 +37,8 @@ pub struct Plan {
     pub gateway: GatewayPlan,
     /// Cohorts in file order; [`CohortId`] indexes them.
     pub cohorts: Vec<Cohort>,
-    /// Clients by cohort, then index. [`ClientId`] indexes them.
+    /// Clients by cohort, then index; behind them all, in the same order, the devices that some become when they lose their
+    /// key ([`PlannedClient::life`]). [`ClientId`] indexes them.
     pub clients: Vec<PlannedClient>,
     /// Operators in file order.
     pub operators: Vec<OperatorPlan>,
@@ -165,8 +168,10 @@ pub struct Cohort {
     pub executor: Executor,
     /// What a client does between attempts.
     pub reconnect: ReconnectPolicy,
-    /// What a client does once it holds a session.
+    /// What a client does once it holds a session, if it has no script.
     pub session: SessionScript,
+    /// What each client does, step by step; empty = it connects, holds its session and leaves.
+    pub script: Vec<ScriptStep>,
     /// What the scenario expects beside the oracle.
     pub expect: Option<Expectation>,
 }
@@ -453,6 +458,10 @@ pub struct PlannedClient {
     pub source: Ipv4Addr,
     /// Address a proxy forwards for it.
     pub forwarded: Option<Ipv4Addr>,
+    /// Which of its device keys it has, counted from 0: whoever loses its key is another device.
+    pub life: u16,
+    /// The device that it becomes when it loses its key.
+    pub next_life: Option<ClientId>,
 }
 
 /// A scripted operator.
@@ -575,6 +584,8 @@ pub struct StepConnect {
     pub hold: bool,
     /// What the scenario expects of it beside the oracle.
     pub expect: Option<Expectation>,
+    /// Line of the scenario file, counted from 1.
+    pub line: u32,
 }
 
 /// Something that is done to a device over a session.
@@ -637,6 +648,8 @@ pub struct Expectation {
     pub reason: Option<String>,
     /// Close code.
     pub close: Option<u16>,
+    /// How long it may take from its intended start to its answer, or to its end without one.
+    pub latency: Option<LatencyLimit>,
     /// Which attempts of a client are meant, counted from 0; `None` = all.
     pub attempts: Option<Range<u32>>,
 }
@@ -669,6 +682,21 @@ pub enum Comparison {
     Equal,
     /// `!=`
     NotEqual,
+}
+
+impl Comparison {
+    /// Its sign in a scenario.
+    #[must_use]
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        }
+    }
 }
 
 /// Limits of the generator's own error.

@@ -224,7 +224,7 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
         let Names { alphabet, texts, covering } = &*names;
         let tokens: Vec<_> = stored::tokens(oracle, rules, client).collect();
         self.see(&tokens, device);
-        let start = stored::start(rules, &tokens, alphabet, texts);
+        let start = stored::start(rules, client, &tokens, alphabet, texts);
         let claims = self.claims(alphabet, texts);
         let Some(usual) = claims.first().copied() else { return };
         let clocks = oracle.clocks;

@@ -11,12 +11,15 @@ use protocol::scope::ROLE_NODE;
 /// The device's state before the run; `tokens` are those of [`tokens`].
 pub(super) fn start(
     rules: &CohortRules<'_>,
+    client: &PlannedClient,
     tokens: &[(&str, Fingerprint)],
     alphabet: &Alphabet<'_>,
     texts: &Texts,
 ) -> State {
     let nothing = State { entry: None, pending: None, edited: None, away: Away::default() };
-    let (Some(stored), Some(ask)) = (rules.cohort.stored.as_ref(), rules.ask(0)) else { return nothing };
+    // The store knows nobody who has lost a key since.
+    let known = rules.cohort.stored.as_ref().filter(|_| client.life == 0);
+    let (Some(stored), Some(ask)) = (known, rules.ask(0)) else { return nothing };
     let scopes = alphabet.set(stored.scopes.iter().map(String::as_str));
     let roles =
         stored.roles.iter().filter_map(|role| alphabet.role(role)).fold(RoleSet::default(), RoleSet::with);
@@ -49,7 +52,7 @@ pub(super) fn tokens<'a>(
     client: &'a PlannedClient,
 ) -> impl Iterator<Item = (&'a str, Fingerprint)> {
     let cohort = rules.cohort;
-    let stored = cohort.stored.as_ref().filter(|stored| stored.tokens);
+    let stored = cohort.stored.as_ref().filter(|stored| stored.tokens && client.life == 0);
     stored.into_iter().flat_map(|stored| &stored.roles).map(move |role| {
         let token = oracle.identities.stored_token(&cohort.name, client.index, role);
         (role.as_str(), fingerprint(&token))

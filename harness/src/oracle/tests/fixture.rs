@@ -90,6 +90,7 @@ impl Case {
                 told: None,
             },
             session: SessionScript { hold: None, reconnects: 0 },
+            script: Vec::new(),
             expect: None,
         };
         let plan = Plan {
@@ -105,6 +106,8 @@ impl Case {
                 intended: 0,
                 source: Ipv4Addr::new(127, 1, 0, 1),
                 forwarded: Some(Ipv4Addr::new(203, 0, 113, 7)),
+                life: 0,
+                next_life: None,
             }],
             operators: Vec::new(),
             faults: Vec::new(),
