@@ -171,10 +171,10 @@ pub(crate) enum OpenClawCommand {
     after_help = exit_codes(),
     after_long_help = format!(
         "Examples:\n  \
-         pairstorm run scenarios/defects/killed.toml --defect forget-approval-on-restart --out lost\n  \
-         pairstorm analyze lost                   the same verdicts, from the history\n  \
-         pairstorm analyze lost --out again       and the files: timelines of devices in again/checker/\n  \
-         pairstorm analyze lost --json | jq .devices\n\n{}",
+         pairstorm run scenarios/defects/killed.toml --defect forget-approval-on-restart --out lost     exit code 1\n  \
+         pairstorm analyze lost                   the same verdicts, from the history: exit code 1\n  \
+         pairstorm analyze lost --out again       and the files: timelines of devices in again/checker/; exit code 1\n  \
+         pairstorm analyze lost --json            for a program: `devices` says what became of each; exit code 1\n\n{}",
         exit_codes()
     )
 )]
@@ -357,9 +357,9 @@ pub(crate) struct PlanArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  pairstorm completions bash > ~/.local/share/bash-completion/completions/pairstorm
-  pairstorm completions zsh > ~/.zfunc/_pairstorm          a folder that $fpath names
-  pairstorm completions fish > ~/.config/fish/completions/pairstorm.fish")]
+  pairstorm completions bash > pairstorm.bash     then, in ~/.bashrc: source PATH/pairstorm.bash
+  pairstorm completions zsh > _pairstorm          in a folder that $fpath names
+  pairstorm completions fish > pairstorm.fish     in ~/.config/fish/completions")]
 pub(crate) struct CompletionsArguments {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
@@ -372,7 +372,7 @@ pub(crate) struct CompletionsArguments {
 #[command(after_help = "\
 Examples:
   pairstorm man --out ~/.local/share/man/man1      then: man pairstorm-run
-  pairstorm man --out pages; man -l pages/pairstorm.1")]
+  pairstorm man --out pages                        then: man -l pages/pairstorm-run.1")]
 pub(crate) struct ManArguments {
     /// Folder to write to; is made if it is not there
     #[arg(long, value_name = "DIR")]

@@ -20,7 +20,6 @@ mod defects;
 mod differential;
 mod foreign;
 mod main_job;
-mod manual;
 mod nemesis;
 mod preflight;
 mod process;

@@ -2,43 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::common::{pairstorm, scratch};
-
-/// The commands below `command` that its help names, `pairstorm help` and the like left out.
-fn below(command: &[&str]) -> Vec<String> {
-    let help = help(command);
-    let Some((_, commands)) = help.split_once("\nCommands:\n") else { return Vec::new() };
-    let listed = commands.lines().take_while(|line| !line.is_empty());
-    // A description that goes on in the next line is indented further.
-    let named = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names = named.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
-    names.map(str::to_owned).collect()
-}
-
-/// What `--help` of a command says.
-fn help(command: &[&str]) -> String {
-    let folder = scratch();
-    let finished = pairstorm(folder.path(), &[command, &["--help"]].concat());
-    assert_eq!(finished.code, Some(0), "{command:?}: {}", finished.said());
-    finished.stdout
-}
-
-/// Every command, with those above it, and what its help says.
-fn all() -> Vec<(Vec<String>, String)> {
-    let mut found = Vec::new();
-    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
-    while let Some(command) = waiting.pop() {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let mut longer = command.clone();
-        for name in below(&words) {
-            longer.push(name);
-            waiting.push(longer.clone());
-            longer.pop();
-        }
-        found.push((command.clone(), help(&words)));
-    }
-    found
-}
+use crate::help;
+use crate::shell::{pairstorm, scratch};
 
 /// The long options in a help text, `--help` left out.
 fn options(help: &str) -> Vec<&str> {
@@ -59,11 +24,11 @@ fn every_command_has_a_page_with_all_its_options() {
     let folder = scratch();
     let pages = folder.path().join("new/man1");
     let finished = pairstorm(folder.path(), &["man", "--out", "new/man1"]);
-    assert_eq!(finished.code, Some(0), "{}", finished.said());
-    let commands = all();
+    assert_eq!(finished.code, Some(0), "{}", finished.said);
+    let commands = help::all();
     let mut held = 0;
     for (command, help) in &commands {
-        let name = [&["pairstorm".to_owned()], command.as_slice()].concat().join("-");
+        let name = command.join("-");
         let page = std::fs::read_to_string(pages.join(format!("{name}.1")))
             .unwrap_or_else(|error| panic!("no page for {name}: {error}"));
         // The language of manual pages wants a backslash before each of these.
@@ -86,8 +51,8 @@ fn pages_that_cannot_be_written_are_an_error() {
     let folder = scratch();
     std::fs::write(folder.path().join("file"), "").expect("a file");
     let finished = pairstorm(folder.path(), &["man", "--out", "file"]);
-    assert_eq!(finished.code, Some(3), "{}", finished.said());
-    assert!(finished.stderr.contains("written to file"), "{}", finished.said());
+    assert_eq!(finished.code, Some(3), "{}", finished.said);
+    assert!(finished.said.contains("written to file"), "{}", finished.said);
 }
 
 /// Bash itself is asked, as it asks when somebody presses the tabulator key.
@@ -95,7 +60,7 @@ fn pages_that_cannot_be_written_are_an_error() {
 fn bash_completes_commands_and_options() {
     let folder = scratch();
     let finished = pairstorm(folder.path(), &["completions", "bash"]);
-    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    assert_eq!(finished.code, Some(0), "{}", finished.said);
     std::fs::write(folder.path().join("pairstorm.bash"), &finished.stdout).expect("a file");
     for (words, at, expected) in [
         (vec!["pairstorm", "ana"], 1, "analyze"),
@@ -122,16 +87,16 @@ fn bash_completes_commands_and_options() {
 #[test]
 fn every_shell_gets_a_script_that_knows_every_command() {
     let folder = scratch();
-    let commands = below(&[]);
+    let commands = help::below(&help::of(&[]));
     assert!(commands.len() >= 10, "{commands:?}");
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let finished = pairstorm(folder.path(), &["completions", shell]);
-        assert_eq!(finished.code, Some(0), "{}", finished.said());
+        assert_eq!(finished.code, Some(0), "{}", finished.said);
         for command in &commands {
             assert!(finished.stdout.contains(command.as_str()), "{shell} does not know {command}");
         }
     }
     let finished = pairstorm(folder.path(), &["completions", "cmd.exe"]);
-    assert_eq!(finished.code, Some(64), "{}", finished.said());
-    assert!(finished.stderr.contains("possible values"), "{}", finished.said());
+    assert_eq!(finished.code, Some(64), "{}", finished.said);
+    assert!(finished.said.contains("possible values"), "{}", finished.said);
 }
