@@ -4,10 +4,12 @@ use super::page::Page;
 use super::units::{duration, maybe, share, short};
 use crate::record::operators::{Ends, OperatorResult};
 use crate::record::result::RunResult;
-use crate::record::waterfall::{Link, Waterfall};
+use crate::record::waterfall::{Link, WaitShares, Waterfall};
 
-/// Waterfalls shown: each has a dozen lines, and a run of many cohorts must still fit a terminal.
-const SHOWN: usize = 3;
+/// Waterfalls drawn if there are no more: each has a dozen lines, and a run of many cohorts must still fit a terminal.
+const DRAWN: usize = 3;
+/// If there are more: lines of what most people waited for, beside the one that is drawn.
+const TOLD: usize = 4;
 /// Rows of operators shown.
 const OPERATOR_ROWS: usize = 12;
 /// Columns of the whole.
@@ -37,22 +39,59 @@ pub(super) fn operators(page: &mut Page, result: &RunResult) {
     page.more(rows.len(), OPERATOR_ROWS, "row");
 }
 
-/// Draws the waterfalls of a run: if there are too many, those in which most people waited, most first.
+/// Draws the waterfalls of a run: if there are too many, the one in which most people waited, and a line for each of the next.
 pub(super) fn waterfalls(page: &mut Page, result: &RunResult) {
     let all = &result.approval_to_session.waterfalls;
     if all.is_empty() {
         return;
     }
     page.heading(&format!("{:<28}{:>9}{:>10}{:>9}", "From request to session", "p50", "p99", "share"));
-    let mut shown: Vec<&Waterfall> = all.iter().collect();
-    if all.len() > SHOWN {
-        shown.sort_by_key(|waterfall| std::cmp::Reverse(waterfall.whole.count));
-        shown.truncate(SHOWN);
+    let mut sorted: Vec<&Waterfall> = all.iter().collect();
+    let mut drawn = sorted.len();
+    if drawn > DRAWN {
+        sorted.sort_by_key(|waterfall| std::cmp::Reverse(waterfall.whole.count));
+        drawn = 1;
     }
-    for waterfall in shown {
+    for waterfall in sorted.iter().take(drawn) {
         one(page, waterfall);
     }
-    page.more(all.len(), SHOWN, "waterfall");
+    for waterfall in sorted.iter().skip(drawn).take(TOLD) {
+        page.paragraph(2, &in_short(waterfall), 2);
+    }
+    page.more(all.len(), drawn + TOLD, "waterfall");
+}
+
+/// A waterfall in a line: how long, and for whom.
+fn in_short(waterfall: &Waterfall) -> String {
+    let who = format!("{}, by {}", waterfall.cohort, waterfall.operator);
+    let incomplete = incomplete(waterfall);
+    let Some(shares) = &waterfall.shares else { return format!("{who}: nobody got a session{incomplete}") };
+    format!(
+        "{who}: {} waited {} on average{incomplete}: {}",
+        waterfall.whole.count,
+        maybe(waterfall.whole.mean),
+        divided(shares, |name, of| format!("{name} {}", share(of)))
+    )
+}
+
+/// Who made them wait, each as `part` writes it; this generator only if it did.
+fn divided(shares: &WaitShares, part: impl Fn(&str, f64) -> String) -> String {
+    let mut parts = vec![
+        part("people", shares.people),
+        part("gateway", shares.gateway),
+        part("client's pause", shares.client),
+    ];
+    if shares.generator >= 0.0005 {
+        parts.push(part("this generator", shares.generator));
+    }
+    parts.join(", ")
+}
+
+fn incomplete(waterfall: &Waterfall) -> String {
+    match waterfall.incomplete {
+        0 => String::new(),
+        count => format!("; {count} more approved, without a session afterwards"),
+    }
 }
 
 fn one(page: &mut Page, waterfall: &Waterfall) {
@@ -64,10 +103,7 @@ fn one(page: &mut Page, waterfall: &Waterfall) {
         ),
         2,
     );
-    let incomplete = match waterfall.incomplete {
-        0 => String::new(),
-        count => format!("; {count} more approved, without a session afterwards"),
-    };
+    let incomplete = incomplete(waterfall);
     let count = waterfall.whole.count;
     if count == 0 {
         page.line(&format!("    nobody got a session{incomplete}"));
@@ -109,18 +145,10 @@ fn one(page: &mut Page, waterfall: &Waterfall) {
         maybe(waterfall.whole.mean)
     ));
     if let Some(shares) = &waterfall.shares {
-        let part = |name: &str, of: f64| {
+        let parts = divided(shares, |name, of| {
             format!("{name} {} ({})", share(of), waterfall.part(of).map_or_else(|| "-".to_owned(), duration))
-        };
-        let mut parts = vec![
-            part("people", shares.people),
-            part("gateway", shares.gateway),
-            part("client's pause", shares.client),
-        ];
-        if shares.generator >= 0.0005 {
-            parts.push(part("this generator", shares.generator));
-        }
-        page.paragraph(4, &format!("made them wait: {}", parts.join(", ")), 2);
+        });
+        page.paragraph(4, &format!("made them wait: {parts}"), 2);
     }
 }
 
@@ -172,16 +200,25 @@ mod tests {
     }
 
     #[test]
-    fn of_many_waterfalls_those_of_most_waiters_are_shown_and_the_result_has_all() {
+    fn of_many_waterfalls_that_of_most_waiters_is_drawn_and_the_next_are_told() {
         let few = waiters(&[("a", 1), ("b", 3), ("c", 2)]);
         let (cohorts, text) = drawn(&few);
         assert_eq!(cohorts, ["a", "b", "c"], "as in the scenario: {text}");
         assert!(!text.contains("more"), "{text}");
         let many = waiters(&[("a", 1), ("b", 3), ("c", 2), ("d", 5), ("e", 3)]);
         let (cohorts, text) = drawn(&many);
-        assert_eq!(cohorts, ["d", "b", "e"], "{text}");
+        assert_eq!(cohorts, ["d"], "{text}");
+        let told: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().split_once(", by "))
+            .map(|(cohort, _)| cohort)
+            .collect();
+        assert_eq!(told, ["b", "e", "c", "a"], "{text}");
+        assert!(!text.contains("more"), "{text}");
+        let (_, text) =
+            drawn(&waiters(&[("a", 1), ("b", 3), ("c", 2), ("d", 5), ("e", 3), ("f", 1), ("g", 1)]));
         assert!(text.ends_with("  and 2 more waterfalls, see result.json\n"), "{text}");
-        assert_eq!(many.approval_to_session.waterfalls.len(), 5);
+        assert!(text.contains("\n  b, by owner: 3 waited 7.00 ms on average: people "), "{text}");
     }
 
     #[test]
