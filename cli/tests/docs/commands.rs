@@ -10,6 +10,7 @@
 //! | `toml file: NAME` | a file that the commands behind it are about |
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::help;
 use crate::output;
@@ -139,27 +140,42 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Pages at a time: they wait more than they work.
+const WORKERS: usize = 3;
+
 #[test]
 fn commands_of_the_pages_run() {
     let mut faults = Vec::new();
     let mut not_run = Vec::new();
-    let mut count = 0;
+    let mut to_run = Vec::new();
     for path in pages() {
         let name = path.display().to_string();
-        let parts = match parts(&Page::read(&path)) {
-            Ok(parts) => parts,
-            Err(fault) => {
-                faults.push(format!("{name}: {fault}"));
-                continue;
+        match parts(&Page::read(&path)) {
+            Ok(parts) => {
+                for part in &parts {
+                    if let Part::NotRun { line, reason } = part {
+                        not_run.push(format!("  {name}:{line}: {reason}"));
+                    }
+                }
+                to_run.push((name, parts));
             }
-        };
-        for part in &parts {
-            if let Part::NotRun { line, reason } = part {
-                not_run.push(format!("  {name}:{line}: {reason}"));
-            }
+            Err(fault) => faults.push(format!("{name}: {fault}")),
         }
-        let (commands, wrong) = run(&parts);
-        count += commands;
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((name, parts)) = to_run.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((name, run(parts)));
+        }
+        done
+    };
+    let done: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
+    });
+    let count: usize = done.iter().map(|(_, (commands, _))| commands).sum();
+    for (name, (_, wrong)) in done {
         faults.extend(wrong.into_iter().map(|fault| format!("{name}: {fault}")));
     }
     say(&format!(
