@@ -171,7 +171,8 @@ fn commands_of_the_pages_run() {
         done
     };
     let done: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        // All of them begin before the first is waited for.
+        let workers = [(); WORKERS].map(|()| scope.spawn(worker));
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends")).collect()
     });
     let count: usize = done.iter().map(|(_, (commands, _))| commands).sum();
