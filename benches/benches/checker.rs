@@ -406,6 +406,7 @@ impl Life {
                 client,
                 attempt: self.attempts,
                 ask: 0,
+                step: None,
                 intended: from,
                 stamps,
                 presented_token: None,

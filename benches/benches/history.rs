@@ -51,6 +51,7 @@ fn attempt(outcome: OutcomeRef<'_>, closed: bool) -> AttemptRef<'_> {
         client: 700_000,
         attempt: 1,
         ask: 0,
+        step: None,
         intended: START,
         stamps: Stamps {
             started: Some(START + 40_000),

@@ -79,7 +79,16 @@ pub fn observed(client: ClientId, attempt: u32, start: Nanos, outcome: Outcome) 
         answered: answered.then_some(start + 5 * MS),
         ended: (!matches!(outcome, Outcome::Session(_))).then_some(start + 6 * MS),
     };
-    Observation { client, attempt, ask: 0, intended: start, stamps, presented_token: None, outcome }
+    Observation {
+        client,
+        attempt,
+        ask: 0,
+        step: None,
+        intended: start,
+        stamps,
+        presented_token: None,
+        outcome,
+    }
 }
 
 /// hello-ok with these scopes.

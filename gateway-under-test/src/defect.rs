@@ -127,6 +127,8 @@ defects! {
     ChurnToken = "churn-token" in ALL;
     /// Pairing events go to sessions of nodes as well.
     LeakEvents = "leak-events" in ALL;
+    /// Calls are carried out whatever scopes the session holds.
+    CallsUnchecked = "calls-unchecked" in ALL;
     /// An operator may approve scopes that it does not hold itself, so that a session approves its own device for admin.
     SelfApproval = "self-approval" in &[V2026_9_6];
 

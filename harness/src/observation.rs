@@ -31,6 +31,8 @@ pub struct Observation {
     pub attempt: u32,
     /// Which of its cohort's connects it made ([`crate::vocabulary::Cohort::ask`]).
     pub ask: u16,
+    /// Where it stands in its client's script; `None` = the client has none.
+    pub step: Option<ScriptPlace>,
     /// When it was to start: by the schedule, or by the client's back-off.
     pub intended: Nanos,
     /// When things happened.
@@ -39,6 +41,15 @@ pub struct Observation {
     pub presented_token: Option<Fingerprint>,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// Which step of its client's script an attempt belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptPlace {
+    /// Position in [`crate::vocabulary::Cohort::script`].
+    pub step: u16,
+    /// The step is one that connects, and ended with this attempt.
+    pub last: bool,
 }
 
 impl Observation {

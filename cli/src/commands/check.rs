@@ -51,7 +51,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
 fn checked(file: &Path, arguments: &CheckArguments) -> Result<String, Vec<Diagnostic>> {
     let choices = Choices { sets: arguments.sets.clone(), ..Choices::default() };
     let clients =
-        |scenario| harness::plan::unfold(scenario, &Overrides::default()).map(|plan| plan.clients.len());
+        |scenario| harness::plan::unfold(scenario, &Overrides::default()).map(|plan| plan.arriving().count());
     match scenario::load_batch(file, &choices)? {
         Batch::Single(scenario) => Ok(format!("{} clients", clients(&scenario)?)),
         Batch::Sweep(sweep) => {

@@ -157,6 +157,12 @@ fn foreign(arguments: &RunArguments, url: &str, plan: &Plan) -> Result<ForeignTa
              A scenario with oracle = \"expectations\" asks for nothing but the handshake"
         )));
     }
+    if let Some(method) = plan.calls_that_change().filter(|_| !arguments.allow_store_writes) {
+        return Err(Refusal::usage(format!(
+            "a script of this scenario calls {method}, and {url} was not started by this run. If its owner agrees, add \
+             --allow-store-writes; health, status and device.pair.list may be called without"
+        )));
+    }
     let secret = match (&arguments.token_env, &arguments.token_file) {
         (Some(variable), _) => Some(
             std::env::var(variable)

@@ -100,7 +100,7 @@ pub(crate) fn plan(sweep: &Sweep, arguments: &ScenarioArguments) -> ProcessExitC
         text.push_str(&format!(
             "{number:>5}  {:<60} {:>7} clients, {} x {}{}\n",
             run.combination.label(),
-            plan.clients.len(),
+            plan.arriving().count(),
             sweep.repeat,
             estimate::in_words(run.estimate),
             if fits { "" } else { ", MORE THAN THIS MACHINE HAS" },
@@ -110,7 +110,7 @@ pub(crate) fn plan(sweep: &Sweep, arguments: &ScenarioArguments) -> ProcessExitC
         .combinations
         .iter()
         .filter_map(|combination| unfold(combination, arguments, None).ok())
-        .max_by_key(|plan| plan.clients.len());
+        .max_by_key(|plan| plan.arriving().count());
     if let Some(plan) = largest {
         text.push_str("\nthe largest of them:\n");
         text.push_str(&Needs::of(&plan, false).against(&machine));

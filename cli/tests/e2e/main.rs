@@ -24,6 +24,7 @@ mod nemesis;
 mod preflight;
 mod process;
 mod profiles;
+mod scripts;
 mod steps;
 mod sweep;
 mod validity;

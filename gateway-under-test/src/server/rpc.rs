@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::sessions::Audience;
 use crate::clock::wall_ms;
+use crate::defect::Defect;
 use crate::policy::schema::{self, Params};
 use crate::policy::{self, authority};
 use crate::profile::HelloShape;
@@ -104,7 +105,9 @@ async fn call(
 ) -> Result<Box<RawValue>, Box<ErrorShape>> {
     let profile = gateway.rules.profile;
     let who = caller.who;
-    authority::authorize(profile, &who.role, &who.scopes, name)?;
+    if gateway.rules.defect != Some(Defect::CallsUnchecked) {
+        authority::authorize(profile, &who.role, &who.scopes, name)?;
+    }
     let store = &gateway.store;
     match name {
         authority::HEALTH => reply(&health(gateway)),

@@ -361,6 +361,7 @@ remove = "a"
             client: 0,
             attempt: number,
             ask: 0,
+            step: None,
             intended: 0,
             stamps,
             presented_token: None,

@@ -8,7 +8,7 @@ use super::opening::Opening;
 use super::shared::{PreparedAsk, Shared};
 use crate::client::{Credentials, DeviceKey, Purse, Sender, upgrade};
 use crate::observation::{Fingerprint, fingerprint};
-use crate::plan::{AuthMode, ClientId, Cohort, ConnectSpec, PlannedClient, route};
+use crate::plan::{AuthMode, ClientId, Cohort, ConnectSpec, Loss, PlannedClient, route};
 use crate::vocabulary::persona::PersonaProfile;
 
 /// What one client is and holds.
@@ -173,6 +173,23 @@ impl Client {
     /// Whether `token` is the one it was given last.
     pub(super) fn holds(&self, token: &str) -> bool {
         self.last_token.as_ref().is_some_and(|held| &*held.text == token)
+    }
+
+    /// The client loses what it has stored. Without its key it is the next device of the plan's, with a history of its own.
+    pub(super) fn lose(&mut self, shared: &Shared, loss: Loss) {
+        if loss.token() {
+            (self.first_token, self.last_token) = (None, None);
+        }
+        if !loss.key() {
+            return;
+        }
+        let next = self.planned.next_life.and_then(|id| Some((id, shared.plan.clients.get(id as usize)?)));
+        if let Some((id, planned)) = next
+            && let Some(cohort) = shared.plan.cohorts.get(usize::from(planned.cohort))
+            && let Ok(key) = DeviceKey::from_seed(&shared.identities.client_key_seed(&cohort.name, planned))
+        {
+            (self.id, self.planned, self.key, self.attempts) = (id, planned.clone(), key, 0);
+        }
     }
 
     /// The client was given a device token.

@@ -18,11 +18,12 @@ use super::client::Client;
 use super::connection::{Connection, Sent, Stage};
 use super::deadlines::{Appointments, Due, Limits};
 use super::feed::StopPhase;
-use super::recording;
+use super::recording::{self, Made};
 use super::script::{Script, State};
 use super::shared::Shared;
 use super::socket;
 use super::starts::Starts;
+use super::tale::Tale;
 use super::told::Inbox;
 use super::waiting::Waiting;
 use crate::client::Hello;
@@ -176,7 +177,7 @@ impl EventLoop {
             if let Some((intended, id)) = self.starts.arrive(until) {
                 if let Some(client) = self.starts.make(id, &self.shared) {
                     let key = self.enlist(client, intended, None);
-                    self.attempt(key);
+                    self.resume(key, intended);
                 }
                 continue;
             }
@@ -185,8 +186,8 @@ impl EventLoop {
                 continue;
             };
             match script.state {
-                State::Pausing => self.attempt(due.key),
-                State::Holding(connection) => self.leave(connection),
+                State::Pausing => self.resume(due.key, due.at),
+                State::Holding(connection) => self.hold_over(due.key, connection, due.at),
                 State::Attempting(_) | State::Leaving(_) => {}
             }
         }
@@ -214,6 +215,8 @@ impl EventLoop {
             client,
             rng,
             intended,
+            ask: 0,
+            tale: cohort.and_then(Tale::of),
             failures: 0,
             reconnects_left,
             slot,
@@ -229,7 +232,7 @@ impl EventLoop {
     }
 
     /// A client makes its next attempt.
-    fn attempt(&mut self, key: usize) {
+    pub(super) fn attempt(&mut self, key: usize) {
         let shared = Rc::clone(&self.shared);
         let Some(script) = self.scripts.get_mut(key) else { return };
         let number = script.client.begin_attempt();
@@ -242,7 +245,7 @@ impl EventLoop {
                 Hints::default(),
             );
         };
-        let Some(route) = script.client.route(&shared, 0) else { return self.finish(key) };
+        let Some(route) = script.client.route(&shared, script.ask) else { return self.finish(key) };
         let started = shared.clock.now();
         let at_once = Stamps { started: Some(started), ended: Some(started), ..Stamps::default() };
         let opening = match route.opening {
@@ -404,21 +407,21 @@ impl EventLoop {
         let Stage::Attempt(attempt, _) = &mut connection.stage else { return bytes.len() };
         let owner = connection.script;
         let Some(script) = self.scripts.get_mut(owner) else { return bytes.len() };
-        let Some((_, spec, prepared)) = shared.ask(script.client.planned().cohort, 0) else {
+        let Some((_, spec, prepared)) = shared.ask(script.client.planned().cohort, script.ask) else {
             return bytes.len();
         };
         let who = attempt.who();
         let mut issued: Option<Box<str>> = None;
         let client = &script.client;
         let terms = client.terms(&shared, spec, prepared);
-        let intended = script.intended;
+        let made = Made { ask: script.ask, step: script.place(true), intended: script.intended };
         let presented = client.presented(&terms);
         let mut accept = |hello: &Hello<'_>, stamps: &Stamps| {
             let token = hello.auth.as_ref().and_then(|auth| auth.device_token.as_deref());
             recording::session(
                 &shared.lane,
                 who,
-                intended,
+                made,
                 *stamps,
                 presented,
                 hello,

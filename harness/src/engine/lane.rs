@@ -235,6 +235,7 @@ mod tests {
             client,
             attempt: number,
             ask: 0,
+            step: None,
             intended: u64::from(number),
             stamps: Stamps::default(),
             presented_token: None,

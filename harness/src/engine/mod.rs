@@ -5,7 +5,7 @@
 //! | [`reactor`] | a thread, its clients made before the run begins |
 //! | `event_loop`, `steps` | waits for sockets and times; lets each client take its next step |
 //! | `starts`, `deadlines`, `alarm` | who starts when, what is due when, and waking up for it |
-//! | `script`, `connection`, `client`, `shared` | what a client does, its socket, who it is, what all share |
+//! | `script`, `tale`, `connection`, `client`, `shared` | what a client does, step by step if it has a script, its socket, who it is, what all share |
 //! | [`attempt`], [`session`] | what bytes mean, before and after hello-ok; without sockets |
 //! | [`opening`], [`workbench`], [`transcripts`] | upgrade requests, buffers, what passed lately |
 //! | [`socket`], [`dial`] | TCP connections from the planned source address, for the load and for tokio |
@@ -40,6 +40,7 @@ pub mod socket;
 mod starts;
 mod steps;
 pub mod stop;
+mod tale;
 pub mod told;
 pub mod transcripts;
 mod waiting;

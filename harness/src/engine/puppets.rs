@@ -182,6 +182,7 @@ async fn attempt(
         client: who.0,
         attempt: who.1,
         ask,
+        step: None,
         intended,
         stamps: ended.stamps,
         presented_token,

@@ -4,8 +4,19 @@ use super::attempt::Who;
 use super::lane::Lane;
 use crate::client::Hello;
 use crate::history::{AttemptRef, GrantAuthRef, GrantRef, OutcomeRef, Record};
-use crate::observation::{Fingerprint, Observation, Outcome, Stamps};
+use crate::observation::{Fingerprint, Observation, Outcome, ScriptPlace, Stamps};
 use crate::plan::Nanos;
+
+/// What an attempt was made for.
+#[derive(Clone, Copy)]
+pub(super) struct Made {
+    /// Which of the cohort's connects.
+    pub(super) ask: u16,
+    /// In which step of its client's script.
+    pub(super) step: Option<ScriptPlace>,
+    /// When it was to start.
+    pub(super) intended: Nanos,
+}
 
 /// Scopes of a grant that are written without a list on the heap; releases have seven.
 const SCOPES_INLINE: usize = 16;
@@ -14,7 +25,7 @@ const SCOPES_INLINE: usize = 16;
 pub(super) fn session(
     lane: &Lane,
     who: Who,
-    intended: Nanos,
+    Made { ask, step, intended }: Made,
     stamps: Stamps,
     presented: Option<Fingerprint>,
     hello: &Hello<'_>,
@@ -40,7 +51,8 @@ pub(super) fn session(
     lane.attempt(&AttemptRef {
         client: who.0,
         attempt: who.1,
-        ask: 0,
+        ask,
+        step,
         intended,
         stamps,
         presented_token: presented,
@@ -52,7 +64,7 @@ pub(super) fn session(
 pub(super) fn ended(
     lane: &Lane,
     who: Who,
-    intended: Nanos,
+    Made { ask, step, intended }: Made,
     stamps: Stamps,
     presented_token: Option<Fingerprint>,
     outcome: &Outcome,
@@ -60,7 +72,8 @@ pub(super) fn ended(
     lane.push(&Record::Attempt(Observation {
         client: who.0,
         attempt: who.1,
-        ask: 0,
+        ask,
+        step,
         intended,
         stamps,
         presented_token,

@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::client::Client;
+use super::tale::Tale;
 use crate::plan::Nanos;
 
 /// A client at work.
@@ -11,6 +12,10 @@ pub(super) struct Script {
     pub(super) rng: ChaCha8Rng,
     /// When its next attempt is due, or its last one was.
     pub(super) intended: Nanos,
+    /// Which of its cohort's connects its attempts make.
+    pub(super) ask: u16,
+    /// Where it stands in its script, if it has one.
+    pub(super) tale: Option<Tale>,
     /// Attempts without session, in a row.
     pub(super) failures: u32,
     /// Sessions that it opens after this one.

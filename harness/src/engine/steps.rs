@@ -12,7 +12,7 @@ use super::deadlines::{Due, Limits};
 use super::ears::Ears;
 use super::event_loop::{EOF_WITHIN, EventLoop, LEAVE_WITHIN};
 use super::feed::StopPhase;
-use super::recording;
+use super::recording::{self, Made};
 use super::script::State;
 use super::session::{self, SessionOver};
 use crate::client::reconnect::{self, Hints, Next};
@@ -27,14 +27,23 @@ impl EventLoop {
     pub(super) fn failed(&mut self, key: usize, stamps: Stamps, outcome: Outcome, hints: Hints) {
         let shared = Rc::clone(&self.shared);
         let Some(script) = self.scripts.get_mut(key) else { return };
-        let Some((cohort, spec, prepared)) = shared.ask(script.client.planned().cohort, 0) else { return };
+        let Some((cohort, spec, prepared)) = shared.ask(script.client.planned().cohort, script.ask) else {
+            return;
+        };
         let presented = script.client.presented(&script.client.terms(&shared, spec, prepared));
         let who = (script.client.id(), script.client.last_attempt());
-        recording::ended(&shared.lane, who, script.intended, stamps, presented, &outcome);
         script.failures += 1;
         let scale = shared.plan.time_scale;
         let (policy, failures) = (&cohort.reconnect, script.failures);
-        match reconnect::after_failure(policy, &outcome, hints, failures, scale, &mut script.rng) {
+        let next = reconnect::after_failure(policy, &outcome, hints, failures, scale, &mut script.rng);
+        let to_be_refused = script.is_to_be_refused(cohort);
+        let step = script.place(to_be_refused || next == Next::GiveUp);
+        let made = Made { ask: script.ask, step, intended: script.intended };
+        recording::ended(&shared.lane, who, made, stamps, presented, &outcome);
+        if to_be_refused {
+            return self.next_step(key, shared.clock.now());
+        }
+        match next {
             Next::GiveUp => self.finish(key),
             Next::UntilTold => {
                 let since = stamps.started.unwrap_or(script.intended);
@@ -83,6 +92,10 @@ impl EventLoop {
         shared.feed.progress().held.fetch_add(1, Ordering::Relaxed);
         script.failures = 0;
         script.enter(State::Holding(connection));
+        if self.tale_goes_on(key, connection) {
+            return;
+        }
+        let Some(script) = self.scripts.get_mut(key) else { return };
         let hold = shared
             .plan
             .cohorts
@@ -103,6 +116,7 @@ impl EventLoop {
         let Some(left) = self.connections.get_mut(connection) else { return };
         let (owner, serial) = (left.script, left.serial);
         self.note_session_end(owner, EndedBy::Client);
+        self.forget_call(owner);
         let Some(left) = self.connections.get_mut(connection) else { return };
         if let Stage::Session(reader, _) = std::mem::replace(&mut left.stage, Stage::Draining) {
             left.stage = Stage::Leaving(reader);
@@ -136,6 +150,9 @@ impl EventLoop {
     /// A session is over and its connection no longer the client's.
     fn after_session(&mut self, key: usize, left_by_itself: bool) {
         let shared = Rc::clone(&self.shared);
+        if self.tale_lost_session(key, left_by_itself) {
+            return;
+        }
         let Some(script) = self.scripts.get_mut(key) else { return };
         if left_by_itself {
             if script.reconnects_left == 0 {
@@ -159,8 +176,14 @@ impl EventLoop {
         let (client, attempt) = (script.client.id(), script.client.last_attempt());
         let mut bench = shared.bench.borrow_mut();
         bench.out.clear();
+        let mut answer = None;
         let heard = session::listen(reader, &mut bench, bytes, ended, MESSAGE_BYTES_MAX, &mut |message| {
             ears.hear(&shared, client, attempt, message);
+            if answer.is_none()
+                && let Some(tale) = &script.tale
+            {
+                answer = tale.answer(message, shared.clock.now());
+            }
             true
         });
         let sent = connection.send(&bench.out);
@@ -168,9 +191,18 @@ impl EventLoop {
         let sent = self.after_send(key, sent);
         let over = match (heard.end, sent) {
             (Some(over), _) => over,
-            (None, Ok(())) => return heard.consumed,
+            (None, Ok(())) => {
+                if let Some(answer) = answer {
+                    self.called(owner, answer);
+                    self.next_step(owner, shared.clock.now());
+                }
+                return heard.consumed;
+            }
             (None, Err(_)) => SessionOver { close: CloseSeen::Abrupt, answered: false },
         };
+        if let Some(answer) = answer {
+            self.called_last(owner, answer);
+        }
         self.session_over(key, owner, over, ended);
         bytes.len()
     }
@@ -287,6 +319,7 @@ impl EventLoop {
                 client,
                 attempt: 0,
                 ask: 0,
+                step: None,
                 intended,
                 stamps: Stamps::default(),
                 presented_token: None,

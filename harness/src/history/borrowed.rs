@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::observation::{
     CloseSeen, Closed, DropReason, Fingerprint, Grant, GrantAuth, Observation, Outcome, Phase, Refusal,
-    Stamps,
+    ScriptPlace, Stamps,
 };
 use crate::vocabulary::{ClientId, Nanos};
 
@@ -19,6 +19,8 @@ pub struct AttemptRef<'a> {
     pub attempt: u32,
     /// [`Observation::ask`]
     pub ask: u16,
+    /// [`Observation::step`]
+    pub step: Option<ScriptPlace>,
     /// [`Observation::intended`]
     pub intended: Nanos,
     /// [`Observation::stamps`]
@@ -138,6 +140,7 @@ impl AttemptRef<'_> {
             client: self.client,
             attempt: self.attempt,
             ask: self.ask,
+            step: self.step,
             intended: self.intended,
             stamps: self.stamps,
             presented_token: self.presented_token,

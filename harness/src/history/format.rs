@@ -12,7 +12,7 @@ use crate::vocabulary::{ClientId, Nanos};
 /// What the file begins with.
 pub const MAGIC: [u8; 8] = *b"PAIRHIST";
 /// Version of the format, after the magic. A reader of another version refuses the file.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes before the first frame.
 pub const MARK_BYTES: usize = MAGIC.len() + 2;
 /// Bytes of a frame before its content.
@@ -69,10 +69,12 @@ pub enum Kind {
     Overheard,
     /// [`End`]
     End,
+    /// [`Record::Call`]
+    Call,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Header,
         Self::Attempt,
         Self::SessionEnd,
@@ -81,6 +83,7 @@ impl Kind {
         Self::Fault,
         Self::Overheard,
         Self::End,
+        Self::Call,
     ];
 
     fn find(byte: u8) -> Option<Self> {
@@ -111,6 +114,7 @@ pub fn append(buffer: &mut Vec<u8>, record: &Record, secret: Option<&Secret>) ->
         Record::Operation(operation) => frame(buffer, Kind::Operation, operation, secret),
         Record::Fault(fault) => frame(buffer, Kind::Fault, fault, secret),
         Record::Overheard(heard) => frame(buffer, Kind::Overheard, heard, secret),
+        Record::Call(call) => frame(buffer, Kind::Call, call, secret),
     }
 }
 
@@ -310,6 +314,7 @@ impl<'a> Frame<'a> {
             Kind::Operation => self.value().map(Record::Operation),
             Kind::Fault => self.value().map(Record::Fault),
             Kind::Overheard => self.value().map(Record::Overheard),
+            Kind::Call => self.value().map(Record::Call),
             Kind::Header | Kind::End => Err(Damage::Content),
         }
     }
@@ -318,7 +323,7 @@ impl<'a> Frame<'a> {
     pub(super) fn client(&self) -> Result<Option<ClientId>, Damage> {
         match self.kind {
             // Each of them begins with its client.
-            Kind::Attempt | Kind::SessionEnd | Kind::Overheard => {
+            Kind::Attempt | Kind::SessionEnd | Kind::Overheard | Kind::Call => {
                 let payload = self.content.get(1..).unwrap_or_default();
                 postcard::take_from_bytes(payload)
                     .map(|(client, _)| Some(client))

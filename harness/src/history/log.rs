@@ -197,6 +197,7 @@ impl Record {
             Self::Operation(operation) => operation.end.at().unwrap_or(operation.invoked),
             Self::Fault(fault) => fault.ended.unwrap_or(fault.began),
             Self::Overheard(heard) => heard.at,
+            Self::Call(call) => call.end.at(),
         }
     }
 }

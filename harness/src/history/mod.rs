@@ -45,6 +45,8 @@ pub struct History {
     pub faults: Vec<Fault>,
     /// Events about pairing that clients' sessions received.
     pub overheard: Vec<Overheard>,
+    /// What clients called over their sessions, as their scripts have it.
+    pub calls: Vec<Call>,
     /// When the run ended; operations without completion stay open until here.
     pub ended: Nanos,
 }
@@ -121,6 +123,67 @@ pub struct Overheard {
     pub event: HeardEvent,
     /// When.
     pub at: Nanos,
+}
+
+/// A call over the session of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Whose session.
+    pub client: ClientId,
+    /// The attempt that opened it.
+    pub attempt: u32,
+    /// Position in the script of the client's cohort, which says what was called.
+    pub step: u16,
+    /// When it was handed to the kernel.
+    pub sent: Nanos,
+    /// How it ended.
+    pub end: CallEnd,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallEnd {
+    /// The gateway did it.
+    Done {
+        /// When the answer arrived.
+        at: Nanos,
+    },
+    /// It refused.
+    Refused {
+        /// When the answer arrived.
+        at: Nanos,
+        /// `error.code`
+        code: String,
+        /// `error.message`
+        message: String,
+        /// `error.details.code`
+        detail_code: Option<String>,
+    },
+    /// The session ended before an answer, or the client no longer waited.
+    NoAnswer {
+        /// When.
+        at: Nanos,
+    },
+}
+
+impl CallEnd {
+    /// When it ended.
+    #[must_use]
+    pub const fn at(&self) -> Nanos {
+        match self {
+            Self::Done { at } | Self::Refused { at, .. } | Self::NoAnswer { at } => *at,
+        }
+    }
+
+    /// Its word in results.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "ok",
+            Self::Refused { .. } => "refused",
+            Self::NoAnswer { .. } => "no_answer",
+        }
+    }
 }
 
 /// An event that only sessions that see to pairing may receive.
@@ -282,6 +345,8 @@ pub enum Record {
     Fault(Fault),
     /// A client's session received an event about pairing.
     Overheard(Overheard),
+    /// A client's call ended.
+    Call(Call),
 }
 
 impl History {
@@ -294,6 +359,7 @@ impl History {
             Record::Operation(operation) => self.operations.push(operation),
             Record::Fault(fault) => self.faults.push(fault),
             Record::Overheard(heard) => self.overheard.push(heard),
+            Record::Call(call) => self.calls.push(call),
         }
     }
 }

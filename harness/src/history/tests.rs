@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use super::format::{self, Damage, End, Header};
 use super::writer::{self, BUFFERS_WAITING, Sink};
 use super::*;
-use crate::observation::{Closed, DropReason, Grant, GrantAuth, Outcome, Phase, Refusal, Stamps};
+use crate::observation::{
+    Closed, DropReason, Grant, GrantAuth, Outcome, Phase, Refusal, ScriptPlace, Stamps,
+};
 use crate::vocabulary::{FaultKind, StopSignal};
 
 fn text() -> impl Strategy<Value = String> {
@@ -88,12 +90,30 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
+fn place() -> impl Strategy<Value = ScriptPlace> {
+    (any::<u16>(), any::<bool>()).prop_map(|(step, last)| ScriptPlace { step, last })
+}
+
+prop_compose! {
+    fn call()(
+        client in any::<ClientId>(), attempt in any::<u32>(), step in any::<u16>(), sent in any::<Nanos>(), at in any::<Nanos>(),
+        refusal in option::of((text(), text(), option::of(text()))), answered in any::<bool>(),
+    ) -> Call {
+        let end = match refusal {
+            Some((code, message, detail_code)) => CallEnd::Refused { at, code, message, detail_code },
+            None if answered => CallEnd::Done { at },
+            None => CallEnd::NoAnswer { at },
+        };
+        Call { client, attempt, step, sent, end }
+    }
+}
+
 prop_compose! {
     fn attempt()(
-        client in any::<ClientId>(), attempt in any::<u32>(), ask in any::<u16>(), intended in any::<Nanos>(),
-        stamps in stamps(), presented_token in token(), outcome in outcome(),
+        client in any::<ClientId>(), attempt in any::<u32>(), ask in any::<u16>(), step in option::of(place()),
+        intended in any::<Nanos>(), stamps in stamps(), presented_token in token(), outcome in outcome(),
     ) -> Observation {
-        Observation { client, attempt, ask, intended, stamps, presented_token, outcome }
+        Observation { client, attempt, ask, step, intended, stamps, presented_token, outcome }
     }
 }
 
@@ -167,6 +187,7 @@ fn record() -> impl Strategy<Value = Record> {
         1 => fault().prop_map(Record::Fault),
         1 => (any::<ClientId>(), any::<u32>(), event, any::<Nanos>())
             .prop_map(|(client, attempt, event, at)| Record::Overheard(Overheard { client, attempt, event, at })),
+        1 => call().prop_map(Record::Call),
     ]
 }
 
@@ -213,6 +234,7 @@ fn attempt_of(client: ClientId, number: u32, outcome: Outcome) -> Record {
         client,
         attempt: number,
         ask: 0,
+        step: None,
         intended: 1_000,
         stamps: Stamps { started: Some(1_010 + u64::from(number)), ..Stamps::default() },
         presented_token: None,
@@ -307,6 +329,7 @@ fn borrow<'a>(attempt: &'a Observation, scopes: &'a [&'a str]) -> AttemptRef<'a>
         client: attempt.client,
         attempt: attempt.attempt,
         ask: attempt.ask,
+        step: attempt.step,
         intended: attempt.intended,
         stamps: attempt.stamps,
         presented_token: attempt.presented_token,
@@ -356,7 +379,7 @@ fn another_file_and_another_version_are_told_apart() {
     let (mut bytes, _) = file(&few(), Some(1));
     bytes[8] = 9;
     let said = Reader::new(bytes.as_slice(), Path::new("h")).unwrap_err().to_string();
-    assert_eq!(said, "h is a history of version 9; this pairstorm reads version 1");
+    assert_eq!(said, "h is a history of version 9; this pairstorm reads version 2");
     let said = Reader::new(b"name = \"smoke\"".as_slice(), Path::new("h")).unwrap_err().to_string();
     assert_eq!(said, "h is no history of pairstorm");
 }
@@ -370,6 +393,7 @@ fn the_format_is_what_it_is_described_as() {
         client: 300,
         attempt: 1,
         ask: 0,
+        step: Some(ScriptPlace { step: 4, last: true }),
         intended: 1_000,
         stamps,
         presented_token: Some(Fingerprint(0x0102_0304_0506_0708)),
@@ -378,8 +402,8 @@ fn the_format_is_what_it_is_described_as() {
     format::append(&mut bytes, &Record::Attempt(attempt), None).unwrap();
     assert_eq!(
         hex::encode(&bytes),
-        "170000006ee0bc55\
-         01ac0201 00e80703e40fc40401 0807060504030201 0401"
+        "1a0000000b0282d9\
+         01ac0201 00010401e80703e40fc40401 0807060504030201 0401"
             .replace(' ', "")
     );
 }

@@ -52,9 +52,9 @@ pub(super) struct Sessions<'p> {
 }
 
 /// What a session may do, as far as its connect tells.
-struct Rights<'a> {
-    role: &'a str,
-    scopes: &'a [String],
+pub(super) struct Rights<'a> {
+    pub(super) role: &'a str,
+    pub(super) scopes: &'a [String],
 }
 
 impl<'p> Sessions<'p> {
@@ -81,7 +81,7 @@ impl<'p> Sessions<'p> {
     }
 
     /// `None` if the session is not one of these, or its scopes depend on more than what it asked.
-    fn rights(&self, client: ClientId, attempt: u32) -> Option<Rights<'p>> {
+    pub(super) fn rights(&self, client: ClientId, attempt: u32) -> Option<Rights<'p>> {
         let spec = self.opened.get(&(client, attempt))?;
         let role = effective_role(spec);
         if spec.deviation == Deviation::NoDevice && role == ROLE_OPERATOR {
@@ -108,7 +108,7 @@ fn spec<'a>(plan: &'a Plan, attempt: &Observation) -> Option<&'a ConnectSpec> {
 }
 
 impl Rights<'_> {
-    fn holds(&self, scope: &str) -> bool {
+    pub(super) fn holds(&self, scope: &str) -> bool {
         self.scopes.iter().any(|held| held == scope)
     }
 

@@ -32,11 +32,13 @@
 //! | `windows` | when faults excuse an attempt that got no answer |
 //! | `invariants` | the second axis: what a gateway should do, whatever its release does |
 //! | `conduct` | what a gateway did beside answering connects |
+//! | `calls` | what it answered to calls over clients' sessions |
 //! | `expectation` | the scenario's own expectations |
 //! | `contradiction` | the shortest sub-history that no order explains |
 //! | `explain` | the sentence for people |
 
 mod alphabet;
+mod calls;
 pub mod classify;
 mod conduct;
 mod contradiction;
@@ -78,8 +80,9 @@ use std::collections::HashMap;
 use crate::history::{EndedBy, History, OperationEnd, OperationKind};
 use crate::observation::{CloseSeen, DropReason, Observation, Outcome};
 use crate::plan::identity::Identities;
-use crate::plan::{ClientId, Cohort, Expectation, Nanos, OracleMode, Plan, PlannedClient, route};
+use crate::plan::{ClientId, Cohort, Nanos, OracleMode, Plan, PlannedClient, route};
 use device::DeviceJudge;
+use expectation::Wanted;
 use explain::seconds;
 use locality::{Seat, TrustedProxies, Wire};
 use release::RateLimit;
@@ -113,7 +116,7 @@ pub struct Oracle<'p> {
     proxies: TrustedProxies,
     cohorts: Vec<CohortRules<'p>>,
     /// What steps expect, by client and attempt; they stand in for the cohort's expectation.
-    steps: HashMap<(ClientId, u32), &'p Expectation>,
+    steps: HashMap<(ClientId, u32), Wanted<'p>>,
     clocks: Clocks,
     rate_limit: Option<RateLimit>,
 }
@@ -228,13 +231,16 @@ impl<'p> Oracle<'p> {
             .map(|(verdict, observation)| self.with_expectation(observation, verdict, &windows))
             .collect();
         if !by_profile {
-            // Nothing is asked of sessions then, nor of anything else.
-            return Judgement { attempts, ..Judgement::default() };
+            // Nothing is asked of sessions then, nor of anything else that no step of a script expects.
+            let breaches = calls::of_clients(self.plan, shard, &windows, false);
+            return Judgement { attempts, breaches, ..Judgement::default() };
         }
+        let mut breaches = conduct::of_clients(self.plan, shard, &surveyed.stops);
+        breaches.extend(calls::of_clients(self.plan, shard, &windows, true));
         Judgement {
             attempts,
             session_ends: self.session_ends(shard, &timelines, &windows),
-            breaches: conduct::of_clients(self.plan, shard, &surveyed.stops),
+            breaches,
             invariants: invariants::broken(self.plan, shard, &timelines, &windows),
             devices,
         }
@@ -257,17 +263,18 @@ impl<'p> Oracle<'p> {
             return Verdict::Indeterminate { why: format!("the plan has no client {}", observation.client) };
         };
         let matched = |expected: &str| Verdict::Match { expected: expected.to_owned() };
-        let of_cohort = rules.cohort.expect.as_ref();
+        let of_cohort = rules.cohort.expect.as_ref().map(|expect| Wanted { expect, place: None });
         let of_step = self.steps.get(&(observation.client, observation.attempt)).copied();
-        let Some(expect) =
-            of_step.or_else(|| of_cohort.filter(|expect| expectation::concerns(expect, observation)))
+        let of_step = of_step.or_else(|| expectation::of_script(rules.cohort, observation));
+        let Some(wanted) =
+            of_step.or_else(|| of_cohort.filter(|wanted| expectation::concerns(wanted.expect, observation)))
         else {
             return profile.unwrap_or_else(|| matched(ANYTHING));
         };
         if let Some(Verdict::Mismatch(mismatch)) = profile {
             return Verdict::Mismatch(mismatch);
         }
-        match expectation::violated(expect, observation) {
+        match wanted.violated(observation, windows) {
             Some(_) if windows.excuse(observation) => profile.unwrap_or_else(|| matched(NO_ANSWER_IN_FAULT)),
             Some(mismatch) => Verdict::Mismatch(mismatch),
             None => profile.unwrap_or_else(|| matched(&classify::class(&observation.outcome))),

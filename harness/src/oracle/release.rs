@@ -111,6 +111,10 @@ pub struct Authority {
     pub admin_may_all: bool,
     /// Who approves must hold what is asked, and admin for a node.
     pub approver_holds_asked: bool,
+    /// `health` needs `operator.read`.
+    pub health_needs_read: bool,
+    /// Who lacks a scope is told so with `FORBIDDEN`.
+    pub forbids: bool,
 }
 
 /// How much an error says.
@@ -317,7 +321,12 @@ static V2026_2_19: Release = Release {
     files_at_once: true,
     two_steps: true,
     retires_sessions: false,
-    authority: Authority { admin_may_all: true, approver_holds_asked: false },
+    authority: Authority {
+        admin_may_all: true,
+        approver_holds_asked: false,
+        health_needs_read: true,
+        forbids: false,
+    },
     store_read_at_load: false,
 };
 
@@ -397,7 +406,12 @@ static V2026_9_6: Release = Release {
     files_at_once: false,
     two_steps: false,
     retires_sessions: true,
-    authority: Authority { admin_may_all: true, approver_holds_asked: true },
+    authority: Authority {
+        admin_may_all: true,
+        approver_holds_asked: true,
+        health_needs_read: false,
+        forbids: true,
+    },
     ..V2026_3_13
 };
 
@@ -419,7 +433,12 @@ static ARTICLE: Release = Release {
     two_files: true,
     files_at_once: false,
     two_steps: false,
-    authority: Authority { admin_may_all: false, approver_holds_asked: false },
+    authority: Authority {
+        admin_may_all: false,
+        approver_holds_asked: false,
+        health_needs_read: false,
+        forbids: false,
+    },
     store_read_at_load: true,
     ..V2026_2_22
 };

@@ -175,13 +175,15 @@ pub enum MismatchKind {
     LeakedEvent,
     /// A gateway that had begun to stop let an upgrade through.
     LateUpgrade,
-    /// An operation was carried out for somebody who may not ask for it, or refused to somebody who may.
+    /// An operation or a call was carried out for somebody who may not ask for it, or refused to somebody who may.
     WrongAnswer,
+    /// It took longer, or not as long, as the scenario expects.
+    WrongLatency,
 }
 
 impl MismatchKind {
     /// All kinds, worst first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FalseAccept,
         Self::WrongAnswer,
         Self::LeakedEvent,
@@ -191,6 +193,7 @@ impl MismatchKind {
         Self::WrongGrant,
         Self::NoAnswer,
         Self::LateUpgrade,
+        Self::WrongLatency,
     ];
 
     /// Name in results.
@@ -206,6 +209,7 @@ impl MismatchKind {
             Self::LeakedEvent => "leaked_event",
             Self::LateUpgrade => "late_upgrade",
             Self::WrongAnswer => "wrong_answer",
+            Self::WrongLatency => "wrong_latency",
         }
     }
 }

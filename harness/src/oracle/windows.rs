@@ -105,6 +105,12 @@ impl Windows {
         overlaps(&self.restarts, from, until)
     }
 
+    /// Whether the gateway was restarted, or stood still, at some time between the two.
+    pub(super) fn disturbed(&self, from: Nanos, until: Nanos) -> bool {
+        self.restarting(from, until)
+            || self.pauses.iter().any(|(began, ended)| *began <= until && from <= *ended)
+    }
+
     /// Whether the attempt met a restart; then its close may be missing too.
     pub(super) fn restarted_during(&self, observation: &Observation) -> bool {
         self.interval(observation).is_some_and(|(from, until)| self.restarting(from, until))

@@ -8,6 +8,7 @@ use super::histogram::{LatencyHistogram, LatencySummary};
 use super::mismatches::MismatchCounts;
 use super::outcomes::{AttemptCounts, SumError};
 use super::phases::service_and_response;
+use super::scripts::{ScriptRecorder, StepResult};
 use crate::history::History;
 use crate::observation::Observation;
 use crate::oracle::{Judgement, MismatchKind, Verdict};
@@ -30,6 +31,9 @@ pub struct CohortResult {
     pub indeterminate: u64,
     /// Intended start -> answered, microseconds.
     pub response: LatencySummary,
+    /// What came of each step of its script; absent without one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub script: Vec<StepResult>,
 }
 
 /// Recorder of what each cohort did. Recorders of parts of a run merge.
@@ -47,6 +51,7 @@ struct Figures {
     mismatches: MismatchCounts,
     indeterminate: u64,
     response: LatencyHistogram,
+    script: ScriptRecorder,
 }
 
 impl CohortRecorder {
@@ -55,7 +60,11 @@ impl CohortRecorder {
     pub fn new(plan: &Plan) -> Self {
         Self {
             cohort_of: plan.clients.iter().map(|client| client.cohort).collect(),
-            figures: vec![Figures::default(); plan.cohorts.len()],
+            figures: plan
+                .cohorts
+                .iter()
+                .map(|cohort| Figures { script: ScriptRecorder::new(cohort), ..Figures::default() })
+                .collect(),
             with_session: ClientSet::default(),
         }
     }
@@ -64,6 +73,7 @@ impl CohortRecorder {
     pub fn attempt(&mut self, attempt: &Observation, verdict: Option<&Verdict>) {
         let Some(figures) = self.figures_of(attempt.client) else { return };
         figures.attempts.count(&attempt.outcome);
+        figures.script.attempt(attempt);
         match verdict {
             Some(Verdict::Match { .. }) => {}
             Some(Verdict::Mismatch(mismatch)) => figures.mismatches.count(mismatch.kind),
@@ -83,6 +93,11 @@ impl CohortRecorder {
             let end = history.session_ends.get(finding.session_end)?;
             Some((end.client, MismatchKind::WrongClose))
         });
+        for call in &history.calls {
+            if let Some(figures) = self.figures_of(call.client) {
+                figures.script.call(call);
+            }
+        }
         let breaches = judgement.breaches.iter().map(|breach| (breach.client, breach.kind));
         for (client, kind) in ends.chain(breaches) {
             if let Some(figures) = self.figures_of(client) {
@@ -98,6 +113,7 @@ impl CohortRecorder {
             mine.mismatches.merge(&theirs.mismatches);
             mine.indeterminate += theirs.indeterminate;
             mine.response.merge(&theirs.response);
+            mine.script.merge(&theirs.script);
         }
         self.with_session.merge(&other.with_session);
     }
@@ -115,16 +131,23 @@ impl CohortRecorder {
                 mismatches: figures.mismatches,
                 indeterminate: figures.indeterminate,
                 response: figures.response.summary(),
+                script: figures.script.summary(cohort),
                 ..CohortResult::default()
             })
             .collect();
-        for (client, cohort) in (0..).zip(&self.cohort_of) {
-            if let Some(result) = results.get_mut(usize::from(*cohort)) {
+        for (client, planned) in plan.arriving() {
+            if let Some(result) = results.get_mut(usize::from(planned.cohort)) {
                 result.clients += 1;
-                result.clients_with_session += u64::from(self.with_session.contains(client));
+                result.clients_with_session += u64::from(self.has_had_session(plan, client));
             }
         }
         results
+    }
+
+    /// With any of the keys that it has had.
+    fn has_had_session(&self, plan: &Plan, client: ClientId) -> bool {
+        let next = |client: &ClientId| plan.clients.get(*client as usize)?.next_life;
+        std::iter::successors(Some(client), next).any(|client| self.with_session.contains(client))
     }
 
     fn figures_of(&mut self, client: ClientId) -> Option<&mut Figures> {

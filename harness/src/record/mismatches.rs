@@ -39,6 +39,8 @@ pub struct MismatchCounts {
     pub leaked_event: u64,
     /// A gateway that had begun to stop let an upgrade through.
     pub late_upgrade: u64,
+    /// It took longer, or not as long, as the scenario expects.
+    pub wrong_latency: u64,
     /// An operation was carried out for somebody who may not ask for it, or refused to somebody who may.
     pub wrong_answer: u64,
 }
@@ -56,6 +58,7 @@ impl MismatchCounts {
             MismatchKind::NoAnswer => &mut self.no_answer,
             MismatchKind::LeakedEvent => &mut self.leaked_event,
             MismatchKind::LateUpgrade => &mut self.late_upgrade,
+            MismatchKind::WrongLatency => &mut self.wrong_latency,
             MismatchKind::WrongAnswer => &mut self.wrong_answer,
         } += 1;
     }
@@ -71,6 +74,7 @@ impl MismatchCounts {
         self.no_answer += other.no_answer;
         self.leaked_event += other.leaked_event;
         self.late_upgrade += other.late_upgrade;
+        self.wrong_latency += other.wrong_latency;
         self.wrong_answer += other.wrong_answer;
     }
 
@@ -86,6 +90,7 @@ impl MismatchCounts {
             MismatchKind::NoAnswer => self.no_answer,
             MismatchKind::LeakedEvent => self.leaked_event,
             MismatchKind::LateUpgrade => self.late_upgrade,
+            MismatchKind::WrongLatency => self.wrong_latency,
             MismatchKind::WrongAnswer => self.wrong_answer,
         }
     }
@@ -280,7 +285,7 @@ mod tests {
             (0..=times).for_each(|_| counts.count(kind));
             assert_eq!(counts.get(kind), times as u64 + 1);
         }
-        assert_eq!(counts.total, 45);
+        assert_eq!(counts.total, 55);
         let value = serde_json::to_value(counts).expect("counts");
         for kind in MismatchKind::ALL {
             assert_eq!(value[kind.as_str()], counts.get(kind), "{}", kind.as_str());

@@ -42,6 +42,7 @@ pub mod restarts;
 pub mod result;
 mod scan;
 pub mod schema;
+pub mod scripts;
 pub mod store_times;
 pub mod tally;
 #[cfg(test)]

@@ -254,6 +254,7 @@ mod tests {
             client: 0,
             attempt: 0,
             ask: 0,
+            step: None,
             intended: intended_us * 1_000,
             stamps: Stamps { started, dialled, upgraded, challenged, sent, answered, ended },
             presented_token: None,

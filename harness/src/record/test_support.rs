@@ -95,6 +95,7 @@ impl Story {
         let here = |client: ClientId| client % of == number;
         let mut history = History { attempts: Vec::new(), session_ends: Vec::new(), ..self.history.clone() };
         history.overheard.retain(|heard| here(heard.client));
+        history.calls.retain(|call| here(call.client));
         let mut judgement = Judgement::default();
         for (attempt, verdict) in self.history.attempts.iter().zip(&self.judgement.attempts) {
             if here(attempt.client) {
@@ -205,6 +206,7 @@ impl Story {
             client,
             attempt,
             ask: 0,
+            step: None,
             intended: 0,
             stamps,
             presented_token: None,

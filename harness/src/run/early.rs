@@ -137,7 +137,8 @@ fn records(history: &History) -> impl Iterator<Item = (ClientId, Nanos)> {
     let attempts = history.attempts.iter().map(|attempt| (attempt.client, attempt.ended_at()));
     let ends = history.session_ends.iter().map(|end| (end.client, end.at));
     let heard = history.overheard.iter().map(|heard| (heard.client, heard.at));
-    attempts.chain(ends).chain(heard)
+    let calls = history.calls.iter().map(|call| (call.client, call.end.at()));
+    attempts.chain(ends).chain(heard).chain(calls)
 }
 
 /// Whether there is a mismatch. What ended after `complete_until` cannot be judged yet: the operation or fault that

@@ -31,7 +31,7 @@ const OUTCOMES: [&str; 9] = [
     "dropped",
 ];
 /// Kinds of mismatches as in `result.json`.
-const MISMATCHES: [&str; 9] = [
+const MISMATCHES: [&str; 10] = [
     "false_accept",
     "wrong_answer",
     "leaked_event",
@@ -41,6 +41,7 @@ const MISMATCHES: [&str; 9] = [
     "wrong_grant",
     "no_answer",
     "late_upgrade",
+    "wrong_latency",
 ];
 const PHASES: [&str; 8] =
     ["dial", "upgrade", "challenge", "verdict", "close", "total", "service", "response"];

@@ -48,6 +48,17 @@ pub struct ScriptCall {
     pub params: Option<serde_json::Value>,
 }
 
+/// Methods that only look.
+const LOOKS: [&str; 3] = ["health", "status", protocol::pairing::method::LIST];
+
+impl ScriptCall {
+    /// Whether nothing but looking can come of it; of a method that nobody here knows, anything may.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        LOOKS.contains(&self.method.as_str())
+    }
+}
+
 /// What a client loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
@@ -139,6 +150,17 @@ impl Cohort {
 }
 
 impl Plan {
+    /// A method that a script calls and that may change something.
+    #[must_use]
+    pub fn calls_that_change(&self) -> Option<&str> {
+        let steps = self.cohorts.iter().flat_map(|cohort| &cohort.script);
+        let calls = steps.filter_map(|step| match &step.deed {
+            Deed::Call(call) if !call.only_looks() => Some(call.method.as_str()),
+            _ => None,
+        });
+        calls.into_iter().next()
+    }
+
     /// Clients as they arrive. The rest of [`Plan::clients`] is what some of them become when they lose their key.
     pub fn arriving(&self) -> impl Iterator<Item = (ClientId, &PlannedClient)> {
         (0..).zip(&self.clients).take_while(|(_, client)| client.life == 0)

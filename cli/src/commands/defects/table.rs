@@ -112,6 +112,7 @@ pub(super) const CASES: &[Case] = {
         case(D::HelloScopesWider, DOORS, FalseAccept, "paired", SESSION, SESSION),
         case(D::ChurnToken, DOORS, WrongGrant, "paired", SESSION, SESSION),
         case(D::LeakEvents, APPROVALS, LeakedEvent, "bystander", "no pairing event", "device.pair.requested"),
+        case(D::CallsUnchecked, "calls", WrongAnswer, "reader", "missing scope: operator.pairing", "ok"),
         case(D::SelfApproval, "self-approval", WrongAnswer, "climber", "refused", "done"),
         case(D::ForgetApprovalOnRestart, KILLED, FalseReject, "by-the-book", SESSION, NOT_PAIRED),
         case(D::EarlyAcknowledgement, KILLED, FalseReject, "at-once", SESSION, NOT_PAIRED),

@@ -177,6 +177,7 @@ impl Case {
             client: 0,
             attempt: u32::try_from(self.history.attempts.len()).unwrap(),
             ask: 0,
+            step: None,
             intended: at(sent - 2),
             stamps: Stamps {
                 started: Some(at(sent - 2)),
@@ -200,6 +201,7 @@ impl Case {
             client: 0,
             attempt,
             ask: 0,
+            step: None,
             intended: at(started),
             stamps: Stamps { started: Some(at(started)), ended: Some(at(started + 1)), ..Stamps::default() },
             presented_token: None,

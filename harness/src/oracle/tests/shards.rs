@@ -137,6 +137,7 @@ fn happened(drawn: &[Drawn]) -> History {
                     client,
                     attempt: number,
                     ask: u16::from(client % 3 == 2 && other > 3),
+                    step: None,
                     intended: (from - 2) * MS,
                     stamps: Stamps {
                         started: Some((from - 2) * MS),
@@ -216,6 +217,7 @@ fn part(history: &History, is_in: impl Fn(ClientId) -> bool) -> (History, Vec<us
     shard.attempts.retain(|attempt| is_in(attempt.client));
     shard.session_ends.retain(|end| is_in(end.client));
     shard.overheard.retain(|heard| is_in(heard.client));
+    shard.calls.retain(|call| is_in(call.client));
     (shard, attempts, ends)
 }
 

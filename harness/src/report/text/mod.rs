@@ -8,6 +8,7 @@ mod faults;
 mod head;
 mod latency;
 mod refusals;
+mod scripts;
 #[cfg(test)]
 mod tests;
 mod thresholds;
@@ -43,6 +44,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     thresholds::thresholds(&mut page, &result.thresholds);
     refusals::refusals(&mut page, result);
     cohorts::cohorts(&mut page, result);
+    scripts::scripts(&mut page, result);
     latency::latencies(&mut page, result);
     waterfalls(&mut page, result);
     operators(&mut page, result);
