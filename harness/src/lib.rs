@@ -14,6 +14,7 @@ pub mod differential;
 pub mod engine;
 pub mod gateway;
 pub mod history;
+pub mod import;
 pub mod nemesis;
 pub mod observation;
 pub mod operator;

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod conform;
 pub(crate) mod defects;
 pub(crate) mod differential;
+pub(crate) mod import;
 pub(crate) mod load;
 pub(crate) mod man;
 pub(crate) mod openclaw;

@@ -19,6 +19,7 @@ mod conform;
 mod defects;
 mod differential;
 mod foreign;
+mod import;
 mod main_job;
 mod nemesis;
 mod preflight;
