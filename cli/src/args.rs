@@ -6,11 +6,15 @@
     reason = "the comments are the texts of --help, in which <…> and […] are placeholders and tables"
 )]
 
+mod probe;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use harness::record::exit_code::ExitCode;
+
+pub(crate) use probe::ProbeArguments;
 
 /// Connection-handshake load harness for OpenClaw gateways.
 ///
@@ -39,6 +43,7 @@ pub(crate) enum Command {
     Analyze(AnalyzeArguments),
     Differential(DifferentialArguments),
     Import(ImportArguments),
+    Probe(ProbeArguments),
     Record(RecordArguments),
     Conform(ConformArguments),
     #[command(name = "openclaw")]

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Analyze(arguments) => commands::analyze::analyze(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),
         Command::Import(arguments) => commands::import::import(&arguments),
+        Command::Probe(arguments) => commands::probe::probe(&arguments),
         Command::Record(arguments) => commands::record::record(&arguments),
         Command::Conform(arguments) => commands::conform::conform(&arguments),
         Command::OpenClaw(arguments) => commands::openclaw::openclaw(&arguments.command),

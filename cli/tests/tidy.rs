@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 29] = [
+const PURE: [&str; 46] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -33,6 +33,23 @@ const PURE: [&str; 29] = [
     "harness/src/observation.rs",
     "harness/src/oracle",
     "harness/src/plan",
+    "harness/src/probe/address.rs",
+    "harness/src/probe/budget.rs",
+    "harness/src/probe/conclusion.rs",
+    "harness/src/probe/configuration.rs",
+    "harness/src/probe/course.rs",
+    "harness/src/probe/cures.rs",
+    "harness/src/probe/exit_code.rs",
+    "harness/src/probe/holdings.rs",
+    "harness/src/probe/http.rs",
+    "harness/src/probe/identity.rs",
+    "harness/src/probe/pointed.rs",
+    "harness/src/probe/release.rs",
+    "harness/src/probe/report.rs",
+    "harness/src/probe/request.rs",
+    "harness/src/probe/secret.rs",
+    "harness/src/probe/seen.rs",
+    "harness/src/probe/store.rs",
     "harness/src/record",
     "harness/src/scenario",
     "harness/src/sweep",
@@ -41,7 +58,7 @@ const PURE: [&str; 29] = [
 ];
 
 /// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
-const ONE_WAY: [&str; 22] = [
+const ONE_WAY: [&str; 23] = [
     "vocabulary",
     "observation",
     "history",
@@ -63,6 +80,7 @@ const ONE_WAY: [&str; 22] = [
     "sweep",
     "differential",
     "import",
+    "probe",
     "run",
 ];
 

@@ -4,7 +4,7 @@
 //!
 //! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`websocket`],
 //! [`gateway`], [`engine`], [`conform`], [`operator`], [`nemesis`], [`story`], [`diagnosis`], [`oracle`], [`record`],
-//! [`report`], [`sweep`], [`differential`], and [`run`], the only one that sees all of them.
+//! [`report`], [`sweep`], [`differential`], [`import`], [`probe`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
@@ -20,6 +20,7 @@ pub mod observation;
 pub mod operator;
 pub mod oracle;
 pub mod plan;
+pub mod probe;
 pub mod record;
 pub mod report;
 pub mod run;

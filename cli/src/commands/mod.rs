@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod man;
 pub(crate) mod openclaw;
 pub(crate) mod plan;
+pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod sweep;

@@ -23,6 +23,7 @@ mod import;
 mod main_job;
 mod nemesis;
 mod preflight;
+mod probe;
 mod process;
 mod profiles;
 mod scripts;
