@@ -39,6 +39,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Run(RunArguments),
     Check(CheckArguments),
+    /// Print the JSON Schema of scenario files, for editors
+    ///
+    /// `scenarios/scenario.schema.json` holds the same. A scenario names it in its first line, as Taplo and Even Better TOML read
+    /// it: `#:schema ./scenario.schema.json`, counted from the file's folder.
+    Schema,
     Plan(PlanArguments),
     Analyze(AnalyzeArguments),
     Differential(DifferentialArguments),
@@ -197,7 +202,15 @@ pub(crate) struct AnalyzeArguments {
 }
 
 /// Check scenario files without running them
+///
+/// Names every error of every file at once, each with its line, its column and what to do. A file that extends another one is
+/// checked with all it inherits, a sweep in every combination. The exit code is 0, or 64 if a file is wrong.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pairstorm check scenarios                                            every file in the folder\n  \
+    pairstorm check scenarios/first-contact.toml --set think=1s..2s      with another value of a variable\n  \
+    pairstorm check scenarios/first-contact.toml --json                  for editors: docs/reference/check.md\n  \
+    pairstorm schema                                                     for completion while writing")]
 pub(crate) struct CheckArguments {
     /// Scenario files, or folders to search for them
     #[arg(required = true, value_name = "FILE OR FOLDER")]
@@ -205,6 +218,9 @@ pub(crate) struct CheckArguments {
     /// Give a variable of the files' [vars] another value; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) sets: Vec<(String, String)>,
+    /// Print what is wrong as JSON on stdout, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Read a real gateway's log, and write a scenario that does the same

@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
+        Command::Schema => {
+            printer::finish(&format!("{:#}\n", harness::scenario::schema()), ExitCode::SUCCESS)
+        }
         Command::Plan(arguments) => commands::plan::plan(&arguments),
         Command::Analyze(arguments) => commands::analyze::analyze(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),

@@ -265,6 +265,11 @@ fn scenarios_say_what_they_are_first() {
     for scenario in scenarios {
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&scenario).unwrap();
+        // Editors read the schema from there (docs/reference/check.md).
+        let depth = scenario.strip_prefix(root().join("scenarios")).unwrap().components().count() - 1;
+        let up = if depth == 0 { "./".to_owned() } else { "../".repeat(depth) };
+        let schema = format!("#:schema {up}scenario.schema.json");
+        assert_eq!(text.lines().next(), Some(schema.as_str()), "{name}: the first line names the schema");
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let key = |line: Option<&str>| {
             line.and_then(|line| line.split_once('=')).map(|(key, _)| key.trim().to_owned())

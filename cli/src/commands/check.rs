@@ -10,41 +10,72 @@ use crate::args::CheckArguments;
 use crate::printer;
 
 pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
-    let usage: ExitCode = harness::record::exit_code::ExitCode::Usage.into();
     let mut files = Vec::new();
+    let mut wrong = 0;
+    let mut found: Vec<Diagnostic> = Vec::new();
     for path in &arguments.paths {
-        if path.is_dir() {
-            let before = files.len();
-            if let Err(error) = collect(path, &mut files) {
-                printer::error(&format!("cannot read {}: {error}", path.display()));
-                return usage;
-            }
-            if files.len() == before {
-                printer::error(&format!("{} holds no .toml file", path.display()));
-                return usage;
-            }
-        } else {
-            files.push(path.clone());
+        if let Err(message) = gather(path, &mut files) {
+            wrong += 1;
+            let name = path.display().to_string();
+            found.push(Diagnostic::without_text("io", &name, message, None));
         }
     }
-    let mut wrong = 0;
     let mut right = String::new();
     for file in &files {
         match checked(file, arguments) {
             Ok(what) => right.push_str(&format!("{}: ok, {what}\n", file.display())),
             Err(diagnostics) => {
                 wrong += 1;
-                let text = scenario::render(&diagnostics, printer::stderr_has_colour());
-                printer::note(text.trim_end());
+                found.extend(diagnostics);
             }
         }
     }
-    let code = printer::finish(&right, ExitCode::SUCCESS);
-    if wrong == 0 {
-        return code;
+    let usage: ExitCode = harness::record::exit_code::ExitCode::Usage.into();
+    let code = if wrong == 0 { ExitCode::SUCCESS } else { usage };
+    if arguments.json {
+        let list: Vec<serde_json::Value> = found.iter().map(as_json).collect();
+        let whole = serde_json::json!({
+            "schema_version": 1, "files": files.len(), "wrong": wrong, "diagnostics": list,
+        });
+        return printer::finish(&format!("{whole:#}\n"), code);
     }
-    printer::error(&format!("{wrong} of {} scenario files are wrong", files.len()));
-    usage
+    if !found.is_empty() {
+        printer::note(scenario::render(&found, printer::stderr_has_colour()).trim_end());
+    }
+    let printed = printer::finish(&right, code);
+    if wrong > 0 {
+        printer::error(&format!("{wrong} of {} scenario files are wrong", files.len()));
+    }
+    printed
+}
+
+/// The files that a path names: itself, or all in the folder.
+///
+/// # Errors
+/// What is wrong with the folder.
+fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let before = files.len();
+    collect(path, files).map_err(|error| format!("the folder cannot be read: {error}"))?;
+    if files.len() == before { Err("the folder holds no .toml file".to_owned()) } else { Ok(()) }
+}
+
+/// A diagnostic as editors read it; docs/reference/check.md describes it.
+fn as_json(diagnostic: &Diagnostic) -> serde_json::Value {
+    serde_json::json!({
+        "file": diagnostic.file,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "end_line": diagnostic.end_line,
+        "end_column": diagnostic.end_column,
+        "severity": "error",
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    })
 }
 
 /// What is in a file, in words.

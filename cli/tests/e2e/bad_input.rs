@@ -39,6 +39,51 @@ fn the_good_scenario_is_good() {
 }
 
 #[test]
+fn what_is_wrong_is_told_to_editors() {
+    let folder = scratch();
+    write(folder.path(), "base.toml", &GOOD.replace("count = 1", "count = 1\nscope = []"));
+    let file = write(folder.path(), "own.toml", "extend = \"base.toml\"\nsede = 5\n");
+    let finished = pairstorm(folder.path(), &["check", "--json", &file, "nowhere"]);
+    assert_eq!(finished.code, Some(64), "{}", finished.said());
+    let said: serde_json::Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    assert_eq!((&said["files"], &said["wrong"]), (&2.into(), &2.into()));
+    let places: Vec<String> = said["diagnostics"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| {
+            let file = one["file"].as_str().expect("a file").rsplit('/').next().unwrap_or_default();
+            let place =
+                format!("{}:{} to {}:{}", one["line"], one["column"], one["end_line"], one["end_column"]);
+            format!("{file} {place} {} {}", one["severity"].as_str().unwrap_or_default(), one["code"])
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "own.toml 2:1 to 2:5 error \"unknown-key\"",
+            "base.toml 9:1 to 9:6 error \"unknown-key\"",
+            "nowhere 1:1 to 1:1 error \"io\"",
+        ]
+    );
+    let good = write(folder.path(), "good.toml", GOOD);
+    let finished = pairstorm(folder.path(), &["check", "--json", &good]);
+    let said: serde_json::Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    assert_eq!((finished.code, &said["diagnostics"]), (Some(0), &serde_json::json!([])));
+}
+
+#[test]
+fn the_schema_is_the_shipped_one() {
+    let folder = scratch();
+    let finished = pairstorm(folder.path(), &["schema"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    let printed: serde_json::Value = serde_json::from_str(&finished.stdout).expect("JSON");
+    let shipped = std::fs::read_to_string(crate::common::root().join("scenarios/scenario.schema.json"));
+    let shipped: serde_json::Value = serde_json::from_str(&shipped.expect("a file")).expect("JSON");
+    assert!(printed == shipped);
+}
+
+#[test]
 fn an_unknown_key() {
     refused(&GOOD.replace("count = 1", "count = 1\nscope = []"), 9, "scopes");
 }

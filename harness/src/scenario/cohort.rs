@@ -220,7 +220,7 @@ const fn hides_device(profile: &PersonaProfile, credential: Credential) -> bool 
         )
 }
 
-const CREDENTIALS: [(&str, Credential); 8] = [
+pub(super) const CREDENTIALS: [(&str, Credential); 8] = [
     ("shared-token", Credential::SharedToken),
     ("wrong-token", Credential::WrongToken),
     ("password", Credential::Password),
@@ -305,7 +305,7 @@ fn origin(node: &Node) -> Result<Option<Origin>, Problem> {
 }
 
 /// Deviations without a value.
-const PLAIN_DEVIATIONS: [(&str, Deviation); 12] = [
+pub(super) const PLAIN_DEVIATIONS: [(&str, Deviation); 12] = [
     ("none", Deviation::None),
     ("no-device", Deviation::NoDevice),
     ("foreign-device-id", Deviation::ForeignDeviceId),

@@ -21,6 +21,10 @@ pub struct Diagnostic {
     pub line: usize,
     /// Column in characters, counted from 1; 1 when no text is to blame.
     pub column: usize,
+    /// Line in which the offending text ends.
+    pub end_line: usize,
+    /// Column behind its last character; that of `column` when no text is to blame.
+    pub end_column: usize,
     /// Byte range of the offending text; `None` when the file could not be read or an option is to blame.
     pub span: Option<Range<usize>>,
     /// How to put it right.
@@ -68,6 +72,8 @@ impl Diagnostic {
             file: file.to_owned(),
             line: 1,
             column: 1,
+            end_line: 1,
+            end_column: 1,
             span: None,
             help,
             source: Arc::from(""),
@@ -300,16 +306,19 @@ impl Found {
         };
         if let Some((file, line)) = self.elsewhere {
             let place = Diagnostic::without_text(self.code, &file, self.message, self.help);
-            return Diagnostic { line, ..place };
+            return Diagnostic { line, end_line: line, ..place };
         }
         let span = within(&file.text, file.relative(&span));
         let (line, column) = position(&file.text, span.start);
+        let (end_line, end_column) = position(&file.text, span.end);
         Diagnostic {
             code: self.code,
             message: self.message,
             file: file.shown.clone(),
             line,
             column,
+            end_line,
+            end_column,
             span: Some(span),
             help: self.help,
             source: Arc::clone(&file.text),
@@ -385,6 +394,7 @@ mod tests {
         );
         let diagnostics = sink.into_diagnostics();
         assert_eq!((diagnostics[0].line, diagnostics[0].column), (3, 1));
+        assert_eq!((diagnostics[0].end_line, diagnostics[0].end_column), (3, 5));
         insta::assert_snapshot!(render(&diagnostics, false), @r"
         error[unknown-key]: unknown key `cout`
          --> x.toml:3:1

@@ -204,7 +204,7 @@ fn yes(fields: &Fields<'_>, key: &'static str, entry: &Entry) -> bool {
     }
 }
 
-fn store_words() -> Vec<(&'static str, FaultKind)> {
+pub(super) fn store_words() -> Vec<(&'static str, FaultKind)> {
     let damages = StoreDamage::WORDS.into_iter().map(|(word, damage)| (word, FaultKind::Store(damage)));
     let writer = |gap| FaultKind::SecondWriter { every: WRITER_EVERY, gap };
     damages.chain([("second-writer", writer(Duration::ZERO)), ("rename-race", writer(WRITER_GAP))]).collect()

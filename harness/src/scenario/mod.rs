@@ -15,6 +15,7 @@
 //! | `gateway`, `launch`, `network`, `cohort`, `arrivals`, `script`, `operator`, `fault`, `step`, `metric` | one table each |
 //! | `sweep` | the same scenario with many combinations of values |
 //! | `pace`, `replay`, `sources` | a rate that changes over time; lists of arrivals; the files that make up a scenario |
+//! | `schema` | JSON Schema of the language, for editors |
 //! | `check` | what several tables together get wrong |
 //! | `diagnostic` | errors and how they are shown |
 
@@ -36,6 +37,7 @@ mod quantity;
 mod reader;
 mod reconnect;
 mod replay;
+mod schema;
 mod script;
 mod sources;
 mod step;
@@ -58,6 +60,7 @@ pub use metric::{Unit, metrics};
 pub(crate) use quantity::show as show_duration;
 pub use quantity::{Malformed, duration};
 pub use reconnect::official;
+pub use schema::schema;
 pub use sweep::{Batch, Combination, RUNS_MAX, Sweep, label, word as value_word};
 
 use crate::vocabulary::invariant::Invariant;

@@ -191,6 +191,8 @@ impl<'a> Fields<'a> {
     /// Reports every key that nobody asked for.
     pub(super) fn finish(self) {
         let known = self.known.borrow();
+        #[cfg(test)]
+        ASKED.with_borrow_mut(|asked| asked.push((self.name.clone(), known.clone())));
         for entry in &self.table.entries {
             if !known.contains(&entry.key.as_str()) {
                 let place = if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
@@ -203,6 +205,12 @@ impl<'a> Fields<'a> {
             }
         }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Every table that was read to its end, and the keys that it was asked for: what the schema is held against.
+    pub(super) static ASKED: RefCell<Vec<(String, Vec<&'static str>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Any text.

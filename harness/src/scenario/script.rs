@@ -18,7 +18,8 @@ const STEPS_MAX: usize = 1_000;
 const PARAMS_MAX: usize = 16 << 10;
 const KINDS: [&str; 7] = ["connect", "hold", "think", "call", "change", "drop", "lose"];
 /// How a call may end.
-const CALL_OUTCOMES: [(&str, &str); 3] = [("ok", "ok"), ("refused", "refused"), ("no_answer", "no_answer")];
+pub(super) const CALL_OUTCOMES: [(&str, &str); 3] =
+    [("ok", "ok"), ("refused", "refused"), ("no_answer", "no_answer")];
 
 /// How far a script has been read, and what its client has there.
 struct Reading<'c> {
