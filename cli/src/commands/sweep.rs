@@ -167,6 +167,7 @@ pub(crate) fn run(sweep: &Sweep, arguments: &RunArguments) -> ProcessExitCode {
         runs: Vec::new(),
         rows: Vec::new(),
         growth: Vec::new(),
+        by_profile: None,
     };
     let mut display = Display::new(arguments.quiet || arguments.json);
     let written = runtime.block_on(make(&mut result, &runs, &folder, arguments, &mut display));

@@ -1,16 +1,19 @@
 //! Counts and waiting times of each cohort.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::by_client::{ClientSet, session_answered};
+use super::by_name::ByName;
 use super::histogram::{LatencyHistogram, LatencySummary};
 use super::mismatches::MismatchCounts;
 use super::outcomes::{AttemptCounts, SumError};
 use super::phases::service_and_response;
 use super::scripts::{ScriptRecorder, StepResult};
 use crate::history::History;
-use crate::observation::Observation;
+use crate::observation::{Observation, Outcome};
 use crate::oracle::{Judgement, MismatchKind, Verdict};
 use crate::plan::{ClientId, CohortId, Plan};
 
@@ -25,6 +28,9 @@ pub struct CohortResult {
     pub clients_with_session: u64,
     /// Its attempts by outcome.
     pub attempts: AttemptCounts,
+    /// Its refusals by answer: `error.code` and, behind a space, `details.reason`, or `details.code` where there is none.
+    #[serde(default)]
+    pub refusals: BTreeMap<String, u64>,
     /// Its mismatches by kind.
     pub mismatches: MismatchCounts,
     /// Its attempts that could not be judged.
@@ -43,11 +49,14 @@ pub struct CohortRecorder {
     cohort_of: Vec<CohortId>,
     figures: Vec<Figures>,
     with_session: ClientSet,
+    /// The name of an answer while it is counted.
+    answer: String,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Figures {
     attempts: AttemptCounts,
+    refusals: ByName<u64>,
     mismatches: MismatchCounts,
     indeterminate: u64,
     response: LatencyHistogram,
@@ -66,14 +75,25 @@ impl CohortRecorder {
                 .map(|cohort| Figures { script: ScriptRecorder::new(cohort), ..Figures::default() })
                 .collect(),
             with_session: ClientSet::default(),
+            answer: String::new(),
         }
     }
 
     /// Counts one attempt and the verdict on it. One of a client that the plan does not know belongs to no cohort.
     pub fn attempt(&mut self, attempt: &Observation, verdict: Option<&Verdict>) {
-        let Some(figures) = self.figures_of(attempt.client) else { return };
+        let cohort = self.cohort_of.get(attempt.client as usize).copied().map(usize::from);
+        let Some(figures) = cohort.and_then(|cohort| self.figures.get_mut(cohort)) else { return };
         figures.attempts.count(&attempt.outcome);
         figures.script.attempt(attempt);
+        if let Outcome::Refused(refusal) = &attempt.outcome {
+            self.answer.clear();
+            self.answer.push_str(&refusal.code);
+            if let Some(detail) = refusal.reason.as_deref().or(refusal.detail_code.as_deref()) {
+                self.answer.push(' ');
+                self.answer.push_str(detail);
+            }
+            figures.refusals.change(&self.answer, |count| *count += 1);
+        }
         match verdict {
             Some(Verdict::Match { .. }) => {}
             Some(Verdict::Mismatch(mismatch)) => figures.mismatches.count(mismatch.kind),
@@ -110,6 +130,7 @@ impl CohortRecorder {
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.figures.iter_mut().zip(&other.figures) {
             mine.attempts.merge(&theirs.attempts);
+            mine.refusals += theirs.refusals.clone();
             mine.mismatches.merge(&theirs.mismatches);
             mine.indeterminate += theirs.indeterminate;
             mine.response.merge(&theirs.response);
@@ -128,6 +149,7 @@ impl CohortRecorder {
             .map(|(cohort, figures)| CohortResult {
                 name: cohort.name.clone(),
                 attempts: figures.attempts,
+                refusals: figures.refusals.clone().into_table(),
                 mismatches: figures.mismatches,
                 indeterminate: figures.indeterminate,
                 response: figures.response.summary(),
@@ -191,6 +213,7 @@ mod tests {
         assert_eq!((phones.name.as_str(), phones.clients, phones.clients_with_session), ("phones", 2, 1));
         assert_eq!((phones.attempts.attempted, phones.attempts.session, phones.attempts.refused), (2, 1, 1));
         assert_eq!((phones.response.count, phones.response.max), (2, Some(10_000)));
+        assert_eq!(phones.refusals.iter().collect::<Vec<_>>(), [(&"NOT_PAIRED not-paired".to_owned(), &1)]);
         assert_eq!(phones.mismatches, MismatchCounts::default());
         assert_eq!((tabs.clients, tabs.clients_with_session, tabs.indeterminate), (2, 1, 1));
         assert_eq!((tabs.mismatches.false_accept, tabs.mismatches.wrong_close), (1, 1));

@@ -214,6 +214,10 @@ impl RunResult {
                 sum.observed += other.observed;
             });
         }
+        for cohort in &mut self.cohorts {
+            cohort.refusals =
+                clean_names(std::mem::take(&mut cohort.refusals), redactor, |sum, count| *sum += count);
+        }
         refusals.without_detail_code =
             clean_names(std::mem::take(&mut refusals.without_detail_code), redactor, |sum, count| {
                 *sum += count;

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`by_profile`] | what differs from one profile to the next |
 //! | [`figures`] | what of a run's result goes into the table |
 //! | [`fit`] | how a figure grows with a size |
 //! | [`names`] | names of variables with their values, in order |
@@ -10,6 +11,7 @@
 //! | [`table`] | `sweep.md` |
 //! | [`estimate`] | how long runs will take |
 
+pub mod by_profile;
 pub mod estimate;
 pub mod figures;
 pub mod fit;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_profile::{ByProfile, SeenCohort, by_profile};
 use super::figures::{self, Seen, SeenRestart};
 use super::fit::{Exponent, NotEnough, median, power_law};
 use super::names::Names;
@@ -43,6 +44,9 @@ pub struct SweepResult {
     pub rows: Vec<Row>,
     /// How figures grow with `fit_over`.
     pub growth: Vec<Growth>,
+    /// What each cohort got under each profile; `null` = there is one profile only.
+    #[serde(default)]
+    pub by_profile: Option<ByProfile>,
 }
 
 /// One run.
@@ -76,6 +80,9 @@ pub struct SweepRun {
     pub run: Seen,
     /// Figures of each restart.
     pub restarts: Vec<SeenRestart>,
+    /// What each cohort got.
+    #[serde(default)]
+    pub cohorts: Vec<SeenCohort>,
 }
 
 /// What became of a run.
@@ -110,10 +117,12 @@ impl SweepRun {
             target: None,
             run: Seen::default(),
             restarts: Vec::new(),
+            cohorts: Vec::new(),
         };
         match ended {
             Ended::Result(result) => {
                 (run.run, run.restarts) = figures::of(result);
+                run.cohorts = result.cohorts.iter().map(SeenCohort::of).collect();
                 run.verdict = Some(result.verdict);
                 run.interrupted = result.interrupted;
                 run.exit_code = result.exit_code;
@@ -180,6 +189,9 @@ pub struct Row {
     pub target: Option<String>,
     /// How its runs ended, by verdict.
     pub ended: BTreeMap<String, u64>,
+    /// Exit code of the worst of them.
+    #[serde(default)]
+    pub exit_code: u8,
     /// Runs whose figures count: neither failed nor invalid nor interrupted.
     pub counted: u64,
     /// Medians of figures and sums of counts over the runs that count.
@@ -224,26 +236,27 @@ impl SweepResult {
     pub fn sum_up(&mut self) {
         self.rows = rows(&self.runs, self.fit_over.as_deref());
         self.growth = self.fit_over.as_deref().map(|over| growth(&self.rows, over)).unwrap_or_default();
-        self.exit_code = exit_of(&self.runs, self.interrupted).code();
+        self.by_profile = by_profile(&self.runs);
+        self.exit_code = self.exit().code();
     }
 
     /// The exit code as a type.
     #[must_use]
     pub fn exit(&self) -> ExitCode {
-        exit_of(&self.runs, self.interrupted)
+        exit_of(self.runs.iter(), self.interrupted)
     }
 }
 
 /// The worst of all runs, in the order in which verdicts win.
-fn exit_of(runs: &[SweepRun], interrupted: bool) -> ExitCode {
-    if interrupted || runs.iter().any(|run| run.interrupted) {
+fn exit_of<'r>(runs: impl Iterator<Item = &'r SweepRun> + Clone, interrupted: bool) -> ExitCode {
+    if interrupted || runs.clone().any(|run| run.interrupted) {
         return ExitCode::Interrupted;
     }
     let order =
         [ExitCode::Usage, ExitCode::Failed, ExitCode::Violated, ExitCode::Invalid, ExitCode::Threshold];
     order
         .into_iter()
-        .find(|code| runs.iter().any(|run| run.exit_code == code.code()))
+        .find(|code| runs.clone().any(|run| run.exit_code == code.code()))
         .unwrap_or(ExitCode::Pass)
 }
 
@@ -298,6 +311,7 @@ fn row(names: &Names, runs: &[&SweepRun]) -> Row {
         profile: runs.iter().find_map(|run| run.profile.clone()),
         target: runs.iter().find_map(|run| run.target.clone()),
         ended,
+        exit_code: exit_of(runs.iter().copied(), false).code(),
         counted: counted.len() as u64,
         run: together(&counted.iter().map(|run| &run.run).collect::<Vec<_>>()),
         restarts: restarts

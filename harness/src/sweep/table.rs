@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::by_profile::{ByProfile, ProfileRow};
 use super::figures::{self, Seen, Unit};
 use super::names::Names;
 use super::result::{Growth, Row, RowRestart, SweepResult};
@@ -119,6 +120,9 @@ pub fn markdown(sweep: &SweepResult) -> String {
     // Writing to a String cannot fail.
     let _ = head(&mut text, sweep);
     runs(&mut text, sweep);
+    if let Some(by_profile) = &sweep.by_profile {
+        profiles(&mut text, by_profile);
+    }
     let has_restarts = sweep.rows.iter().any(|row| !row.restarts.is_empty());
     if has_restarts {
         for section in &OF_RESTARTS {
@@ -148,7 +152,16 @@ fn head(text: &mut String, sweep: &SweepResult) -> std::fmt::Result {
 
 fn runs(text: &mut String, sweep: &SweepResult) {
     let mut table = Table::new(&sweep.rows, false);
-    table.columns(&["profile held to", "runs", "attempts", "sessions", "not allowed", "p50", "p99"]);
+    table.columns(&[
+        "profile held to",
+        "runs",
+        "exit code",
+        "attempts",
+        "sessions",
+        "not allowed",
+        "p50",
+        "p99",
+    ]);
     for row in &sweep.rows {
         let cells = Cells { seen: &row.run, occurrences: row.counted };
         table.row(
@@ -157,6 +170,7 @@ fn runs(text: &mut String, sweep: &SweepResult) {
             [
                 row.profile.clone().unwrap_or_else(|| "-".to_owned()),
                 ended(row),
+                row.exit_code.to_string(),
                 cells.each("attempted"),
                 cells.each("session"),
                 cells.count("mismatches"),
@@ -166,6 +180,62 @@ fn runs(text: &mut String, sweep: &SweepResult) {
         );
     }
     table.write(text, "Runs", "Attempts and sessions of one run; response times over the whole run.");
+}
+
+/// Cohorts that got something else under one of the profiles; the others in a line.
+fn profiles(text: &mut String, by_profile: &ByProfile) {
+    let differing: Vec<&ProfileRow> = by_profile.rows.iter().filter(|row| row.differs).collect();
+    let same: Vec<&ProfileRow> = by_profile.rows.iter().filter(|row| !row.differs).collect();
+    let heading = "What differs from one profile to the next";
+    let about = "The usual answers of each cohort, the commonest first (more than every tenth of its attempts), and who of its \
+        clients held a session at least once. Runs that count, repeats together.";
+    if differing.is_empty() {
+        let _ = writeln!(text, "\n## {heading}\n\nNothing.");
+    } else {
+        let mut table = Table::default();
+        let names = by_profile.rows.first().map(|row| row.names.0.as_slice()).unwrap_or_default();
+        table.head = names.iter().map(|(name, _)| name.clone()).collect();
+        table.head.push("cohort".to_owned());
+        // Answers are words, and stand at the left as names do.
+        table.labels = table.head.len() + by_profile.columns.len();
+        table.head.extend(by_profile.columns.iter().cloned());
+        for row in differing {
+            let mut cells: Vec<String> = row.names.0.iter().map(|(_, value)| value_word(value)).collect();
+            cells.push(row.cohort.clone());
+            cells.extend(row.cells.iter().map(|cell| {
+                cell.as_ref().map_or_else(
+                    || "-".to_owned(),
+                    |seen| format!("{}; {}", seen.usual().join(", "), seen.let_in()),
+                )
+            }));
+            table.rows.push(cells);
+        }
+        table.write(text, heading, about);
+    }
+    if !same.is_empty() {
+        let _ = writeln!(text, "\nThe same under every profile: {}.", folded(&same));
+    }
+}
+
+/// `tabs, phones (session; all in)`: cohorts by what they got.
+fn folded(rows: &[&ProfileRow]) -> String {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for row in rows {
+        let Some(seen) = row.cells.iter().flatten().next() else { continue };
+        let got = format!("{}; {}", seen.usual().join(", "), seen.let_in());
+        let values: Vec<String> = row.names.0.iter().map(|(_, value)| value_word(value)).collect();
+        let name = if values.is_empty() {
+            row.cohort.clone()
+        } else {
+            format!("{} {}", row.cohort, values.join(" "))
+        };
+        match groups.iter_mut().find(|(known, _)| *known == got) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((got, vec![name])),
+        }
+    }
+    let said = groups.iter().map(|(got, names)| format!("{} ({got})", names.join(", ")));
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// `3 pass`, `2 pass, 1 invalid`
@@ -464,6 +534,7 @@ mod tests {
             runs,
             rows: Vec::new(),
             growth: Vec::new(),
+            by_profile: None,
         };
         sweep.sum_up();
         sweep
@@ -497,13 +568,34 @@ mod tests {
     }
 
     #[test]
+    fn what_differs_between_profiles_is_a_table_and_the_rest_a_line() {
+        let mut runs = vec![run(1, 100, "fixed", 1, 100), run(2, 1_000, "fixed", 1, 100)];
+        for (run, (profile, in_, answer)) in
+            runs.iter_mut().zip([("article", 4, "session"), ("2026.9.6", 0, "NOT_PAIRED not-paired")])
+        {
+            run.profile = Some(profile.to_owned());
+            let phones = run.cohorts[0].clone();
+            let mut ladder = phones.clone();
+            ladder.name = "ladder".to_owned();
+            ladder.clients_with_session = in_;
+            ladder.answers = [(answer.to_owned(), 8)].into();
+            run.cohorts = vec![phones, ladder];
+        }
+        let text = markdown(&sweep(runs));
+        let (_, told) = text.split_once("## What differs").unwrap();
+        let (told, _) = told.split_once("\n## ").unwrap();
+        insta::assert_snapshot!("what_differs_between_profiles", told);
+    }
+
+    #[test]
     fn what_no_run_counted_is_not_told_as_zero() {
         let text = markdown(&whole());
         let rows: Vec<&str> = text.lines().filter(|line| line.contains("| tight")).collect();
         assert!(rows.len() > 1, "{text}");
         for row in rows {
             let cells = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).skip(2);
-            let figures: Vec<&str> = cells.filter(|cell| *cell != "1 no result").collect();
+            // How it ended is known.
+            let figures: Vec<&str> = cells.filter(|cell| !["1 no result", "3"].contains(cell)).collect();
             assert!(figures.iter().all(|cell| *cell == "-"), "{row}");
         }
     }
