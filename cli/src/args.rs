@@ -92,6 +92,9 @@ pub(crate) struct ScenarioArguments {
     /// Factor on time-outs, back-offs and think times of clients and the in-repo gateway
     #[arg(long, value_name = "FACTOR")]
     pub(crate) time_scale: Option<f64>,
+    /// Only every N-th client of each cohort, from the I-th on: several processes share one load
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<harness::plan::Shard>,
 }
 
 /// Run a scenario: start a gateway, load it, judge it, report; one with [sweep] once for every combination of values
@@ -406,10 +409,21 @@ pub(crate) struct DefectsArguments {
 }
 
 /// Print what a scenario would do: clients, arrivals, faults, sockets needed
+///
+/// Starts nothing. Says who arrives when, what happens to the gateway, how long it takes, and what it needs of this machine beside
+/// what the machine has; of a sweep the same of every combination.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    pairstorm plan scenarios/smoke.toml\n  \
+    pairstorm plan scenarios/smoke.toml --clients 20000      would it fit this machine?\n  \
+    pairstorm plan scenarios/smoke.toml --shard 2/4          what the second of four processes would do\n  \
+    pairstorm plan scenarios/smoke.toml --json               the same as figures")]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) scenario: ScenarioArguments,
+    /// Print the figures as JSON on stdout, and nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Print a script that completes commands and options in a shell

@@ -50,6 +50,7 @@ pub(crate) fn overrides(arguments: &ScenarioArguments) -> Overrides {
         defect: arguments.defect.clone(),
         max_time: arguments.max_time,
         time_scale: arguments.time_scale,
+        shard: arguments.shard,
     }
 }
 

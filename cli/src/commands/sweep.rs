@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::run::{Refusal, default_folder, exit_of, interrupted, options};
-use crate::args::{RunArguments, ScenarioArguments};
+use crate::args::{PlanArguments, RunArguments, ScenarioArguments};
 use crate::printer;
 use crate::progress::Display;
 
@@ -68,11 +68,16 @@ fn unfold(
 }
 
 /// `pairstorm plan`: what would be run, and how long it takes.
-pub(crate) fn plan(sweep: &Sweep, arguments: &ScenarioArguments) -> ProcessExitCode {
+pub(crate) fn plan(sweep: &Sweep, arguments: &PlanArguments) -> ProcessExitCode {
+    let as_json = arguments.json;
+    let arguments = &arguments.scenario;
     let runs = match planned(sweep, arguments) {
         Ok(runs) => runs,
         Err(diagnostics) => return super::load::complain(&diagnostics),
     };
+    if as_json {
+        return printer::finish(&plan_as_json(sweep, &runs, arguments), ProcessExitCode::SUCCESS);
+    }
     let total: Duration = runs.iter().map(|run| run.estimate).sum();
     let mut text = String::new();
     if let Some(first) = sweep.combinations.first() {
@@ -121,6 +126,29 @@ pub(crate) fn plan(sweep: &Sweep, arguments: &ScenarioArguments) -> ProcessExitC
     printer::finish(&text, ProcessExitCode::SUCCESS)
 }
 
+/// The figures of every combination, in their order.
+fn plan_as_json(sweep: &Sweep, runs: &[Planned<'_>], arguments: &ScenarioArguments) -> String {
+    let machine = harness::run::preflight::machine();
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let each = runs.iter().take(sweep.combinations.len()).filter_map(|run| {
+        let plan = unfold(run.combination, arguments, None).ok()?;
+        let mut figures = harness::plan::figures(&plan, &machine);
+        if let Some(object) = figures.as_object_mut() {
+            object.insert("takes_us".to_owned(), micros(run.estimate).into());
+            object.insert("values".to_owned(), run.combination.values.iter().cloned().collect());
+        }
+        Some(figures)
+    });
+    let whole = serde_json::json!({
+        "repeat": sweep.repeat,
+        "fit_over": sweep.fit_over,
+        "runs": runs.len(),
+        "takes_us": micros(runs.iter().map(|run| run.estimate).sum()),
+        "combinations": each.collect::<Vec<_>>(),
+    });
+    format!("{whole:#}\n")
+}
+
 /// `pairstorm run`: all of them, one after the other.
 pub(crate) fn run(sweep: &Sweep, arguments: &RunArguments) -> ProcessExitCode {
     if arguments.target.is_some() {
@@ -156,6 +184,7 @@ pub(crate) fn run(sweep: &Sweep, arguments: &RunArguments) -> ProcessExitCode {
             name: first.scenario.name.clone(),
             file: arguments.scenario.scenario.display().to_string(),
             sha256: first.scenario.sha256.clone(),
+            shard: arguments.scenario.shard.map(|shard| shard.to_string()),
         },
         pairstorm: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: harness::clock::utc_text(),

@@ -81,8 +81,8 @@ impl Drop for Gateway {
     }
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> crate::common::Finished {
-    let child = Command::new(binary())
+fn start(folder: &Path, arguments: &[&str]) -> Child {
+    Command::new(binary())
         .args(arguments)
         .current_dir(folder)
         .env("OWNERS_TOKEN", "owners-token")
@@ -90,8 +90,11 @@ fn run(folder: &Path, arguments: &[&str]) -> crate::common::Finished {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the binary starts");
-    finish(child)
+        .expect("the binary starts")
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> crate::common::Finished {
+    finish(start(folder, arguments))
 }
 
 fn devices(state: &Path, name: &str) -> usize {
@@ -131,6 +134,50 @@ fn with_leave_it_is_loaded_judged_and_left_as_it_was() {
         let content = String::from_utf8_lossy(&content);
         assert!(!content.contains("owners-token"), "{} holds the token", entry.path().display());
     }
+}
+
+#[test]
+fn two_shards_share_one_gateway() {
+    let (folder, state) = (scratch(), scratch());
+    let gateway = Gateway::start(state.path());
+    let visit = write(folder.path(), "visit.toml", SCENARIO);
+    let shards = ["1/2", "2/2"].map(|shard| {
+        let out = format!("run-{}", &shard[..1]);
+        let arguments = [
+            "run",
+            &visit,
+            "--shard",
+            shard,
+            "--target",
+            &gateway.url,
+            "--allow-store-writes",
+            "--token-env",
+            "OWNERS_TOKEN",
+            "--json",
+            "--out",
+            &out,
+        ];
+        start(folder.path(), &arguments)
+    });
+    let mut clients = std::collections::BTreeMap::new();
+    for (shard, child) in ["1/2", "2/2"].into_iter().zip(shards) {
+        let finished = finish(child);
+        assert_eq!(finished.code, Some(0), "{}", finished.said());
+        let result = finished.result();
+        assert_eq!(result["scenario"]["shard"], shard, "{}", finished.said());
+        for cohort in result["cohorts"].as_array().expect("a list") {
+            let name = cohort["name"].as_str().expect("a name").to_owned();
+            let seen: &mut Vec<u64> = clients.entry(name).or_default();
+            seen.push(cohort["clients"].as_u64().expect("a number"));
+            if cohort["name"] == "remote" {
+                assert_eq!(cohort["clients_with_session"], 6, "{}", finished.said());
+            }
+        }
+    }
+    assert_eq!(clients["local"], [4, 4]);
+    assert_eq!(clients["remote"], [6, 6]);
+    assert_eq!(clients["never-approved"], [2, 1]);
+    assert_eq!((devices(state.path(), "paired.json"), devices(state.path(), "pending.json")), (0, 0));
 }
 
 #[test]

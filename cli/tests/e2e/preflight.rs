@@ -64,7 +64,7 @@ fn the_plan_says_what_this_machine_has() {
     assert_eq!(finished.code, Some(0), "{}", finished.said());
     assert!(finished.stdout.contains("descriptors  264 here"), "{}", finished.said());
     assert!(finished.stdout.contains("this machine has\n  descriptors  "), "{}", finished.said());
-    assert!(finished.stdout.ends_with("and that is enough\n"), "{}", finished.said());
+    assert!(finished.stdout.contains("and that is enough\n"), "{}", finished.said());
     // Behind one proxy the ports are its own; 20,000 are allowed, and named.
     let crowd = CROWD
         .replace("count = 200", "count = 20_000\npath = \"proxy\"")

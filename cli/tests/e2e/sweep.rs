@@ -94,6 +94,76 @@ fn every_combination_is_a_run_and_a_row() {
     assert!(again.stderr.contains("result.json of the run says the same"), "{}", again.said());
 }
 
+/// An operator from elsewhere whom nobody approved, and a wrong token.
+const PROFILES: &str = r#"
+name = "profiles"
+about = "Two profiles."
+duration = "1s"
+[vars]
+release = "article"
+[sweep]
+release = ["2026.2.22", "2026.9.6"]
+[gateway]
+profile = "{release}"
+[gateway.config.gateway]
+trustedProxies = ["127.2.0.1"]
+[path.proxy]
+from = "127.2.0.1"
+forwarded_for = "each client its own"
+[cohort.operators]
+persona = "macos-app"
+count = 2
+path = "proxy"
+arrivals.herd = {}
+reconnect.attempts_max = 1
+[cohort.guessers]
+persona = "ios"
+count = 2
+path = "proxy"
+credential = "wrong-token"
+arrivals.herd = {}
+reconnect.attempts_max = 1
+[validity]
+lag_p99_max = "20s"
+scheduler_delay_share_max = 1.0
+"#;
+
+#[test]
+fn what_differs_between_profiles_is_shown_and_the_rest_is_folded() {
+    let folder = scratch();
+    write(folder.path(), "profiles.toml", PROFILES);
+    let finished = pairstorm(folder.path(), &["run", "profiles.toml", "--out", "out", "--max-time", "60s"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    // 2026.2.22 lets operators in that nobody approved.
+    let row = finished.stdout.lines().find(|line| line.starts_with("| operators |")).unwrap_or_default();
+    let cells: Vec<&str> = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(
+        cells,
+        ["operators", "session; all in", "NOT_PAIRED not-paired; nobody in"],
+        "{}",
+        finished.said()
+    );
+    let same = "The same under every profile: guessers (INVALID_REQUEST AUTH_TOKEN_MISMATCH; nobody in).";
+    assert!(finished.stdout.contains(same), "{}", finished.said());
+    let sweep = read(&folder.path().join("out/sweep.json"));
+    let columns: Vec<&Value> = sweep["by_profile"]["columns"].as_array().expect("a list").iter().collect();
+    assert_eq!(columns, ["2026.2.22", "2026.9.6"]);
+    assert!(sweep["rows"].as_array().expect("rows").iter().all(|row| row["exit_code"] == 0), "{sweep:#}");
+}
+
+#[test]
+fn a_plan_of_a_sweep_is_told_in_figures() {
+    let folder = scratch();
+    write(folder.path(), "tiny.toml", &tiny("3s"));
+    let plan = pairstorm(folder.path(), &["plan", "tiny.toml", "--json", "--shard", "1/2"]).result();
+    assert_eq!((&plan["runs"], &plan["combinations"][1]["values"]["devices"]), (&2.into(), &50.into()));
+    let first = &plan["combinations"][0];
+    assert_eq!((&first["clients"], &first["shard"]), (&2.into(), &"1/2".into()), "{plan:#}");
+    assert_eq!(first["faults"][0]["at_us"], 300_000, "{plan:#}");
+    assert!(first["takes_us"].as_u64() > Some(3_000_000), "{plan:#}");
+    assert_eq!(first["needs"]["sockets"], 2, "{plan:#}");
+}
+
 #[test]
 fn the_worst_run_is_the_exit_code_and_the_others_are_kept() {
     let folder = scratch();

@@ -37,6 +37,7 @@ pub fn describe(plan: &Plan) -> String {
     let _ = super::narrate::write_scripts(&mut text, plan);
     let _ = super::narrate::write_steps(&mut text, plan);
     let _ = write_chart(&mut text, plan);
+    let _ = super::timeline::write(&mut text, plan);
     let _ = write_rules(&mut text, plan);
     let _ = write_needs(&mut text, plan);
     text
@@ -54,11 +55,12 @@ fn write_header(text: &mut String, plan: &Plan) -> std::fmt::Result {
     };
     writeln!(
         text,
-        "{}: {} clients in {} cohorts, seed {}",
+        "{}: {} clients in {} cohorts, seed {}{}",
         plan.name,
         plan.arriving().count(),
         plan.cohorts.len(),
-        plan.seed
+        plan.seed,
+        plan.shard.map_or_else(String::new, |shard| format!(", shard {shard}")),
     )?;
     for line in plan.about.trim().lines() {
         writeln!(text, "{}", format!("  {line}").trim_end())?;

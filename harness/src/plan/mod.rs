@@ -6,6 +6,7 @@
 mod behaviour;
 mod describe;
 mod faults;
+mod figures;
 pub mod identity;
 mod narrate;
 pub mod needs;
@@ -13,11 +14,13 @@ mod randomness;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod unfold;
 
 pub use crate::vocabulary::*;
 pub use behaviour::{describe_operator, describe_reconnect};
 pub use describe::describe;
+pub use figures::figures;
 pub use narrate::narrate;
 pub use randomness::stream;
 pub use unfold::{Overrides, route, unfold};

@@ -145,8 +145,20 @@ impl Needs {
             |figure: Option<u64>| figure.map_or_else(|| "no limit known".to_owned(), |n| n.to_string());
         let mut text = String::from("\nthis machine has\n");
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  descriptors  {} a process", said(machine.descriptors));
-        let _ = writeln!(text, "  ports        {} an address", said(machine.ports));
+        let _ = writeln!(
+            text,
+            "  descriptors  {} a process; needed: {}",
+            said(machine.descriptors),
+            self.descriptors
+        );
+        let ports = self.busiest.map_or(0, |(_, ports)| ports);
+        let _ = writeln!(text, "  ports        {} an address; needed: {ports}", said(machine.ports));
+        let memory = said(machine.memory_bytes.map(|bytes| bytes / 1_000_000));
+        let _ = writeln!(
+            text,
+            "  memory       {memory} MB that can be had; needed: about {}",
+            self.memory_bytes / 1_000_000
+        );
         let short = self.beyond(machine);
         for shortfall in &short {
             let _ = writeln!(text, "NOT ENOUGH: {}\n  {}", shortfall.what, shortfall.cure);

@@ -247,6 +247,60 @@ fn a_defect_and_a_time_scale_reach_the_plan() {
 }
 
 #[test]
+fn all_shards_together_are_the_whole() {
+    let text = SMALL
+        .replace("serves = [\"phones\"]", "serves = [\"phones\"]\nrate = \"3/s\"\nrevoke = \"6/m\"")
+        .replace("count = 2\narrivals.closed.concurrency = 1", "count = 20\narrivals.closed.concurrency = 7");
+    let scenario = scenario::parse("small.toml", &text, &[]).unwrap();
+    let of = |shard: Option<Shard>| unfold(&scenario, &Overrides { shard, ..Overrides::default() }).unwrap();
+    let who = |plan: &Plan| -> Vec<(CohortId, u32, Nanos, Ipv4Addr, Option<Ipv4Addr>)> {
+        let clients = plan.clients.iter();
+        clients.map(|one| (one.cohort, one.index, one.intended, one.source, one.forwarded)).collect()
+    };
+    let concurrency = |plan: &Plan| match plan.cohorts[2].executor {
+        Executor::Closed { concurrency, .. } => concurrency,
+        _ => 0,
+    };
+    let whole = of(None);
+    for shards in [1, 3, 4] {
+        let parts: Vec<Plan> = (1..=shards).map(|number| of(Shard::new(number, shards))).collect();
+        let mut joined: Vec<_> = parts.iter().flat_map(who).collect();
+        joined.sort_unstable();
+        let mut all = who(&whole);
+        all.sort_unstable();
+        assert_eq!(joined, all, "{shards}");
+        assert_eq!(parts.iter().map(concurrency).sum::<u32>(), 7);
+        let rate =
+            |plan: &Plan| plan.operators[0].rate_max.unwrap() + plan.operators[0].upkeep.revoke.unwrap();
+        assert!((parts.iter().map(rate).sum::<f64>() - rate(&whole)).abs() < 1e-9);
+        // What happens to the gateway happens to each one's own.
+        assert!(parts.iter().all(|part| part.faults == whole.faults && part.cohorts.len() == 3));
+    }
+    let beyond = Overrides { shard: Shard::new(21, 21), ..Overrides::default() };
+    assert!(unfold(&scenario, &beyond).unwrap_err()[0].message.contains("--shard 21/21 has no clients"));
+    let story = Overrides { shard: Shard::new(1, 2), ..Overrides::default() };
+    let refused = unfold(&load("sequence/scope-ladder.toml"), &story).unwrap_err();
+    assert_eq!(refused[0].message, "a scenario with steps cannot be cut into shards");
+}
+
+#[test]
+fn faults_stand_on_a_time_line() {
+    let text = SMALL.replace(
+        "[threshold]",
+        "[fault.slow]\nat = \"8s\"\nstall = { of = \"10ms\", every = \"20ms\" }\nfor = \"4s\"\n\
+         [fault.kill]\nduring = \"approval\"\nat = \"10s\"\nrestart = \"SIGKILL\"\ntimes = 2\n\
+         [fault.full]\nat = \"15s\"\nstore = \"full\"\n\
+         [fault.again]\nevery = \"4s\"\nat = \"14s\"\ntimes = 2\nreload = true\n[threshold]",
+    );
+    let scenario = scenario::parse("small.toml", &text, &[])
+        .unwrap_or_else(|errors| panic!("{}", scenario::render(&errors, false)));
+    let told = describe(&unfold(&scenario, &Overrides::default()).unwrap());
+    let (_, told) = told.split_once("\nfaults from").unwrap();
+    let (line, _) = told.split_once("\n\n").unwrap();
+    insta::assert_snapshot!("faults_on_a_time_line", line);
+}
+
+#[test]
 fn the_plan_reads_well() {
     insta::assert_snapshot!(describe(&unfold(&small(), &Overrides::default()).unwrap()), @r"
     small: 12 clients in 3 cohorts, seed 7
@@ -265,6 +319,9 @@ fn the_plan_reads_well() {
         1s      4 ##################################################
         2s      2 ######################### <- update at 2.5s: SIGTERM, start again 200ms after the exit
       and 2 clients of closed cohorts, as places become free
+
+    faults from 0 to 20.0s (x at once, = as long as it lasts, ~ waits for an approval)
+      update |       x                                                    | 2.5s
 
     threshold mismatches == 0
 

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{self, Crowd};
 use super::faults;
-use super::{ClientId, Cohort, CohortId, Executor, ForwardedFor, NetworkPath, Plan, PlannedClient, schedule};
+use super::{
+    ClientId, Cohort, CohortId, Executor, ForwardedFor, NetworkPath, OperatorPlan, Plan, PlannedClient,
+    Shard, Upkeep, schedule,
+};
 use crate::scenario::{COMMAND_LINE, COUNT_MAX, CohortSpec, Diagnostic, Scenario};
 
 /// What the command line changes about a scenario. `None` leaves the scenario's own value.
@@ -26,6 +29,9 @@ pub struct Overrides {
     pub max_time: Option<Duration>,
     /// `--time-scale`
     pub time_scale: Option<f64>,
+    /// `--shard`: only these clients. Who they are and when they come does not change: all shards together are the whole.
+    #[serde(default)]
+    pub shard: Option<Shard>,
 }
 
 /// Unfolds a scenario into numbered clients with an arrival each.
@@ -81,6 +87,16 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
     if let Some((message, help)) = crowded(gateway.profile, &scenario.cohorts, &counts) {
         refuse(message, Some(help));
     }
+    if let Some(shard) = overrides.shard {
+        if !scenario.steps.is_empty() {
+            let help = "a story has an order, which several processes do not share; leave --shard away";
+            refuse("a scenario with steps cannot be cut into shards".to_owned(), Some(help.to_owned()));
+        } else if counts.iter().all(|count| shard.part(*count) == 0) {
+            let most = counts.iter().max().copied().unwrap_or_default();
+            let help = format!("the largest cohort has {most} clients: use that many shards at most");
+            refuse(format!("--shard {shard} has no clients"), Some(help));
+        }
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -94,7 +110,8 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
             errors.push(never_all_arrive(&spec.cohort.name, count, times.len()));
             continue;
         }
-        for (index, intended) in (0..).zip(times) {
+        let of_shard = |(index, _): &(u32, _)| overrides.shard.is_none_or(|shard| shard.has(*index));
+        for (index, intended) in (0..).zip(times).filter(of_shard) {
             let (source, forwarded) =
                 route(gateway.profile, &spec.cohort.connect.path, position, scenario.cohorts.len(), index);
             let (life, next_life) = (0, None);
@@ -111,6 +128,9 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         let mut cohort = spec.cohort.clone();
         if let Executor::Closed { concurrency, .. } = &mut cohort.executor {
             *concurrency = proportional(*concurrency, spec.count, count);
+            if let Some(shard) = overrides.shard {
+                *concurrency = shard.part(*concurrency).max(1);
+            }
         }
         cohorts.push(cohort);
     }
@@ -126,11 +146,12 @@ pub fn unfold(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Di
         name: scenario.name.clone(),
         about: scenario.about.clone(),
         seed,
+        shard: overrides.shard,
         oracle: scenario.oracle,
         gateway,
         cohorts,
         clients,
-        operators: scenario.operators.clone(),
+        operators: scenario.operators.iter().map(|operator| in_shard(operator, overrides.shard)).collect(),
         faults: faults::unfold(&scenario.faults, seed),
         steps: scenario.steps.clone(),
         invariants: scenario.invariants.clone(),
@@ -169,6 +190,18 @@ fn add_lives(cohorts: &[Cohort], clients: &mut Vec<PlannedClient>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// An operator as a shard has it: it decides about the shard's clients, and all shards together do not work faster than one.
+fn in_shard(operator: &OperatorPlan, shard: Option<Shard>) -> OperatorPlan {
+    let Some(shard) = shard else { return operator.clone() };
+    let part = |rate: Option<f64>| rate.map(|rate| shard.part_of_rate(rate));
+    let Upkeep { rotate, revoke, remove } = operator.upkeep;
+    OperatorPlan {
+        rate_max: part(operator.rate_max),
+        upkeep: Upkeep { rotate: part(rotate), revoke: part(revoke), remove: part(remove) },
+        ..operator.clone()
+    }
 }
 
 /// A rate that falls to 0 may let a fraction more than the scripted clients arrive, so that the scenario is right and a

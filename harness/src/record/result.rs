@@ -119,8 +119,11 @@ pub struct ScenarioRef {
     pub name: String,
     /// Its file, as typed.
     pub file: String,
-    /// Lowercase hex SHA-256 of the file's text.
+    /// Lowercase hex SHA-256 of the file's text, followed by those that it extends and the lists that it names.
     pub sha256: String,
+    /// The part of its clients that was run, `2/4`; `null` = all.
+    #[serde(default)]
+    pub shard: Option<String>,
 }
 
 /// What ended a run.

@@ -215,6 +215,7 @@ impl<'p> Tally<'p> {
                 name: self.plan.name.clone(),
                 file: facts.scenario_file.clone(),
                 sha256: facts.scenario_sha256.clone(),
+                shard: self.plan.shard.map(|shard| shard.to_string()),
             },
             target: facts.target.clone(),
             profile: facts.profile.clone(),

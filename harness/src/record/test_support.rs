@@ -629,6 +629,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         name: "hand-made".to_owned(),
         about: String::new(),
         seed: 7,
+        shard: None,
         oracle: OracleMode::Profile,
         gateway: GatewayPlan {
             profile: protocol::ProfileName::Article,

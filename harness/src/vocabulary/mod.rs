@@ -9,6 +9,7 @@ pub mod invariant;
 pub mod limits;
 pub mod persona;
 mod script;
+mod shard;
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -18,6 +19,7 @@ pub use fault::{Change, FaultKind, PlannedFault, StopSignal, StoreDamage, Trigge
 use protocol::ProfileName;
 pub use script::{Deed, LatencyLimit, Loss, ScriptCall, ScriptStep};
 use serde::{Deserialize, Serialize};
+pub use shard::{NoShard, Shard};
 
 /// Nanoseconds since the run's start on the monotonic clock.
 pub type Nanos = u64;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub about: String,
     /// Seed of every random choice.
     pub seed: u64,
+    /// The part of the scenario's clients that this run has; `None` = all.
+    pub shard: Option<Shard>,
     /// Which verdicts are asked for.
     pub oracle: OracleMode,
     /// The gateway to start, or to hold a foreign one to.

@@ -97,6 +97,7 @@ impl Case {
             name: "case".to_owned(),
             about: String::new(),
             seed: 7,
+            shard: None,
             oracle: OracleMode::Profile,
             gateway: gateway(),
             cohorts: vec![cohort],

@@ -10,9 +10,10 @@ pub(super) fn head(page: &mut Page, result: &RunResult) {
     page.paragraph(0, &verdict_line(result), 4);
     let scenario = &result.scenario;
     page.line(&format!(
-        "{} (seed {}), profile {}, {}, {}",
+        "{} (seed {}{}), profile {}, {}, {}",
         scenario.name,
         result.seed,
+        scenario.shard.as_ref().map_or_else(String::new, |shard| format!(", shard {shard}")),
         result.profile,
         result.target,
         duration(result.duration_us)
