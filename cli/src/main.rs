@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             printer::finish(&format!("{:#}\n", harness::scenario::schema()), ExitCode::SUCCESS)
         }
         Command::Plan(arguments) => commands::plan::plan(&arguments),
+        Command::Diagnose(arguments) => commands::diagnose::diagnose(&arguments),
         Command::Analyze(arguments) => commands::analyze::analyze(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),
         Command::Import(arguments) => commands::import::import(&arguments),

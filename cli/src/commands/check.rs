@@ -96,7 +96,7 @@ fn checked(file: &Path, arguments: &CheckArguments) -> Result<String, Vec<Diagno
 }
 
 /// All `.toml` files below a folder, sorted, so that the output does not depend on the file system.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+pub(crate) fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     entries.sort();

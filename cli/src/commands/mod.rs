@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conform;
 pub(crate) mod defects;
+pub(crate) mod diagnose;
 pub(crate) mod differential;
 pub(crate) mod import;
 pub(crate) mod load;

@@ -201,7 +201,10 @@ pub(crate) fn default_folder(name: &str) -> PathBuf {
     folder
 }
 
-fn drive(options: RunOptions, display: &mut Display) -> anyhow::Result<Result<RunOutcome, RunError>> {
+pub(crate) fn drive(
+    options: RunOptions,
+    display: &mut Display,
+) -> anyhow::Result<Result<RunOutcome, RunError>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

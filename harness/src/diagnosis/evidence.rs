@@ -114,6 +114,8 @@ pub struct Attempt {
     pub device: Option<bool>,
     /// What kind of credential it presented. Whether it was right is for the gateway to say.
     pub credential: Option<CredentialKind>,
+    /// Whether the device token that it presented is the one that was handed out last, as far as anybody outside can know.
+    pub newest_token: Option<bool>,
     /// How it ended.
     pub answer: Answer,
 }
@@ -214,6 +216,8 @@ pub struct RefusalSeen {
 pub struct Act {
     /// When it was asked.
     pub at: Nanos,
+    /// When it was answered.
+    pub ended: Option<Nanos>,
     /// What.
     pub kind: ActKind,
     /// What the operator was told.

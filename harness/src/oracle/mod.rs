@@ -217,7 +217,7 @@ impl<'p> Oracle<'p> {
     pub fn judge_shard(&self, shard: &History, surveyed: &Surveyed) -> Judgement {
         let windows = Windows::new(&shard.faults, self.clocks);
         let mut verdicts: Vec<Option<Verdict>> = vec![None; shard.attempts.len()];
-        let timelines = Timelines::new(shard, self.plan.clients.len());
+        let timelines = Timelines::new(shard, self.plan);
         let by_profile = self.plan.oracle == OracleMode::Profile;
         let mut devices = Vec::new();
         if by_profile {

@@ -2,7 +2,7 @@
 
 use crate::history::{History, Operation};
 use crate::observation::Observation;
-use crate::plan::{ClientId, Nanos};
+use crate::plan::{ClientId, Nanos, Plan};
 
 /// The history, by device.
 pub(super) struct Timelines<'h> {
@@ -23,8 +23,10 @@ pub(super) struct Device<'t, 'h> {
 }
 
 impl<'h> Timelines<'h> {
-    /// Records of clients that the plan does not have are left out.
-    pub(super) fn new(history: &'h History, clients: usize) -> Self {
+    /// Records of clients that the plan does not have are left out, and what operators did to another gateway.
+    pub(super) fn new(history: &'h History, plan: &Plan) -> Self {
+        let clients = plan.clients.len();
+        let here = |operation: &&Operation| !plan.acts_elsewhere(operation.operator);
         let planned = |client: ClientId| usize::try_from(client).is_ok_and(|client| client < clients);
         let sorted = |of: &dyn Fn(usize) -> Option<(ClientId, Nanos)>, count: usize| {
             let mut records = Vec::with_capacity(count);
@@ -43,7 +45,10 @@ impl<'h> Timelines<'h> {
                 attempts.len(),
             ),
             operations: sorted(
-                &|at| operations.get(at).and_then(|operation| Some((operation.client?, operation.invoked))),
+                &|at| {
+                    let operation = operations.get(at).filter(here)?;
+                    Some((operation.client?, operation.invoked))
+                },
                 operations.len(),
             ),
             notices: sorted(

@@ -1,7 +1,8 @@
 //! What operators and clients do, in words.
 
 use super::{
-    Approves, Backoff, By, DurationRange, GiveUp, Notices, OperatorPlan, ReconnectPolicy, Think, Upkeep,
+    Approves, Backoff, By, DurationRange, GiveUp, Notices, OperatorPlan, OperatorState, ReconnectPolicy,
+    Think, Upkeep,
 };
 use crate::scenario::show_duration;
 
@@ -28,6 +29,9 @@ pub fn describe_operator(operator: &OperatorPlan) -> String {
     }
     if operator.by == By::CommandLine {
         words.push("by command line".to_owned());
+    }
+    if operator.state == OperatorState::Elsewhere {
+        words.push("in another state directory".to_owned());
     }
     let Upkeep { rotate, revoke, remove } = operator.upkeep;
     for (verb, rate) in [("rotates", rotate), ("revokes", revoke), ("removes", remove)] {

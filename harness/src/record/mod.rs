@@ -8,6 +8,7 @@
 //! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`], [`operators`], [`amplification`] | counts |
 //! | [`at_rest`] | what the gateway kept when everyone had gone |
 //! | [`devices`] | verdicts on devices, and what shows them |
+//! | [`diagnosis`] | who did not get in, why, and what ends it |
 //! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`handshakes`], [`store_times`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
@@ -23,6 +24,7 @@ pub mod caught;
 pub mod cohorts;
 pub mod device_history;
 pub mod devices;
+pub mod diagnosis;
 pub mod exit_code;
 pub mod facts;
 pub mod groups;

@@ -14,6 +14,7 @@ use super::at_rest::AtRest;
 use super::caught::ApprovalsAtRestarts;
 use super::cohorts::CohortResult;
 use super::devices::DeviceResults;
+use super::diagnosis::DiagnosisResult;
 use super::exit_code::RunVerdict;
 use super::groups::MismatchGroup;
 use super::histogram::LatencySummary;
@@ -96,6 +97,9 @@ pub struct RunResult {
     /// How often clients that do what answers say tried again; older files lack it.
     #[serde(default)]
     pub amplification: Amplification,
+    /// Who did not get in, why, and what ends it; older files lack it.
+    #[serde(default)]
+    pub diagnosis: DiagnosisResult,
     /// What the gateway still had under way after the last client and operator had gone; `null` = it was not asked, or is not
     /// ours to ask.
     #[serde(default)]
@@ -201,6 +205,7 @@ impl RunResult {
         if let Some(devices) = &mut self.devices {
             devices.redact(redactor);
         }
+        self.diagnosis.redact(redactor);
         for row in self.expected_observed.values_mut() {
             *row = clean_names(std::mem::take(row), redactor, |sum, count| *sum += count);
         }
@@ -236,6 +241,7 @@ impl RunResult {
             || self.devices.as_ref().is_some_and(|devices| devices.invalid > 0)
             || self.invariants.iter().any(InvariantResult::is_surprise)
             || self.at_rest.is_some_and(|at_rest| at_rest.is_busy())
+            || self.diagnosis.unmet().next().is_some()
         {
             RunVerdict::Violated
         } else if !self.validity.valid {

@@ -13,6 +13,7 @@ use super::by_client::ByClient;
 use super::caught::ApprovalsAtRestarts;
 use super::cohorts::{self, CohortRecorder};
 use super::devices::DeviceRecorder;
+use super::diagnosis::DiagnosisRecorder;
 use super::exit_code::{ExitCode, RunVerdict};
 use super::facts::RunFacts;
 use super::histogram::micros;
@@ -62,6 +63,7 @@ pub struct Tally<'p> {
     intervals: IntervalRecorder,
     samples: IntervalSamples,
     listing: Listing,
+    diagnosis: DiagnosisRecorder,
 }
 
 /// What follows from operations, notices and faults alone.
@@ -110,6 +112,7 @@ impl<'p> Tally<'p> {
             samples: IntervalSamples::with_chains(waterfalls.pairs().names(plan)),
             waterfalls,
             listing: Listing::default(),
+            diagnosis: DiagnosisRecorder::default(),
         }
     }
 
@@ -158,6 +161,7 @@ impl<'p> Tally<'p> {
         self.amplification.add(plan, &by_client);
         self.samples.settle();
         self.listing.add(plan, history, judgement, &by_client);
+        self.diagnosis.add(plan, history, &by_client);
     }
 
     /// Adds the figures of other parts of the same run, without loss.
@@ -183,6 +187,7 @@ impl<'p> Tally<'p> {
         self.intervals.merge(&other.intervals);
         self.samples.merge(other.samples);
         self.listing.merge(other.listing);
+        self.diagnosis.merge(other.diagnosis);
     }
 
     /// What the interval log is written from.
@@ -240,6 +245,9 @@ impl<'p> Tally<'p> {
             restarts: self.restarts.summary(&common.restarts),
             approvals_at_restarts: self.caught,
             amplification: self.amplification.summary(),
+            diagnosis: self
+                .diagnosis
+                .summary(self.plan, ended_by(facts) == EndedBy::Scenario && !facts.is_incomplete()),
             at_rest: facts.at_rest,
             faults: common.faults.clone(),
             thresholds: Vec::new(),

@@ -623,6 +623,7 @@ fn plan(cohorts: Vec<Cohort>, clients: Vec<PlannedClient>) -> Plan {
         approves: Approves::Each,
         rate_max: None,
         by: By::Session,
+        state: crate::vocabulary::OperatorState::Gateway,
         upkeep: Upkeep::default(),
     };
     Plan {

@@ -6,11 +6,9 @@
 //! | [`json`] | `result.json` |
 //! | [`files`] | the folder of a run |
 //! | [`picture`] | the history of one device as a picture |
-//! | [`cures`] | the fix for each pairing reason |
 //! | `waterfall` | the wait of approved people, drawn |
 //! | [`units`] | figures as people read them |
 
-pub mod cures;
 pub mod files;
 pub mod json;
 mod page;

@@ -9,10 +9,12 @@ use protocol::ProfileName;
 use super::{Observer, RunError, RunTarget};
 use crate::clock::Clock;
 use crate::gateway::process::GatewayArguments;
-use crate::gateway::{GatewayProcess, StateDir, TargetAddress, TargetError, fixture, port};
+use crate::gateway::{
+    CommandLine, GatewayProcess, Launch, StateDir, TargetAddress, TargetError, fixture, port,
+};
 use crate::nemesis;
 use crate::plan::identity::Identities;
-use crate::plan::{Plan, Step};
+use crate::plan::{OperatorState, Plan, Step};
 
 /// Room for what a gateway keeps: files are written anew beside the old ones.
 fn disk_bytes(plan: &Plan) -> u64 {
@@ -42,6 +44,8 @@ pub struct Up {
     /// How long it took from its start until it was ready, if it is ours.
     pub ready_after: Option<Duration>,
     state: Option<StateDir>,
+    /// A second gateway that no client knows, with its state, for operators whose commands go elsewhere.
+    elsewhere: Option<(GatewayProcess, StateDir)>,
 }
 
 impl Up {
@@ -65,35 +69,27 @@ impl Up {
                     state.small_disk(if database { "state" } else { "devices" }, disk_bytes(plan))?;
                 }
                 fixture::write(&state, plan, &identities)?;
-                let mut tries = 0;
                 let clock = Clock::start();
-                let process = loop {
-                    tries += 1;
-                    let port = port::free()?;
-                    state.write_config(launch, &plan.gateway, &secret, port)?;
-                    let arguments = GatewayArguments {
-                        profile: plan.gateway.profile.to_string(),
-                        port,
-                        defect: plan.gateway.defect.clone(),
-                        time_scale: plan.time_scale,
+                let process = start(plan, launch, &state, &secret).await?;
+                let ready_after = Some(Duration::from_nanos(clock.now()));
+                let elsewhere =
+                    if plan.operators.iter().any(|operator| operator.state == OperatorState::Elsewhere) {
+                        observer.stage("starting a gateway elsewhere");
+                        let state = StateDir::create()?;
+                        Some((start(plan, launch, &state, &secret).await?, state))
+                    } else {
+                        None
                     };
-                    match GatewayProcess::start(launch.clone(), arguments, &state).await {
-                        Ok(process) => break process,
-                        // Another run may bind the port between our look and the gateway's.
-                        Err(TargetError::DiedAtStart { log, .. })
-                            if tries < START_TRIES && port_was_taken(&log) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                };
                 let address = TargetAddress::own(process.port());
                 Ok(Self {
                     name: format!("{} at ws://{}", launch.name(), address.host),
-                    ready_after: Some(Duration::from_nanos(clock.now())),
+                    ready_after,
                     address,
                     secret,
                     identities,
                     process: Some(process),
                     state: Some(state),
+                    elsewhere,
                 })
             }
             RunTarget::Foreign(foreign) => {
@@ -106,9 +102,16 @@ impl Up {
                     name: foreign.url.clone(),
                     ready_after: None,
                     state: None,
+                    elsewhere: None,
                 })
             }
         }
+    }
+
+    /// The `devices` command of the gateway that no client knows.
+    #[must_use]
+    pub fn elsewhere_command_line(&self) -> Option<CommandLine> {
+        self.elsewhere.as_ref().and_then(|(process, _)| process.command_line())
     }
 
     /// Stops the gateway if it is ours. Gives its log, and removes its state directory.
@@ -117,8 +120,40 @@ impl Up {
         if let Err(error) = process.stop().await {
             remarks.push(error.to_string());
         }
+        if let Some((mut process, _state)) = self.elsewhere.take()
+            && let Err(error) = process.stop().await
+        {
+            remarks.push(error.to_string());
+        }
         let state = self.state.take()?;
         read_log(&state.log()).ok()
+    }
+}
+
+/// A gateway of the plan's kind on a free port.
+async fn start(
+    plan: &Plan,
+    launch: &Launch,
+    state: &StateDir,
+    secret: &str,
+) -> Result<GatewayProcess, RunError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let port = port::free()?;
+        state.write_config(launch, &plan.gateway, secret, port)?;
+        let arguments = GatewayArguments {
+            profile: plan.gateway.profile.to_string(),
+            port,
+            defect: plan.gateway.defect.clone(),
+            time_scale: plan.time_scale,
+        };
+        match GatewayProcess::start(launch.clone(), arguments, state).await {
+            Ok(process) => return Ok(process),
+            // Another run may bind the port between our look and the gateway's.
+            Err(TargetError::DiedAtStart { log, .. }) if tries < START_TRIES && port_was_taken(&log) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::operator::desk::{self, DeskContext};
 use crate::operator::{Desk, DeskError};
 use crate::oracle::Oracle;
 use crate::plan::identity::Identities;
-use crate::plan::{By, ClientId, FaultKind, Nanos, OracleMode, Plan};
+use crate::plan::{By, ClientId, FaultKind, Nanos, OperatorState, OracleMode, Plan};
 use crate::record::at_rest::AtRest;
 use crate::record::store_times::ProcessMetrics;
 use crate::report::files::{self, FilesError};
@@ -371,7 +371,11 @@ async fn open_desks(
     let mut desks = Vec::with_capacity(plan.operators.len());
     for (position, operator) in (0..).zip(&plan.operators) {
         let identity = desk::identity(&target.identities, &operator.name, position, &target.address)?;
-        desks.push(Desk::open(context.clone(), position, identity).await?);
+        let mut context = context.clone();
+        if operator.state == OperatorState::Elsewhere {
+            context.command_line = target.elsewhere_command_line();
+        }
+        desks.push(Desk::open(context, position, identity).await?);
     }
     Ok(desks)
 }

@@ -13,6 +13,7 @@ use super::reader::{
 };
 use super::sources::Sources;
 use super::{COUNT_MAX, NO_PAUSE};
+use crate::vocabulary::cause::{Cause, ExpectedCause};
 use crate::vocabulary::persona::{self, PersonaProfile};
 use crate::vocabulary::{
     Cohort, Comparison, ConnectSpec, Credential, Deviation, Executor, Expectation, LatencyLimit, NetworkPath,
@@ -435,6 +436,12 @@ pub(super) fn expectation_of_one(fields: Fields<'_>) -> Expectation {
         let help = Some("remove it: a step is judged by the attempt that it ends with".to_owned());
         fields.sink.report("conflict", &attempts.at, "`attempts` does not go with a step", help);
     }
+    if let Some(cause) = fields.entry("cause") {
+        let help = Some(
+            "write it in [cohort.NAME.expect]: a diagnosis is about all attempts of a client".to_owned(),
+        );
+        fields.sink.report("conflict", &cause.at, "`cause` does not go with a step", help);
+    }
     expectation(fields)
 }
 
@@ -469,6 +476,7 @@ pub(super) fn expectation(fields: Fields<'_>) -> Expectation {
         close: fields.read("close", count(1000, 4999)).and_then(|code| u16::try_from(code).ok()),
         latency: fields.read("latency", latency),
         attempts: fields.read("attempts", attempts),
+        cause: fields.read("cause", cause),
     };
     let of_a_refusal =
         expectation.code.is_some() || expectation.detail_code.is_some() || expectation.reason.is_some();
@@ -495,6 +503,17 @@ pub(super) fn expectation(fields: Fields<'_>) -> Expectation {
     }
     fields.finish();
     expectation
+}
+
+/// The name of a cause, or `"none"`.
+fn cause(node: &Node) -> Result<ExpectedCause, Problem> {
+    let name = plain_text(node)?;
+    ExpectedCause::find(&name).ok_or_else(|| {
+        let names: Vec<&str> =
+            std::iter::once(ExpectedCause::NOTHING).chain(Cause::ALL.map(Cause::as_str)).collect();
+        let help = Some(allowed(&name, &names));
+        Problem { code: "value", message: format!("`{name}` is no cause"), help }
+    })
 }
 
 /// `0` (that attempt), `"1..3"` (both ends included, as everywhere in the language) or `"1.."`.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::document::{Node, Value};
 use super::names::allowed;
 use super::reader::{Fields, Problem, duration_range, positive_duration, rate, share, text, word};
-use crate::vocabulary::{Approves, By, CohortId, DurationRange, Notices, OperatorPlan, Think, Upkeep};
+use crate::vocabulary::{
+    Approves, By, CohortId, DurationRange, Notices, OperatorPlan, OperatorState, Think, Upkeep,
+};
 
 /// Think time when the scenario gives none.
 const THINK: DurationRange =
@@ -24,6 +26,8 @@ pub(super) fn read(name: &str, fields: Fields<'_>, cohorts: &[&str]) -> Operator
     let by = fields
         .read("by", word(&[("session", By::Session), ("command-line", By::CommandLine)]))
         .unwrap_or(By::Session);
+    let states = [("gateway", OperatorState::Gateway), ("elsewhere", OperatorState::Elsewhere)];
+    let state = fields.read("state", word(&states)).unwrap_or_default();
     let upkeep = Upkeep {
         rotate: fields.read("rotate", some_rate),
         revoke: fields.read("revoke", some_rate),
@@ -51,6 +55,18 @@ pub(super) fn read(name: &str, fields: Fields<'_>, cohorts: &[&str]) -> Operator
         let message = "the command line of a run approves by id, not by `--latest`";
         fields.sink.report("not-supported", &fields.span("approve"), message, Some(help.to_owned()));
     }
+    if state == OperatorState::Elsewhere {
+        let help = "add by = \"command-line\": a session is with the gateway that it was opened to";
+        if by != By::CommandLine {
+            let message = "only commands can go to another state directory";
+            fields.sink.report("conflict", &fields.span("state"), message, Some(help.to_owned()));
+        }
+        if upkeep != Upkeep::default() {
+            let message = "another state directory has no paired devices of this run";
+            let help = Some("leave `rotate`, `revoke` and `remove` out".to_owned());
+            fields.sink.report("conflict", &fields.span("state"), message, help);
+        }
+    }
     fields.finish();
     let approves = approves.unwrap_or(Approves::Each);
     OperatorPlan {
@@ -63,6 +79,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>, cohorts: &[&str]) -> Operator
         approves,
         rate_max,
         by,
+        state,
         upkeep,
     }
 }

@@ -249,6 +249,35 @@ impl fmt::Display for Cause {
     }
 }
 
+/// What a scenario expects the diagnosis of a cohort's clients to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpectedCause {
+    /// Each of them is in trouble, or was for a while, for this cause.
+    Is(Cause),
+    /// None of them is in trouble at the end.
+    Nothing,
+}
+
+impl ExpectedCause {
+    /// Word that expects no trouble.
+    pub const NOTHING: &'static str = "none";
+
+    /// As it stands in a scenario.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Is(cause) => cause.as_str(),
+            Self::Nothing => Self::NOTHING,
+        }
+    }
+
+    /// What is called so.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        if name == Self::NOTHING { Some(Self::Nothing) } else { Cause::find(name).map(Self::Is) }
+    }
+}
+
 /// No cause is called so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no cause")]

@@ -489,8 +489,29 @@ pub struct OperatorPlan {
     pub rate_max: Option<f64>,
     /// How it does what it does.
     pub by: By,
+    /// Which state directory its commands go to.
+    pub state: OperatorState,
     /// What else it does to paired devices.
     pub upkeep: Upkeep,
+}
+
+/// Whose state directory an operator's commands go to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OperatorState {
+    /// That of the gateway.
+    #[default]
+    Gateway,
+    /// That of a second gateway, which no client knows: as of somebody who types on the host what belongs into the container.
+    Elsewhere,
+}
+
+impl Plan {
+    /// Whether the operator of that position does what it does to another gateway than the clients' one.
+    #[must_use]
+    pub fn acts_elsewhere(&self, operator: u16) -> bool {
+        let operator = self.operators.get(usize::from(operator));
+        operator.is_some_and(|operator| operator.state == OperatorState::Elsewhere)
+    }
 }
 
 /// How long somebody thinks: from a distribution.
@@ -656,6 +677,8 @@ pub struct Expectation {
     pub latency: Option<LatencyLimit>,
     /// Which attempts of a client are meant, counted from 0; `None` = all.
     pub attempts: Option<Range<u32>>,
+    /// What the diagnosis of each client is to say, after the run. It is about all attempts of a client.
+    pub cause: Option<cause::ExpectedCause>,
 }
 
 /// A pass rule on a measured figure, for example `approval_to_session.p99 < 6s`.

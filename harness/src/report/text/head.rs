@@ -45,6 +45,7 @@ fn verdict_line(result: &RunResult) -> String {
             let first = if result.ended_by == EndedBy::FailFast { "; stopped at the first" } else { "" };
             let invalid = result.devices.as_ref().map_or(0, |devices| devices.invalid);
             let busy = result.at_rest.filter(AtRest::is_busy);
+            let wrong = result.diagnosis.unmet().count() as u64;
             let outcomes = if total == 0 && invalid > 0 {
                 format!("no order of its operations explains {}", plural(invalid, "device"))
             } else if let Some(busy) = busy.filter(|_| total == 0) {
@@ -52,6 +53,11 @@ fn verdict_line(result: &RunResult) -> String {
                     "the gateway kept {} and {} when everyone had gone",
                     plural(busy.handshakes_in_progress, "handshake"),
                     plural(busy.sessions, "session")
+                )
+            } else if total == 0 && wrong > 0 {
+                format!(
+                    "{} not as the scenario expects",
+                    if wrong == 1 { "1 diagnosis is".to_owned() } else { format!("{wrong} diagnoses are") }
                 )
             } else {
                 format!("{} {} not allowed", plural(total, "outcome"), if total == 1 { "is" } else { "are" })

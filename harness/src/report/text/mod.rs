@@ -4,6 +4,7 @@
 
 mod cohorts;
 mod costs;
+pub mod diagnosis;
 mod faults;
 mod head;
 mod latency;
@@ -42,6 +43,8 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     violations::devices(&mut page, result, folder);
     violations::invariants(&mut page, result);
     thresholds::thresholds(&mut page, &result.thresholds);
+    diagnosis::expectations(&mut page, result);
+    diagnosis::loops(&mut page, result);
     refusals::refusals(&mut page, result);
     cohorts::cohorts(&mut page, result);
     scripts::scripts(&mut page, result);

@@ -1,8 +1,8 @@
 //! Who was refused, and why: what was due beside what was seen.
 
+use crate::diagnosis::cures::of_reason;
 use crate::record::refusals::ExpectedAndObserved;
 use crate::record::result::RunResult;
-use crate::report::cures::cure;
 use crate::report::page::Page;
 use crate::report::units::short;
 
@@ -24,7 +24,7 @@ pub(super) fn refusals(page: &mut Page, result: &RunResult) {
     for (name, counts) in rows.iter().take(ROWS_SHOWN) {
         page.line(&format!("  {:<36}{:>10}{:>10}", short(name, 36), counts.expected, counts.observed));
         if counts.observed > counts.expected
-            && let Some(cure) = cure(name)
+            && let Some(cure) = of_reason(name)
         {
             page.line(&format!("      more than expected; {cure}"));
         }
@@ -53,7 +53,7 @@ mod tests {
         }
         let text = summary(&story.result(), false);
         for reason in ["not-paired", "scope-upgrade", "role-upgrade", "metadata-upgrade"] {
-            assert!(text.contains(cure(reason).expect("a cure")), "{text}");
+            assert!(text.contains(of_reason(reason).expect("a cure")), "{text}");
         }
     }
 }
