@@ -10,6 +10,7 @@ use super::values::{
     Key, count, duration, either, key, list, number, or_variable, range, rate, required, signed_duration,
     table, text, truth, words,
 };
+use crate::vocabulary::cause::{Cause, ExpectedCause};
 use crate::vocabulary::{Loss, persona};
 
 pub(super) fn cohort() -> Value {
@@ -291,6 +292,11 @@ pub(super) fn expect() -> Value {
             key("close", count(1000, 4999), "Close code."),
             key("latency", latency(), "From when it was to start until its answer: \"< 2s\"."),
             key("attempts", attempts, "Which attempts, counted from 0: 0, \"0..2\", \"1..\". Default: all."),
+            key(
+                "cause",
+                words(std::iter::once(ExpectedCause::NOTHING).chain(Cause::ALL.map(Cause::as_str))),
+                "Of a cohort: what the diagnosis of each client says; \"none\": nobody is in trouble at the end.",
+            ),
         ],
     ))
 }

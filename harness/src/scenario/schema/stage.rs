@@ -123,6 +123,11 @@ pub(super) fn operator() -> Value {
                 words(["session", "command-line"]),
                 "Over a session (default), or with the gateway's own command.",
             ),
+            key(
+                "state",
+                words(["gateway", "elsewhere"]),
+                "Whose state directory its commands go to. Default: \"gateway\".",
+            ),
             key("reject_share", share(), "Share of devices that are rejected. Default: 0."),
             key("ignore_share", share(), "Share of devices that are never decided about. Default: 0."),
             key("rotate", rate(), "Rotates tokens of paired devices at this rate."),
