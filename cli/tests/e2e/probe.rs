@@ -556,14 +556,19 @@ fn an_address_with_too_many_open_sockets() {
 }
 
 /// A listener with a certificate that nobody issued, before a gateway; gives its port, the certificate in PEM and its SHA-256.
-fn tls(to: SocketAddr) -> (u16, String, String) {
+fn tls(to: SocketAddr, name: &str, is_ca: bool) -> (u16, String, String) {
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
     use tokio_rustls::rustls::{ServerConfig, crypto};
 
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
-        .expect("a certificate");
-    let der = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let mut parameters = rcgen::CertificateParams::new([name.to_owned()]).expect("a name");
+    // As `openssl req -x509` makes them.
+    if is_ca {
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    let signing_key = rcgen::KeyPair::generate().expect("a key");
+    let made = parameters.self_signed(&signing_key).expect("a certificate");
+    let der = made.der().clone();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")
@@ -593,32 +598,41 @@ fn tls(to: SocketAddr) -> (u16, String, String) {
         })
         .expect("a thread");
     let fingerprint = harness::probe::tls::shown(&harness::probe::tls::digest(&der));
-    (port, made.cert.pem(), fingerprint)
+    (port, made.pem(), fingerprint)
 }
 
 #[test]
 fn a_certificate_is_held_against_what_it_was_pointed_at() {
     let gateway = Gateway::empty("2026.3.13");
-    let (port, pem, fingerprint) = tls(gateway.address());
+    for is_ca in [false, true] {
+        let (port, pem, fingerprint) = tls(gateway.address(), "localhost", is_ca);
+        let folder = scratch();
+        let ca = write(folder.path(), "ca.pem", &pem);
+        let with = |more: &[&str]| {
+            probe(&[&[&format!("wss://localhost:{port}"), "--token-file", "TOKEN-FILE"], more].concat())
+        };
+        // Nothing that holds a secret is sent to somebody who is not trusted.
+        let probed = with(&[]);
+        probed.is("cannot-tell", 40, (1, 0));
+        probed.says(&format!("--fingerprint {fingerprint}"));
+        with(&["--ca", &ca]).is_let_in((3, 1));
+        with(&["--fingerprint", &fingerprint.to_lowercase().replace(':', "")]).is_let_in((3, 1));
+        let probed = with(&["--fingerprint", &"00".repeat(32)]);
+        probed.is("cannot-tell", 40, (1, 0));
+        probed.says("another one than the pinned one");
+    } // The name counts, whoever issued it.
+    let (port, pem, _) = tls(gateway.address(), "gw.example.com", true);
     let folder = scratch();
     let ca = write(folder.path(), "ca.pem", &pem);
-    let url = format!("wss://localhost:{port}");
-    let with = |more: &[&str]| probe(&[&[url.as_str(), "--token-file", "TOKEN-FILE"], more].concat());
-    // Nothing that holds a secret is sent to somebody who is not trusted.
-    let probed = with(&[]);
+    let probed = probe(&[&format!("wss://localhost:{port}"), "--ca", &ca]);
     probed.is("cannot-tell", 40, (1, 0));
-    probed.says(&format!("--fingerprint {fingerprint}"));
-    with(&["--ca", &ca]).is_let_in((3, 1));
-    with(&["--fingerprint", &fingerprint.to_lowercase().replace(':', "")]).is_let_in((3, 1));
-    let probed = with(&["--fingerprint", &"00".repeat(32)]);
-    probed.is("cannot-tell", 40, (1, 0));
-    probed.says("another one than the pinned one");
+    probed.says("for another name");
 }
 
 #[test]
 fn the_wrong_scheme_is_told_either_way() {
     let gateway = Gateway::empty("2026.3.13");
-    let (port, ..) = tls(gateway.address());
+    let (port, ..) = tls(gateway.address(), "localhost", false);
     let probed = probe(&[&format!("ws://127.0.0.1:{port}")]);
     probed.is("wrong-url", 10, (1, 0));
     probed.says("wss://");

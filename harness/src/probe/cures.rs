@@ -119,6 +119,12 @@ pub(super) fn of(cause: Cause, pointed: &Pointed, seen: &Seen, told: &Told) -> V
                 &["openclaw devices list"],
             ),
         ],
+        Cause::CannotTell if seen.certificate.as_ref().is_some_and(|shown| shown.refused.is_some()) => {
+            vec![cure(
+                "On the gateway's machine, see whether the fingerprint is that of its certificate.",
+                &["openssl x509 -in <CERTIFICATE> -noout -fingerprint -sha256"],
+            )]
+        }
         Cause::BrokenHandshake | Cause::CannotTell => {
             vec![cure(
                 "Read the gateway's log during a failed connect; it names the reason.",

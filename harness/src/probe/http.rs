@@ -132,9 +132,16 @@ pub fn is_attribution(body: &str) -> bool {
 #[must_use]
 pub fn text(bytes: &[u8], characters_max: usize) -> String {
     let text = String::from_utf8_lossy(bytes.get(..characters_max * 4).unwrap_or(bytes));
-    let shown: String =
-        text.chars().take(characters_max).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let shown: String = text.chars().take(characters_max).map(shown).collect();
     if text.chars().count() > characters_max { format!("{shown}…") } else { shown }
+}
+
+fn shown(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
 }
 
 #[cfg(test)]

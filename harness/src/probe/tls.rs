@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 
@@ -93,10 +94,11 @@ impl Side {
         let rule = match trust {
             Trust::Pinned(pin) => Rule::Pinned(*pin),
             Trust::System | Trust::Only(_) => {
-                let roots = Arc::new(roots(trust)?);
+                let (roots, given) = roots(trust)?;
                 let verifier =
-                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-                Rule::Roots(verifier.map_err(|error| setup(&error))?)
+                    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                        .build();
+                Rule::Roots { verifier: verifier.map_err(|error| setup(&error))?, given }
             }
         };
         let judge = Arc::new(Judge { rule, provider: Arc::clone(&provider), shown: Mutex::default() });
@@ -116,13 +118,15 @@ impl Side {
     }
 }
 
-fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
+/// The roots, and the certificates that were given as such.
+fn roots(trust: &Trust) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TrustError> {
     let mut store = RootCertStore::empty();
     if let Trust::Only(pem) = trust {
-        for certificate in CertificateDer::pem_slice_iter(pem).flatten() {
-            store.add(certificate).map_err(|_| TrustError::NoCertificate)?;
+        let given: Vec<_> = CertificateDer::pem_slice_iter(pem).flatten().collect();
+        for certificate in &given {
+            store.add(certificate.clone()).map_err(|_| TrustError::NoCertificate)?;
         }
-        return if store.is_empty() { Err(TrustError::NoCertificate) } else { Ok(store) };
+        return if given.is_empty() { Err(TrustError::NoCertificate) } else { Ok((store, given)) };
     }
     let found = rustls_native_certs::load_native_certs();
     // Single certificates that no parser takes are common in system bundles, and harmless.
@@ -131,12 +135,12 @@ fn roots(trust: &Trust) -> Result<RootCertStore, TrustError> {
         let why = found.errors.first().map_or_else(|| "none were found".to_owned(), ToString::to_string);
         return Err(TrustError::NoRoots(why));
     }
-    Ok(store)
+    Ok((store, Vec::new()))
 }
 
 #[derive(Debug)]
 enum Rule {
-    Roots(Arc<WebPkiServerVerifier>),
+    Roots { verifier: Arc<WebPkiServerVerifier>, given: Vec<CertificateDer<'static>> },
     Pinned([u8; 32]),
 }
 
@@ -159,7 +163,14 @@ impl ServerCertVerifier for Judge {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let fingerprint = digest(end_entity.as_ref());
         let verdict = match &self.rule {
-            Rule::Roots(verifier) => {
+            // `openssl req -x509` makes a certificate that says it is a CA's; no verifier takes that for a server's, and whoever gave
+            // this very one means it.
+            Rule::Roots { given, .. } if given.iter().any(|given| given.as_ref() == end_entity.as_ref()) => {
+                ParsedCertificate::try_from(end_entity)
+                    .and_then(|parsed| verify_server_name(&parsed, server_name))
+                    .map(|()| ServerCertVerified::assertion())
+            }
+            Rule::Roots { verifier, .. } => {
                 verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             }
             Rule::Pinned(pin) if *pin == fingerprint => Ok(ServerCertVerified::assertion()),
@@ -224,6 +235,9 @@ impl Judge {
                 }
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "it is for another name than the URL's".to_owned()
+                }
+                other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                    "it was issued by itself, and is nobody's whom this machine trusts".to_owned()
                 }
                 other => format!("{other}"),
             },
