@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Schema => {
             printer::finish(&format!("{:#}\n", harness::scenario::schema()), ExitCode::SUCCESS)
         }
+        Command::Verify(arguments) => commands::verify::verify(&arguments),
         Command::Plan(arguments) => commands::plan::plan(&arguments),
         Command::Diagnose(arguments) => commands::diagnose::diagnose(&arguments),
         Command::Analyze(arguments) => commands::analyze::analyze(&arguments),

@@ -4,7 +4,7 @@
 //!
 //! [`vocabulary`], [`observation`], [`history`], [`scenario`], [`plan`], [`clock`], [`client`], [`websocket`],
 //! [`gateway`], [`engine`], [`conform`], [`operator`], [`nemesis`], [`story`], [`diagnosis`], [`oracle`], [`record`],
-//! [`report`], [`sweep`], [`differential`], [`import`], [`probe`], and [`run`], the only one that sees all of them.
+//! [`report`], [`sweep`], [`verify`], [`differential`], [`import`], [`probe`], and [`run`], the only one that sees all of them.
 
 pub mod client;
 pub mod clock;
@@ -27,5 +27,6 @@ pub mod run;
 pub mod scenario;
 pub mod story;
 pub mod sweep;
+pub mod verify;
 pub mod vocabulary;
 pub mod websocket;

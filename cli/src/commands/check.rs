@@ -59,7 +59,7 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         return Ok(());
     }
     let before = files.len();
-    collect(path, files).map_err(|error| format!("the folder cannot be read: {error}"))?;
+    super::scenario_files::collect(path, files).map_err(|error| format!("the folder cannot be read: {error}"))?;
     if files.len() == before { Err("the folder holds no .toml file".to_owned()) } else { Ok(()) }
 }
 
@@ -93,20 +93,4 @@ fn checked(file: &Path, arguments: &CheckArguments) -> Result<String, Vec<Diagno
             Ok(format!("a sweep of {} combinations, up to {most} clients", sweep.combinations.len()))
         }
     }
-}
-
-/// All `.toml` files below a folder, sorted, so that the output does not depend on the file system.
-pub(crate) fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    entries.sort();
-    for entry in entries {
-        // A link to a folder above would never end.
-        if entry.is_dir() && !entry.is_symlink() {
-            collect(&entry, files)?;
-        } else if entry.extension().is_some_and(|extension| extension == "toml") {
-            files.push(entry);
-        }
-    }
-    Ok(())
 }

@@ -15,7 +15,9 @@ pub(crate) mod plan;
 pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod run;
+pub(crate) mod scenario_files;
 pub(crate) mod sweep;
+pub(crate) mod verify;
 
 use std::process::ExitCode;
 

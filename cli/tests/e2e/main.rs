@@ -30,3 +30,4 @@ mod scripts;
 mod steps;
 mod sweep;
 mod validity;
+mod verify;

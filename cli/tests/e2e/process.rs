@@ -23,7 +23,7 @@ fn start_smoke(folder: &Path) -> Child {
 
 /// Polls until a condition holds: the state of another process can only be looked at.
 #[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < Duration::from_secs(120), "{what} did not come to pass");
