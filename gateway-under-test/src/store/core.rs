@@ -61,7 +61,7 @@ pub struct Core {
     committed: State,
     /// Device of each request.
     requests: HashMap<String, Arc<str>>,
-    /// Requests by age, so that old ones are dropped without a scan.
+    /// Requests by when their time to live began, so that old ones are dropped without a scan.
     ages: BTreeSet<(u64, String)>,
     /// Must be written before anybody is answered.
     dirty: Marks,
@@ -203,7 +203,7 @@ impl Core {
             if let Some(request) = &record.pending {
                 let request = request.value();
                 self.requests.insert(request.request_id.clone(), Arc::clone(device_id));
-                self.ages.insert((request.ts, request.request_id.clone()));
+                self.ages.insert((pairing::aged_from(&self.rules, request), request.request_id.clone()));
             }
         }
     }
@@ -284,11 +284,11 @@ impl Core {
         if let Some(old) = &record.pending {
             let old = old.value();
             self.requests.remove(&old.request_id);
-            self.ages.remove(&(old.ts, old.request_id.clone()));
+            self.ages.remove(&(pairing::aged_from(&self.rules, old), old.request_id.clone()));
         }
         if let Some(request) = &request {
             self.requests.insert(request.request_id.clone(), device_id.into());
-            self.ages.insert((request.ts, request.request_id.clone()));
+            self.ages.insert((pairing::aged_from(&self.rules, request), request.request_id.clone()));
         }
         record.pending = request.map(|request| Arc::new(Stored::new(request)));
     }

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -614,4 +614,28 @@ async fn a_job_waits_for_a_writer_beside_it_and_reading_again_is_counted() {
     let seen: Vec<_> = loads.iter().map(|load| (load.when, load.devices)).collect();
     assert_eq!(seen, [(LoadWhen::Changed, 1), (LoadWhen::Reload, 1)]);
     store.close().await.unwrap();
+}
+
+#[test]
+fn a_request_that_is_asked_again_outlives_its_first_ask() {
+    let dir = tempfile::tempdir().unwrap();
+    let time = Arc::new(AtomicU64::new(now_ms()));
+    let clock = Arc::clone(&time);
+    let backend = backend::open(StoreKind::Sqlite, dir.path()).unwrap();
+    backend.prepare(true).unwrap();
+    let clock = Box::new(move || clock.load(Ordering::Relaxed));
+    let mut core =
+        Core::load(backend, rules(StoreKind::Sqlite), clock, Box::new(Counter::default())).unwrap();
+    let mut ask = |device: &str, later_ms: u64| {
+        time.fetch_add(later_ms, Ordering::Relaxed);
+        let auth = AuthParams { token: Some("shared".to_owned()), ..AuthParams::default() };
+        core.expire();
+        let refusal = core.admit(&attempt_by(StoreKind::Sqlite, device, false, auth)).0.unwrap_err();
+        refusal.request_id().unwrap().to_owned()
+    };
+    let (first, once) = (ask("a", 0), ask("b", 0));
+    assert_eq!(ask("a", 200_000), first);
+    // Six and a half minutes after the first ask, three after the latest.
+    assert_eq!(ask("a", 190_000), first);
+    assert_ne!(ask("b", 0), once, "who asked once is gone");
 }

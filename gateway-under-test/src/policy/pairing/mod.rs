@@ -27,7 +27,7 @@ use protocol::hello::HelloAuth;
 use protocol::pairing::{PendingRequest, Resolved};
 
 pub use manage::{approve, is_visible, reject, remove, rename, revoke, rotate};
-pub use request::{is_waiting, listed};
+pub use request::{aged_from, is_waiting, listed};
 
 use self::draft::Draft;
 use super::attempt::DeviceAttempt;

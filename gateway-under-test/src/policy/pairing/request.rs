@@ -14,12 +14,20 @@ const REFRESHED_KEY: &str = "refreshedAtMs";
 /// Whether a request is still there.
 #[must_use]
 pub fn is_waiting(rules: &Rules, request: &PendingRequest, now_ms: u64) -> bool {
+    let age = now_ms.saturating_sub(aged_from(rules, request));
     match rules.profile.pending_age {
-        PendingAge::FromTsExclusive => now_ms.saturating_sub(request.ts) < rules.pending_ttl_ms,
-        PendingAge::FromTs => now_ms.saturating_sub(request.ts) <= rules.pending_ttl_ms,
+        PendingAge::FromTsExclusive => age < rules.pending_ttl_ms,
+        PendingAge::FromTs | PendingAge::FromLatestAsk => age <= rules.pending_ttl_ms,
+    }
+}
+
+/// When its time to live began, milliseconds.
+#[must_use]
+pub fn aged_from(rules: &Rules, request: &PendingRequest) -> u64 {
+    match rules.profile.pending_age {
+        PendingAge::FromTsExclusive | PendingAge::FromTs => request.ts,
         PendingAge::FromLatestAsk => {
-            let latest = request.more.get(REFRESHED_KEY).and_then(Value::as_u64).unwrap_or(request.ts);
-            now_ms.saturating_sub(latest) <= rules.pending_ttl_ms
+            request.more.get(REFRESHED_KEY).and_then(Value::as_u64).unwrap_or(request.ts)
         }
     }
 }
