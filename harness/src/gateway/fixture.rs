@@ -6,7 +6,7 @@ use super::{StateDir, TargetError};
 use crate::client::DeviceKey;
 use crate::client::key::KeyError;
 use crate::plan::identity::Identities;
-use crate::plan::{Cohort, Persona, Plan, StoredEntry, StoredMetadata};
+use crate::plan::{AbsentParts, Cohort, Persona, Plan, StoredEntry, StoredMetadata};
 use crate::vocabulary::persona::{self, PersonaProfile};
 
 /// When fixture entries were approved: a fixed time, so that a plan's store is the same byte for byte.
@@ -47,6 +47,7 @@ pub fn write(state: &StateDir, plan: &Plan, identities: &Identities) -> Result<(
             device_family: Some("Linux".to_owned()),
         },
         tokens: true,
+        absent: AbsentParts::default(),
     };
     for index in 0..plan.gateway.stored_bystanders {
         let key = DeviceKey::from_seed(&identities.key_seed(BYSTANDERS, index))?;
@@ -103,6 +104,11 @@ fn entry_of(
         }
     };
     let Some(keys) = entry.as_object_mut() else { return entry };
+    let absent: [(bool, [&str; 2]); 2] =
+        [(stored.absent.roles, ["role", "roles"]), (stored.absent.scopes, ["scopes", "approvedScopes"])];
+    for key in absent.iter().filter(|(is_absent, _)| *is_absent).flat_map(|(_, keys)| keys) {
+        keys.remove(*key);
+    }
     if let Some(platform) = platform {
         keys.insert("platform".to_owned(), json!(platform));
     }

@@ -23,6 +23,12 @@ pub(super) fn check(scenario: &Scenario, places: &Places, all_read: bool, sink: 
     for (cohort, at) in scenario.cohorts.iter().zip(&places.cohorts) {
         schedule(scenario, cohort, &at.arrivals, sink);
         endless(scenario, cohort, at, sink);
+        let lacks = cohort.cohort.stored.as_ref().is_some_and(|stored| stored.absent.any());
+        if lacks && scenario.oracle == OracleMode::Profile {
+            let message = "an entry without roles or scopes is what the oracle does not know";
+            let help = "set oracle = \"expectations\" and say what is due, or give the entry a list, which may be empty";
+            sink.report("conflict", &at.name, message, Some(help.to_owned()));
+        }
         // Steps have expectations of their own.
         let alone = !matches!(cohort.arrivals, Arrivals::Steps);
         let steps_say = cohort.cohort.script.iter().any(|step| step.expect.is_some());

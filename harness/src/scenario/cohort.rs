@@ -16,8 +16,8 @@ use super::{COUNT_MAX, NO_PAUSE};
 use crate::vocabulary::cause::{Cause, ExpectedCause};
 use crate::vocabulary::persona::{self, PersonaProfile};
 use crate::vocabulary::{
-    Cohort, Comparison, ConnectSpec, Credential, Deviation, Executor, Expectation, LatencyLimit, NetworkPath,
-    Origin, Persona, SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
+    AbsentParts, Cohort, Comparison, ConnectSpec, Credential, Deviation, Executor, Expectation, LatencyLimit,
+    NetworkPath, Origin, Persona, SessionScript, SignatureVersion, StoredEntry, StoredMetadata,
 };
 
 /// A cohort as the scenario wants it.
@@ -379,15 +379,25 @@ fn protocol(range: &Fields<'_>) -> Option<Deviation> {
 }
 
 fn stored_entry(fields: Fields<'_>, profile: &PersonaProfile, connect: &ConnectSpec) -> StoredEntry {
-    let roles = fields
-        .read("roles", texts)
-        .unwrap_or_else(|| vec![connect.role.clone().unwrap_or_else(|| scope::ROLE_OPERATOR.to_owned())]);
-    let scopes =
-        fields.read("scopes", scope_list).unwrap_or_else(|| connect.scopes.clone().unwrap_or_default());
+    let is_absent = |key: &'static str| {
+        fields
+            .entry(key)
+            .is_some_and(|entry| matches!(&entry.node.value, Value::Text(text) if text == "absent"))
+    };
+    let absent = AbsentParts { roles: is_absent("roles"), scopes: is_absent("scopes") };
+    let asked_role = || vec![connect.role.clone().unwrap_or_else(|| scope::ROLE_OPERATOR.to_owned())];
+    let roles =
+        if absent.roles { Vec::new() } else { fields.read("roles", texts).unwrap_or_else(asked_role) };
+    let asked_scopes = || connect.scopes.clone().unwrap_or_default();
+    let scopes = if absent.scopes {
+        Vec::new()
+    } else {
+        fields.read("scopes", scope_list).unwrap_or_else(asked_scopes)
+    };
     let metadata = metadata(&fields, profile).unwrap_or(StoredMetadata::Same);
     let tokens = fields.read("tokens", super::reader::truth).unwrap_or(true);
     fields.finish();
-    StoredEntry { roles, scopes, metadata, tokens }
+    StoredEntry { roles, scopes, metadata, tokens, absent }
 }
 
 /// `"same"`, `"legacy"`, or `{ platform = "…", device_family = "…" }`.

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::vocabulary::{
-    Action, AuthMode, Backoff, Comparison, Credential, Deviation, Executor, Expectation, FaultKind,
-    ForwardedFor, GiveUp, LaunchPlan, NetworkPath, Notices, Origin, Persona, Readiness, Request,
+    AbsentParts, Action, AuthMode, Backoff, Comparison, Credential, Deviation, Executor, Expectation,
+    FaultKind, ForwardedFor, GiveUp, LaunchPlan, NetworkPath, Notices, Origin, Persona, Readiness, Request,
     SignatureVersion, StepConnect, StopSignal, StoreEdit, StoredMetadata, ValidityBudget,
 };
 
@@ -502,6 +502,22 @@ fn a_command_keeps_what_the_run_fills_in_and_takes_variables() {
             ready: Readiness::Http("/readyz".to_owned()),
         }
     );
+}
+
+#[test]
+fn an_entry_may_lack_keys_where_the_oracle_is_not_asked() {
+    let text = "name = \"x\"\noracle = \"expectations\"\n[cohort.c]\npersona = \"cli\"\ncount = 1\n\
+        stored = { roles = \"absent\", scopes = \"absent\", tokens = false }\narrivals.herd = {}\nexpect.outcome = \"refused\"\n";
+    let stored = accept(text).cohorts[0].cohort.stored.clone().unwrap();
+    assert_eq!(stored.absent, AbsentParts { roles: true, scopes: true });
+    assert!(stored.roles.is_empty() && stored.scopes.is_empty());
+    let some = accept(&text.replace("roles = \"absent\", ", "")).cohorts[0].cohort.stored.clone().unwrap();
+    assert_eq!(
+        (some.absent, some.roles),
+        (AbsentParts { roles: false, scopes: true }, vec!["operator".to_owned()])
+    );
+    assert_eq!(codes(&text.replace("oracle = \"expectations\"\n", ""), &[]), ["conflict"]);
+    assert_eq!(codes(&text.replace("roles = \"absent\"", "roles = \"none\""), &[]), ["type"]);
 }
 
 #[test]

@@ -354,6 +354,25 @@ pub struct StoredEntry {
     pub metadata: StoredMetadata,
     /// Whether each approved role has a token, known to the client.
     pub tokens: bool,
+    /// What does not stand in it at all, as in those of older builds.
+    pub absent: AbsentParts,
+}
+
+/// What an entry lacks, which is not the same as holding none of it. The oracle knows no such entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AbsentParts {
+    /// `role` and `roles`.
+    pub roles: bool,
+    /// `scopes` and `approvedScopes`.
+    pub scopes: bool,
+}
+
+impl AbsentParts {
+    /// Whether anything is absent.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.roles || self.scopes
+    }
 }
 
 /// Platform and device family of a stored entry.

@@ -12,8 +12,8 @@ use crate::observation::{
 use crate::oracle::{self, Judgement, Mismatch, MismatchKind, Verdict};
 use crate::plan::identity::Identities;
 use crate::plan::{
-    AuthMode, Backoff, Cohort, ConnectSpec, Credential, Deviation, DurationRange, Executor, Expectation,
-    FaultKind, ForwardedFor, GatewayPlan, GiveUp, Nanos, NetworkPath, OracleMode, Persona, Plan,
+    AbsentParts, AuthMode, Backoff, Cohort, ConnectSpec, Credential, Deviation, DurationRange, Executor,
+    Expectation, FaultKind, ForwardedFor, GatewayPlan, GiveUp, Nanos, NetworkPath, OracleMode, Persona, Plan,
     PlannedClient, ReconnectPolicy, SessionScript, SignatureVersion, StopSignal, StoredEntry, StoredMetadata,
     ValidityBudget,
 };
@@ -50,7 +50,13 @@ pub(in crate::oracle) fn spec() -> ConnectSpec {
 }
 
 pub(super) fn stored(roles: &[&str], scopes: &[&str], metadata: StoredMetadata) -> StoredEntry {
-    StoredEntry { roles: owned(roles), scopes: owned(scopes), metadata, tokens: true }
+    StoredEntry {
+        roles: owned(roles),
+        scopes: owned(scopes),
+        metadata,
+        tokens: true,
+        absent: AbsentParts::default(),
+    }
 }
 
 pub(in crate::oracle) fn gateway() -> GatewayPlan {
