@@ -59,7 +59,8 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         return Ok(());
     }
     let before = files.len();
-    super::scenario_files::collect(path, files).map_err(|error| format!("the folder cannot be read: {error}"))?;
+    super::scenario_files::collect(path, files)
+        .map_err(|error| format!("the folder cannot be read: {error}"))?;
     if files.len() == before { Err("the folder holds no .toml file".to_owned()) } else { Ok(()) }
 }
 

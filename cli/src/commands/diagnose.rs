@@ -10,7 +10,7 @@ use harness::record::exit_code::ExitCode;
 use harness::run::{Origin, RunOptions, RunTarget};
 use harness::scenario::{self, Batch, Choices, Scenario};
 
-use super::check::collect;
+use super::scenario_files::collect;
 use crate::args::DiagnoseArguments;
 use crate::printer;
 use crate::progress::Display;

@@ -87,8 +87,8 @@ fn stored() -> Value {
     or_variable(table(
         "",
         &[
-            key("roles", list(text()), "Default: what the client asks."),
-            key("scopes", list(text()), "Default: what the client asks."),
+            key("roles", either([words(["absent"]), list(text())]), "Default: what the client asks."),
+            key("scopes", either([words(["absent"]), list(text())]), "Default: what the client asks."),
             key("metadata", metadata, "Platform and family in the store. Default: \"same\"."),
             key("tokens", truth(), "Whether it has a token for each role. Default: true."),
         ],
