@@ -143,7 +143,7 @@ fn what_is_no_run_is_refused_with_a_way_out() {
     let mut later = whole.clone();
     later[8] = 9;
     std::fs::write(&history, later).expect("written");
-    refused("run", &["is a history of version 9; this pairstorm reads version 1"]);
+    refused("run", &["is a history of version 9; this pairstorm reads version 2"]);
     std::fs::write(&history, b"{}").expect("written");
     refused("run", &["is no history of pairstorm"]);
     std::fs::write(&history, &whole).expect("written");
@@ -156,7 +156,7 @@ fn what_is_no_run_is_refused_with_a_way_out() {
         std::fs::write(&origin, value.to_string()).expect("written");
         refused("run", said);
     };
-    with(&|value| value["version"] = 2.into(), &["is of version 2; this pairstorm reads version 1"]);
+    with(&|value| value["version"] = 2.into(), &["is of version 2; this pairstorm reads version 2"]);
     with(&|value| value["overrides"]["seed"] = 99.into(), &["not of the same run", "seed 1, not 99"]);
     with(
         &|value| value["texts"]["scenario"] = "name = 5".into(),

@@ -3,7 +3,7 @@
 use protocol::{ClientId, ClientMode, PayloadVersion};
 
 use super::credential::Sent;
-use super::release::Release;
+use super::release::{MetadataRule, Release};
 use crate::plan::{AuthMode, ConnectSpec, Deviation, NetworkPath, Origin, SignatureVersion};
 use crate::vocabulary::persona;
 
@@ -26,7 +26,7 @@ pub struct Facts {
     pub scopes: Vec<String>,
     /// `client.platform`
     pub platform: String,
-    /// `client.deviceFamily`
+    /// `client.deviceFamily`, or what 2026.9.6 takes for that of a node host that claims none.
     pub device_family: Option<String>,
     /// Header `Origin`
     pub origin: SentOrigin,
@@ -95,6 +95,21 @@ pub enum Nonce {
     Absent,
 }
 
+/// Seen of 2026.9.6: a node host that was stored as `darwin` of the family `Mac`, and comes without a family, is let in.
+fn family_by_platform(spec: &ConnectSpec, release: &Release) -> Option<String> {
+    let is_node_host = persona::profile(spec.persona, release.name).client_id == ClientId::NodeHost;
+    if release.metadata != MetadataRule::PinnedBySystem || !is_node_host {
+        return None;
+    }
+    let family = match spec.platform.as_str() {
+        "darwin" | "macos" => "Mac",
+        "linux" => "Linux",
+        "win32" | "windows" => "Windows",
+        _ => return None,
+    };
+    Some(family.to_owned())
+}
+
 impl Facts {
     /// What a planned client sends to this release; `has_token`: it presents a device token.
     #[must_use]
@@ -121,7 +136,7 @@ impl Facts {
             role: effective_role(spec).to_owned(),
             scopes: spec.scopes.clone().unwrap_or_default(),
             platform: spec.platform.clone(),
-            device_family: spec.device_family.clone(),
+            device_family: spec.device_family.clone().or_else(|| family_by_platform(spec, release)),
             origin: match &spec.origin {
                 None => SentOrigin::Absent,
                 Some(Origin::SameHost) => SentOrigin::SameHost,
@@ -255,6 +270,7 @@ fn proof(spec: &ConnectSpec) -> Option<Proof> {
 mod tests {
     use super::*;
     use crate::oracle::tests::fixture;
+    use crate::plan::Persona;
     use protocol::ProfileName;
 
     /// Reference, sections 4.2, 8.1 and 8.4: kinds of clients that gateways tell apart, by id and mode together.
@@ -291,5 +307,18 @@ mod tests {
         for (id, mode, expected) in rows {
             assert_eq!(kinds(&of(id, mode)), expected, "{id:?} {mode:?}");
         }
+    }
+
+    #[test]
+    fn the_newest_release_takes_a_node_hosts_family_from_its_platform() {
+        let family = |persona, platform: &str, profile| {
+            let spec = ConnectSpec { persona, platform: platform.to_owned(), ..fixture::spec() };
+            Facts::of(&spec, AuthMode::Token, Release::of(profile), false).device_family
+        };
+        let newest = ProfileName::V2026_9_6;
+        assert_eq!(family(Persona::NodeHost, "darwin", newest).as_deref(), Some("Mac"));
+        assert_eq!(family(Persona::NodeHost, "plan9", newest), None);
+        assert_eq!(family(Persona::NodeHost, "darwin", ProfileName::V2026_3_13), None);
+        assert_eq!(family(Persona::Cli, "darwin", newest), None);
     }
 }

@@ -51,8 +51,11 @@ pub(super) fn are_named_by_operations(device: &Device<'_, '_>) -> bool {
 /// Every platform and family that the device's history can bring up; `None` if there are too many.
 fn texts(rules: &CohortRules<'_>, asks: &[&AskRules<'_>]) -> Option<Texts> {
     let stored = rules.cohort.stored.as_ref().map(|stored| stored::metadata(rules, stored));
-    let claimed =
-        asks.iter().flat_map(|ask| [Some(ask.spec.platform.as_str()), ask.spec.device_family.as_deref()]);
+    let claimed = asks.iter().flat_map(|ask| {
+        // Not those of the plan: a release may fill in a family that nobody claimed.
+        let facts = &ask.variant(false).facts;
+        [Some(facts.platform.as_str()), facts.device_family.as_deref()]
+    });
     let stored = stored.into_iter().flat_map(|(platform, family)| [platform, family]);
     Texts::new(claimed.chain(stored).flatten())
 }
