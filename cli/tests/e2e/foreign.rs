@@ -44,6 +44,11 @@ reconnect.attempts_max = 1
 serves = ["remote"]
 notices = "event"
 think = "20ms"
+
+[validity]
+lag_p99_max = "20s"
+reactor_cpu_share_max = 1.0
+scheduler_delay_share_max = 1.0
 "#;
 
 /// A gateway that the run did not start.
