@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => commands::plan::plan(&arguments),
         Command::Diagnose(arguments) => commands::diagnose::diagnose(&arguments),
         Command::Analyze(arguments) => commands::analyze::analyze(&arguments),
+        Command::Shrink(arguments) => commands::shrink::shrink(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),
         Command::Import(arguments) => commands::import::import(&arguments),
         Command::Probe(arguments) => commands::probe::probe(&arguments),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules that take time, randomness and bytes as arguments (ARCHITECTURE.md, "Pure and IO").
-const PURE: [&str; 47] = [
+const PURE: [&str; 48] = [
     "protocol/src",
     "gateway-under-test/src/policy",
     "harness/src/client",
@@ -52,6 +52,7 @@ const PURE: [&str; 47] = [
     "harness/src/probe/store.rs",
     "harness/src/record",
     "harness/src/scenario",
+    "harness/src/shrink",
     "harness/src/sweep",
     "harness/src/verify",
     "harness/src/vocabulary",
@@ -59,7 +60,7 @@ const PURE: [&str; 47] = [
 ];
 
 /// Modules of the harness in the order in which data flows: one uses those before it, never those after it.
-const ONE_WAY: [&str; 24] = [
+const ONE_WAY: [&str; 25] = [
     "vocabulary",
     "observation",
     "history",
@@ -83,6 +84,7 @@ const ONE_WAY: [&str; 24] = [
     "differential",
     "import",
     "probe",
+    "shrink",
     "run",
 ];
 

@@ -25,6 +25,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod story;
 pub mod sweep;
 pub mod verify;

@@ -16,6 +16,7 @@ pub(crate) mod probe;
 pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod scenario_files;
+pub(crate) mod shrink;
 pub(crate) mod sweep;
 pub(crate) mod verify;
 

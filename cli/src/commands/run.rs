@@ -201,6 +201,7 @@ pub(crate) fn default_folder(name: &str) -> PathBuf {
     folder
 }
 
+/// Runs a plan in an event loop of its own.
 pub(crate) fn drive(
     options: RunOptions,
     display: &mut Display,

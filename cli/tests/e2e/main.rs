@@ -27,6 +27,7 @@ mod probe;
 mod process;
 mod profiles;
 mod scripts;
+mod shrink;
 mod steps;
 mod sweep;
 mod validity;

@@ -162,7 +162,11 @@ pub fn analyze(folder: &Path, out: Option<&Path>) -> Result<Analysis, AnalyzeErr
     Ok(Analysis { result, summary, exit, compared, remarks })
 }
 
-fn origin(folder: &Path) -> Result<Origin, AnalyzeError> {
+/// What the run in `folder` was made from.
+///
+/// # Errors
+/// When there is no `run.json`, or none that this version reads.
+pub fn origin(folder: &Path) -> Result<Origin, AnalyzeError> {
     use io::Read as _;
     let path = folder.join(files::ORIGIN);
     let unreadable = |why: String| AnalyzeError::Origin { path: path.clone(), why };
