@@ -155,6 +155,26 @@ fn two_logs_of_one_gateway_count_once() {
     assert_eq!(both.refusals().values().sum::<u64>(), file.refusals().values().sum::<u64>());
 }
 
+/// Who is still refused at the end, and why: what `loops.toml` made them do.
+#[test]
+fn the_causes_of_a_log_are_those_that_its_clients_were_given() {
+    let rebuilt = rebuilt(&["2026.9.6/file"]);
+    let profile = written(&rebuilt).expect("somebody connects").profile;
+    let causes = import::causes(&rebuilt, profile);
+    let clients = |cause: &str| {
+        causes.iter().find(|(.., found)| found.cause.to_string() == cause).map(|(count, ..)| *count)
+    };
+    // The tablets, the laptop, the drifted Mac and the node without a token, the stale node, the phone that was an operator, the page.
+    assert_eq!(clients("not-approved"), Some(2), "{causes:#?}");
+    assert_eq!(clients("read-only-poisoned"), Some(1), "{causes:#?}");
+    assert_eq!(clients("token-drift"), Some(2), "{causes:#?}");
+    assert_eq!(clients("stale-device-token"), Some(1), "{causes:#?}");
+    assert_eq!(clients("role"), Some(1), "{causes:#?}");
+    assert_eq!(clients("origin"), Some(1), "{causes:#?}");
+    // Those that were approved came in, which the log does not say.
+    assert_eq!(clients("paused-client"), None, "{causes:#?}");
+}
+
 /// The old console's short form does not say why; the file of the same run does.
 #[test]
 fn what_a_log_does_not_say_is_not_made_up() {

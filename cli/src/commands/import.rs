@@ -64,6 +64,14 @@ fn imported(arguments: &ImportArguments) -> Result<String, (String, ExitCode)> {
         printer::note(harness::scenario::render(&diagnostics, printer::stderr_has_colour()).trim_end());
         return Err((format!("{} was written, and is no scenario", scenario.display()), ExitCode::Failed));
     }
+    text.push_str("\nWhat keeps them out\n");
+    for (clients, name, diagnosis) in import::causes(&rebuilt, written.profile) {
+        text.push_str(&format!("\n  {} x {}, of them {name}:\n", clients, diagnosis.cause));
+        for line in harness::report::text::diagnosis::text(&diagnosis).lines() {
+            text.push_str(format!("    {line}").trim_end());
+            text.push('\n');
+        }
+    }
     text.push_str(&format!(
         "\nheld to {}\nscenario: {}\nrun it:   pairstorm run {}\n",
         written.profile.as_str(),

@@ -8,11 +8,13 @@
 //! | [`mod@rebuild`] | all lines together: clients, and what happened to each |
 //! | `parts`, `cohorts` | clients cut into parts that a cohort can do, and grouped |
 //! | [`mod@write`] | the scenario |
+//! | `evidence` | what the log knows of its clients, for [`crate::diagnosis`] |
 //! | `summary` | what was read, for a terminal |
 //!
 //! A log is untrusted: lines are bounded, what is kept of them is bounded, and what cannot be read is counted.
 
 mod cohorts;
+mod evidence;
 pub mod line;
 mod parts;
 pub mod rebuild;
@@ -21,6 +23,7 @@ mod summary;
 pub mod why;
 pub mod write;
 
+pub use evidence::causes;
 pub use rebuild::{Client, Event, Generation, Rebuilder, Rebuilt, Restart, What};
 pub use said::Facts;
 pub use summary::summary;

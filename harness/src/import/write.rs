@@ -229,6 +229,10 @@ fn notes(rebuilt: &Rebuilt, grouped: &Grouped, faster: f64) -> Vec<String> {
         "A gateway's log does not name clients that were known and let in (but for browsers), so those may be missing.".to_owned(),
     );
     note(
+        any(&|cohort| cohort.like.approved),
+        "Whoever is not refused after an approval is taken to have come in.".to_owned(),
+    );
+    note(
         faster > 1.0,
         format!(
             "The log is told {faster:.0} times faster: `time_scale` shortens pauses, thinking and the life of requests alike."
