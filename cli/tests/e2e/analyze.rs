@@ -156,7 +156,7 @@ fn what_is_no_run_is_refused_with_a_way_out() {
         std::fs::write(&origin, value.to_string()).expect("written");
         refused("run", said);
     };
-    with(&|value| value["version"] = 2.into(), &["is of version 2; this pairstorm reads version 2"]);
+    with(&|value| value["version"] = 2.into(), &["is of version 2; this pairstorm reads version 1"]);
     with(&|value| value["overrides"]["seed"] = 99.into(), &["not of the same run", "seed 1, not 99"]);
     with(
         &|value| value["texts"]["scenario"] = "name = 5".into(),
