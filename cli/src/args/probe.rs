@@ -63,7 +63,7 @@ pub(crate) struct ProbeArguments {
     /// The name that the client goes by, which gateways take from each connect [default: the entry's in the store, else none]
     #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
-    /// Ask as a browser does that loaded the control UI from this origin, for example https://gw.example.com
+    /// Ask as a browser does that loaded the control UI from this origin, for example `https://gw.example.com`
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<String>,
     /// Show the gateway a device that it has never seen. A local gateway pairs it, another one keeps its request for five minutes

@@ -2,7 +2,7 @@
 //!
 //! It looks before it connects, connects only with what it was pointed at, asks for no more than the device holds, and opens at
 //! most [`budget::CONNECTIONS_MAX`] connections. `course` says what is looked at next, `conclusion` what it means. [`files`],
-//! [`tls`], [`wire`] and [`run`] do IO, everything else is pure.
+//! [`tls`], [`wire`] and [`mod@run`] do IO, everything else is pure.
 
 pub mod address;
 pub mod budget;
