@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use harness::vocabulary::cause::Cause;
+
 /// Reported failure modes, F01 to F68.
 const MODES: u32 = 68;
 /// Statements of the founding article, S1 to S20.
@@ -242,6 +244,21 @@ fn made() -> (String, String) {
         .map(|((repository, number), shown)| (format!("{repository} #{number}").trim().to_owned(), shown))
         .collect();
     (table("cause", causes), table("issue", issues))
+}
+
+/// Which modes a cause stands for is said by the diagnosis; the index must not say otherwise.
+#[test]
+fn causes_of_modes_are_those_of_the_diagnosis() {
+    for row in rows() {
+        let Some(said) = &row.cause else { continue };
+        let causes: Vec<&str> = Cause::ALL
+            .into_iter()
+            .filter(|cause| cause.numbers().split(", ").any(|number| number == row.id))
+            .map(Cause::as_str)
+            .collect();
+        let due = if causes.is_empty() { Cause::CannotTell.as_str().to_owned() } else { causes.join(", ") };
+        assert_eq!(*said, due, "{}", row.id);
+    }
 }
 
 #[test]

@@ -21,9 +21,9 @@ pub enum Cause {
     ClockSkew,
     /// The client does not do its part of the handshake: nonce, signature, parameters, device (F28, F29, F30, F33).
     BrokenHandshake,
-    /// The connect did not come within the gateway's time, or the gateway was too slow to take it (F39, F48, F49, F52, F53, F54).
+    /// The connect did not come within the gateway's time, or the gateway was too slow to take it (F39, F48, F49, F50, F52, F53, F54).
     HandshakeTimeout,
-    /// Too many sockets of one address are before their connect (F38, F55).
+    /// Too many sockets of one address are before their connect (F38, F39, F55).
     SocketBudget,
     /// A proxy's headers cannot be attributed: HTTP 403 (F41, F44).
     ProxyAttribution,
@@ -33,7 +33,7 @@ pub enum Cause {
     InsecureContext,
     /// The client's shared token or password is not the gateway's (S12, F22).
     TokenDrift,
-    /// The client presents a device token that is no longer, or never was, its own (F19, F20, F21, F23, F24).
+    /// The client presents a device token that is no longer, or never was, its own (F19, F20, F21, F23, F24, F26).
     StaleDeviceToken,
     /// A setup code that was used or has expired (F25).
     BootstrapSpent,
@@ -47,19 +47,19 @@ pub enum Cause {
     PausedClient,
     /// A rotation left the token narrower than what the client asks (F05).
     NarrowRotation,
-    /// The device was paired by something that only reads, and now has to write (S9, F04).
+    /// The device was paired by something that only reads, and now has to write (S9, F04, F09).
     ReadOnlyPoisoned,
     /// The client asks for more scopes than the device holds, one after the other (S6, S7, F02, F03, F06).
     ScopeLadder,
-    /// The client asks for a role that the device does not hold (S3, F58).
+    /// The client asks for a role that the device does not hold (S3, F02, F06, F58).
     Role,
     /// The stored platform or family is not what the client claims (S3, F12, F17, F18).
     MetadataPin,
     /// `trustedProxies` has a range that holds the proxy, and the release compares addresses only (S13, F40).
     CidrIgnored,
-    /// The proxy that the client comes through is not in `trustedProxies` (S13, F07, F40, F42, F43).
+    /// The proxy that the client comes through is not in `trustedProxies` (S13, F07, F40, F42, F43, F44).
     UntrustedProxy,
-    /// The gateway knew the device and no longer does (S16, S18, F57, F59, F61, F62, F64, F65).
+    /// The gateway knew the device and no longer does (S16, S18, F57, F59, F61, F62, F64, F65, F67).
     LostStore,
     /// What is known does not suffice.
     CannotTell,
@@ -113,13 +113,13 @@ impl Cause {
         (
             Self::HandshakeTimeout,
             "handshake-timeout",
-            "F39, F48, F49, F52, F53, F54",
+            "F39, F48, F49, F50, F52, F53, F54",
             "the handshake took longer than the gateway waits",
         ),
         (
             Self::SocketBudget,
             "socket-budget",
-            "F38, F55",
+            "F38, F39, F55",
             "too many sockets of one address are before their connect",
         ),
         (
@@ -139,7 +139,7 @@ impl Cause {
         (
             Self::StaleDeviceToken,
             "stale-device-token",
-            "F19, F20, F21, F23, F24",
+            "F19, F20, F21, F23, F24, F26",
             "the client's device token is not the one that the gateway holds for it",
         ),
         (Self::BootstrapSpent, "bootstrap-spent", "F25", "the setup code was used, or has expired"),
@@ -176,7 +176,7 @@ impl Cause {
         (
             Self::ReadOnlyPoisoned,
             "read-only-poisoned",
-            "S9, F04",
+            "S9, F04, F09",
             "the device holds operator.read only, and its client has to write",
         ),
         (
@@ -185,7 +185,7 @@ impl Cause {
             "S6, S7, F02, F03, F06",
             "the client asks for more scopes than the device holds",
         ),
-        (Self::Role, "role", "S3, F58", "the client asks for a role that the device does not hold"),
+        (Self::Role, "role", "S3, F02, F06, F58", "the client asks for a role that the device does not hold"),
         (
             Self::MetadataPin,
             "metadata-pin",
@@ -201,13 +201,13 @@ impl Cause {
         (
             Self::UntrustedProxy,
             "untrusted-proxy",
-            "S13, F07, F40, F42, F43",
+            "S13, F07, F40, F42, F43, F44",
             "the proxy that the client comes through is not trusted",
         ),
         (
             Self::LostStore,
             "lost-store",
-            "S16, S18, F57, F59, F61, F62, F64, F65",
+            "S16, S18, F57, F59, F61, F62, F64, F65, F67",
             "the gateway knew the device and no longer does",
         ),
         (Self::CannotTell, "cannot-tell", "", "what is known does not suffice"),
