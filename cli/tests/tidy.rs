@@ -15,7 +15,7 @@ const PURE: [&str; 48] = [
     "harness/src/conform/compare.rs",
     "harness/src/conform/format.rs",
     "harness/src/conform/identity.rs",
-    "harness/src/conform/reconstruct.rs",
+    "harness/src/conform/reconstruct",
     "harness/src/conform/recorder.rs",
     "harness/src/conform/redaction.rs",
     "harness/src/conform/session.rs",
