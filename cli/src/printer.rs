@@ -26,6 +26,17 @@ pub(crate) fn finish(text: &str, code: ExitCode) -> ExitCode {
     }
 }
 
+/// Writes the whole output of a command, or why there is none; gives the exit code.
+pub(crate) fn conclude(text: Result<String, String>, code: harness::record::exit_code::ExitCode) -> ExitCode {
+    match text {
+        Ok(text) => finish(&text, code.into()),
+        Err(why) => {
+            error(&why);
+            harness::record::exit_code::ExitCode::Failed.into()
+        }
+    }
+}
+
 /// Writes a line to stderr.
 pub(crate) fn note(text: &str) {
     let mut stderr = std::io::stderr().lock();

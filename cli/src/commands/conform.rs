@@ -11,6 +11,7 @@ use harness::record::exit_code::ExitCode;
 use harness::scenario::PROFILES;
 
 use crate::args::ConformArguments;
+use crate::commands::event_loop;
 use crate::commands::run::{Refusal, openclaw, own_gateway};
 use crate::printer;
 
@@ -40,12 +41,9 @@ pub(crate) fn conform(arguments: &ConformArguments) -> ProcessExitCode {
             name_steps: arguments.name_steps,
         },
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match event_loop::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            printer::error(&format!("cannot start the event loop: {error}"));
-            return ExitCode::Failed.into();
-        }
+        Err(refusal) => return refusal.say(),
     };
     match runtime.block_on(run(&options)) {
         Ok(replayed) => {

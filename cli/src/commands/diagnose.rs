@@ -7,7 +7,6 @@ use harness::diagnosis::score::Score;
 use harness::plan::{Overrides, Plan};
 use harness::record::RunResult;
 use harness::record::exit_code::ExitCode;
-use harness::run::{Origin, RunOptions, RunTarget};
 use harness::scenario::{self, Batch, Choices, Scenario};
 
 use super::scenario_files::collect;
@@ -75,7 +74,7 @@ fn score(folder: &Path, arguments: &DiagnoseArguments) -> ProcessExitCode {
         };
         let mut display = Display::new(true);
         let name = format!("{number}-{}", plan.name);
-        let result = run(file, &scenario, plan, out.join(name), &mut display);
+        let result = run(&scenario, plan, out.join(name), &mut display);
         let result = match result {
             Ok(result) => result,
             Err(why) => {
@@ -119,27 +118,9 @@ fn labelled(file: &Path) -> Result<Option<(Box<Scenario>, Plan)>, String> {
     Ok((is_labelled && plan.gateway.launch.is_in_repo()).then_some((scenario, plan)))
 }
 
-fn run(
-    file: &Path,
-    scenario: &Scenario,
-    plan: Plan,
-    out: PathBuf,
-    display: &mut Display,
-) -> Result<RunResult, String> {
-    let target = RunTarget::Own(super::run::own_gateway().map_err(|refusal| refusal.message)?.into());
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let of = (&plan, &target);
-    let options = RunOptions {
-        origin: Some(Origin::new(scenario, Choices::default(), Overrides::default(), of, version.clone())),
-        scenario_file: file.display().to_string(),
-        scenario_sha256: scenario.sha256.clone(),
-        target,
-        reactors: None,
-        fail_fast: false,
-        out,
-        version,
-        plan,
-    };
+fn run(scenario: &Scenario, plan: Plan, out: PathBuf, display: &mut Display) -> Result<RunResult, String> {
+    let options = super::run::of_own_gateway(scenario, Choices::default(), Overrides::default(), plan, out)
+        .map_err(|refusal| refusal.message)?;
     let outcome = super::run::drive(options, display).map_err(|error| format!("{error:#}"))?;
     let outcome = outcome.map_err(|error| error.to_string())?;
     match outcome.result.failure {

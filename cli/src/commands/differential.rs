@@ -8,6 +8,7 @@ use harness::run::differential::{self, Comparison, DifferentialOptions};
 use harness::scenario::PROFILES;
 
 use crate::args::DifferentialArguments;
+use crate::commands::event_loop;
 use crate::commands::run::{Refusal, default_folder, known_defect, openclaw, own_gateway};
 use crate::printer;
 use crate::progress::Display;
@@ -21,14 +22,11 @@ pub(crate) fn run(arguments: &DifferentialArguments) -> ProcessExitCode {
         }
     };
     let mut display = Display::new(arguments.quiet);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let compared = match runtime {
-        Ok(runtime) => runtime.block_on(differential::run(&options, &mut display)),
-        Err(error) => {
-            printer::error(&format!("cannot start the event loop: {error}"));
-            return ExitCode::Failed.into();
-        }
+    let runtime = match event_loop::start() {
+        Ok(runtime) => runtime,
+        Err(refusal) => return refusal.say(),
     };
+    let compared = runtime.block_on(differential::run(&options, &mut display));
     display.clear();
     match compared {
         Ok(comparison) => {

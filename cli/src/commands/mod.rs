@@ -7,6 +7,7 @@ pub(crate) mod conform;
 pub(crate) mod defects;
 pub(crate) mod diagnose;
 pub(crate) mod differential;
+pub(crate) mod event_loop;
 pub(crate) mod import;
 pub(crate) mod load;
 pub(crate) mod man;

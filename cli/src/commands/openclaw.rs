@@ -7,6 +7,7 @@ use harness::gateway::openclaw::{self, Installed, Release};
 use harness::record::exit_code::ExitCode;
 use harness::scenario::is_version;
 
+use super::event_loop;
 use crate::args::{CacheArguments, OpenClawCommand};
 use crate::printer;
 
@@ -47,16 +48,13 @@ fn install(versions: &[String], cache: &CacheArguments) -> ProcessExitCode {
     };
     // npm and the gateway run in folders of their own.
     let cache = std::path::absolute(&cache).unwrap_or(cache);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match event_loop::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            printer::error(&format!("cannot start an event loop: {error}"));
-            return ExitCode::Failed.into();
-        }
+        Err(refusal) => return refusal.say(),
     };
     let interrupt = {
         let _entered = runtime.enter();
-        super::run::interrupted()
+        event_loop::interrupted()
     };
     let mut interrupt = std::pin::pin!(interrupt);
     for version in versions {

@@ -7,6 +7,7 @@ use harness::conform::proxy::{Options, RecordError, record as run};
 use harness::gateway::TargetAddress;
 use harness::record::exit_code::ExitCode;
 
+use super::event_loop;
 use crate::args::RecordArguments;
 use crate::printer;
 
@@ -18,15 +19,12 @@ pub(crate) fn record(arguments: &RecordArguments) -> ProcessExitCode {
             return ExitCode::Usage.into();
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match event_loop::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            printer::error(&format!("cannot start the event loop: {error}"));
-            return ExitCode::Failed.into();
-        }
+        Err(refusal) => return refusal.say(),
     };
     let recorded = runtime.block_on(async {
-        let until = super::run::interrupted();
+        let until = event_loop::interrupted();
         let ready = |address: SocketAddr| {
             // A script waits for this line.
             let _ = printer::out(&format!("recording on ws://{address}\n"));

@@ -10,7 +10,7 @@ use harness::plan::{LaunchPlan, OracleMode, Overrides, Plan};
 use harness::record::exit_code::ExitCode;
 use harness::report::files::FilesError;
 use harness::run::{ForeignTarget, Origin, RunError, RunOptions, RunOutcome, RunTarget};
-use harness::scenario::Scenario;
+use harness::scenario::{Choices, Scenario};
 
 use super::load::Loaded;
 use crate::args::{CacheArguments, RunArguments};
@@ -26,10 +26,7 @@ pub(crate) fn run(arguments: &RunArguments) -> ProcessExitCode {
     let out = arguments.out.clone().unwrap_or_else(|| default_folder(&plan.name));
     let options = match options(arguments, &scenario, *plan, out) {
         Ok(options) => options,
-        Err(refusal) => {
-            printer::error(&refusal.message);
-            return refusal.exit.into();
-        }
+        Err(refusal) => return refusal.say(),
     };
     let mut display = Display::new(arguments.quiet || arguments.json);
     let finished = drive(options, &mut display);
@@ -56,6 +53,12 @@ pub(crate) struct Refusal {
 impl Refusal {
     fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: ExitCode::Usage }
+    }
+
+    /// Prints it; gives the exit code.
+    pub(crate) fn say(&self) -> ProcessExitCode {
+        printer::error(&self.message);
+        self.exit.into()
     }
 }
 
@@ -88,6 +91,32 @@ pub(crate) fn options(
         target,
         reactors: arguments.reactors.map(usize::from),
         fail_fast: arguments.fail_fast,
+        out,
+        version,
+        plan,
+    })
+}
+
+/// A run of a scenario against the in-repo gateway, for commands that make many.
+///
+/// # Errors
+/// This program cannot be found.
+pub(crate) fn of_own_gateway(
+    scenario: &Scenario,
+    choices: Choices,
+    overrides: Overrides,
+    plan: Plan,
+    out: PathBuf,
+) -> Result<RunOptions, Refusal> {
+    let target = RunTarget::Own(own_gateway()?.into());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(RunOptions {
+        origin: Some(Origin::new(scenario, choices, overrides, (&plan, &target), version.clone())),
+        scenario_file: scenario.file.clone(),
+        scenario_sha256: scenario.sha256.clone(),
+        target,
+        reactors: None,
+        fail_fast: false,
         out,
         version,
         plan,
@@ -211,30 +240,9 @@ pub(crate) fn drive(
         .build()
         .context("cannot start the run's event loop")?;
     Ok(runtime.block_on(async {
-        let interrupt = interrupted();
+        let interrupt = super::event_loop::interrupted();
         harness::run::run(options, display, interrupt).await
     }))
-}
-
-/// Resolves at the first SIGINT, SIGTERM or SIGHUP. The handlers are in place when this returns, not when it is first polled: a
-/// signal while the gateway starts must not end the process and leave a state directory behind. Where the system refuses
-/// handlers a signal ends the process, and the kernel the gateway with it.
-pub(crate) fn interrupted() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let handlers =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-    async move {
-        match handlers {
-            (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) => {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
-            }
-            _ => std::future::pending().await,
-        }
-    }
 }
 
 fn report(arguments: &RunArguments, outcome: &RunOutcome) -> ProcessExitCode {

@@ -16,7 +16,8 @@ use harness::sweep::{SweepResult, SweepRun, table};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::run::{Refusal, default_folder, exit_of, interrupted, options};
+use super::event_loop::{self, until, watch_signals};
+use super::run::{Refusal, default_folder, exit_of, options};
 use crate::args::{PlanArguments, RunArguments, ScenarioArguments};
 use crate::printer;
 use crate::progress::Display;
@@ -162,8 +163,7 @@ pub(crate) fn run(sweep: &Sweep, arguments: &RunArguments) -> ProcessExitCode {
         Err(diagnostics) => return super::load::complain(&diagnostics),
     };
     if let Err(refusal) = prepare(sweep, arguments) {
-        printer::error(&refusal.message);
-        return refusal.exit.into();
+        return refusal.say();
     }
     let Some(first) = sweep.combinations.first() else { return ExitCode::Usage.into() };
     let folder = arguments.out.clone().unwrap_or_else(|| default_folder(&first.scenario.name));
@@ -171,12 +171,9 @@ pub(crate) fn run(sweep: &Sweep, arguments: &RunArguments) -> ProcessExitCode {
         printer::error(&error.to_string());
         return ExitCode::Usage.into();
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match event_loop::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            printer::error(&format!("cannot start the event loop: {error}"));
-            return ExitCode::Failed.into();
-        }
+        Err(refusal) => return refusal.say(),
     };
     let mut result = SweepResult {
         schema_version: SCHEMA_VERSION,
@@ -228,13 +225,8 @@ async fn make(
     arguments: &RunArguments,
     display: &mut Display,
 ) -> Result<(), String> {
-    let (stop, stopped) = watch::channel(false);
-    let handlers = interrupted();
     let mut watching = JoinSet::new();
-    watching.spawn(async move {
-        handlers.await;
-        stop.send_replace(true);
-    });
+    let stopped = watch_signals(&mut watching);
     let mut written = Ok(());
     let (mut took, mut estimated) = (Duration::ZERO, Duration::ZERO);
     let mut to_come: Duration = runs.iter().map(|run| run.estimate).sum();
@@ -306,25 +298,11 @@ async fn one(
         Err(refusal) => return none(refusal.message, refusal.exit),
     };
     if let Some(origin) = &mut options.origin {
-        // As if each had been set by hand; JSON's texts, numbers and lists are TOML's.
-        let values = &planned.combination.values;
-        let sets = &mut origin.choices.sets;
-        sets.retain(|(name, _)| !values.iter().any(|(swept, _)| swept == name));
-        sets.extend(values.iter().map(|(name, value)| (name.clone(), value.to_string())));
+        origin.choices = planned.combination.chosen(&origin.choices);
     }
     match harness::run::run(options, display, until(stopped)).await {
         Ok(outcome) => SweepRun::new(&Ended::Result(&outcome.result)),
         Err(error) => none(error.to_string(), exit_of(&error)),
-    }
-}
-
-fn until(stopped: &watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
-    let mut stopped = stopped.clone();
-    async move {
-        // An error means that nobody can interrupt any more.
-        if stopped.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }
 
@@ -381,14 +359,5 @@ fn finish(
     } else {
         Ok(format!("\n{}\nfiles: {}\n", table::markdown(result), folder.display()))
     };
-    let printed = written.and(text).and_then(|text| {
-        printer::out(&text).map_err(|error| format!("the result could not be printed: {error}"))
-    });
-    match printed {
-        Ok(()) => result.exit().into(),
-        Err(error) => {
-            printer::error(&error);
-            ExitCode::Failed.into()
-        }
-    }
+    printer::conclude(written.and(text), result.exit())
 }

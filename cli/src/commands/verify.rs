@@ -12,7 +12,7 @@ use harness::history::Log;
 use harness::plan::{FaultKind, LaunchPlan, Overrides, Plan};
 use harness::record::exit_code::{ExitCode, RunVerdict};
 use harness::report::files::HISTORY;
-use harness::run::{Observer, Origin, RunOptions, RunTarget};
+use harness::run::{Observer, RunOptions};
 use harness::scenario::{self, Arrivals, Batch, Choices, Scenario};
 use harness::sweep::estimate;
 use harness::verify::beside;
@@ -22,7 +22,8 @@ use harness::verify::result::{Ended, Row, SCHEMA_VERSION, VerifyResult};
 use harness::verify::seen::Seen;
 use tokio::sync::watch;
 
-use super::run::{default_folder, interrupted, known_defect, own_gateway};
+use super::event_loop;
+use super::run::{default_folder, known_defect, of_own_gateway};
 use crate::args::VerifyArguments;
 use crate::printer;
 use crate::progress::Display;
@@ -113,16 +114,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> ProcessExitCode {
         };
         Ok(format!("{}{note}files: {}\n", result.ending(), out.display()))
     };
-    let printed = written.and(text).and_then(|text| {
-        printer::out(&text).map_err(|error| format!("the result could not be printed: {error}"))
-    });
-    match printed {
-        Ok(()) => result.exit().into(),
-        Err(error) => {
-            printer::error(&error);
-            ExitCode::Failed.into()
-        }
-    }
+    printer::conclude(written.and(text), result.exit())
 }
 
 struct Prepared {
@@ -201,12 +193,7 @@ fn add(
         Batch::Single(scenario) => (vec![(String::new(), choices, scenario)], false),
         Batch::Sweep(sweep) => {
             let each = sweep.combinations.into_iter().map(|combination| {
-                let mut choices = choices.clone();
-                choices.sets.retain(|(name, _)| !combination.values.iter().any(|(swept, _)| swept == name));
-                choices
-                    .sets
-                    .extend(combination.values.iter().map(|(name, value)| (name.clone(), value.to_string())));
-                (combination.label(), choices, Box::new(combination.scenario))
+                (combination.label(), combination.chosen(&choices), Box::new(combination.scenario))
             });
             (each.collect(), true)
         }
@@ -291,13 +278,10 @@ fn make(
 ) -> Result<Vec<Made>, String> {
     let total = jobs.len();
     let (stop, stopped) = watch::channel(false);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start the event loop: {error}"))?;
+    let runtime = event_loop::start().map_err(|refusal| refusal.message)?;
     let handlers = {
         let _within = runtime.enter();
-        interrupted()
+        event_loop::interrupted()
     };
     let print = |display: &Display, row: &Row| -> Result<(), String> {
         if arguments.json {
@@ -452,33 +436,14 @@ fn restarts(plan: &Plan) -> bool {
 
 /// `None` = a signal ended it.
 fn attempt(job: &Job, stopped: &watch::Receiver<bool>) -> Result<Option<Seen>, String> {
-    let target = RunTarget::Own(own_gateway().map_err(|refusal| refusal.message)?.into());
-    let version = env!("CARGO_PKG_VERSION").to_owned();
     let overrides = Overrides { seed: Some(job.plan.seed), ..job.overrides.clone() };
-    let origin =
-        Origin::new(&job.scenario, job.choices.clone(), overrides, (&job.plan, &target), version.clone());
-    let options = RunOptions {
-        origin: Some(origin),
-        plan: job.plan.clone(),
-        scenario_file: job.scenario.file.clone(),
-        scenario_sha256: job.scenario.sha256.clone(),
-        target,
-        reactors: Some(1),
-        fail_fast: false,
-        out: job.folder.clone(),
-        version,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start the event loop: {error}"))?;
-    let mut stopped = stopped.clone();
+    let options =
+        of_own_gateway(&job.scenario, job.choices.clone(), overrides, job.plan.clone(), job.folder.clone())
+            .map_err(|refusal| refusal.message)?;
+    let options = RunOptions { reactors: Some(1), ..options };
+    let runtime = event_loop::start().map_err(|refusal| refusal.message)?;
     let outcome = runtime
-        .block_on(harness::run::run(options, &mut Silent, async move {
-            if stopped.wait_for(|stopped| *stopped).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }))
+        .block_on(harness::run::run(options, &mut Silent, event_loop::until(stopped)))
         .map_err(|error| error.to_string())?;
     if outcome.result.interrupted {
         return Ok(None);

@@ -10,7 +10,7 @@ use super::gateway::json;
 use super::names::{list, suggestion};
 use super::reader::{count, text};
 use super::variables::{Variable, known_variables, replace, value_of};
-use super::{Diagnostic, Scenario};
+use super::{Choices, Diagnostic, Scenario};
 
 /// Most runs of a sweep, repeats included: a day's worth of short ones.
 pub const RUNS_MAX: usize = 2_000;
@@ -53,6 +53,15 @@ impl Combination {
     #[must_use]
     pub fn label(&self) -> String {
         label(&self.names)
+    }
+
+    /// These choices, as if each value of the combination had been set by hand. JSON's texts, numbers and lists are TOML's.
+    #[must_use]
+    pub fn chosen(&self, choices: &Choices) -> Choices {
+        let mut choices = choices.clone();
+        choices.sets.retain(|(name, _)| !self.values.iter().any(|(swept, _)| swept == name));
+        choices.sets.extend(self.values.iter().map(|(name, value)| (name.clone(), value.to_string())));
+        choices
     }
 }
 

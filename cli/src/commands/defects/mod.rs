@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use self::matrix::{Clean, Matrix, Row};
 use self::table::{CASES, Case};
 use self::trial::{Laboratory, Trial};
-use super::run::{default_folder, interrupted};
+use super::event_loop::{self, until, watch_signals};
+use super::run::default_folder;
 use crate::args::DefectsArguments;
 use crate::printer;
 use crate::progress::Display;
@@ -40,12 +41,9 @@ pub(crate) fn run(arguments: &DefectsArguments) -> ProcessExitCode {
         printer::error(&error.to_string());
         return ExitCode::Usage.into();
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match event_loop::start() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            printer::error(&format!("cannot start the event loop: {error}"));
-            return ExitCode::Failed.into();
-        }
+        Err(refusal) => return refusal.say(),
     };
     let mut display = Display::new(arguments.quiet || arguments.json);
     let mut matrix = Matrix::default();
@@ -80,13 +78,8 @@ async fn fill(
     arguments: &DefectsArguments,
     display: &mut Display,
 ) -> std::io::Result<()> {
-    let (stop, stopped) = watch::channel(false);
-    let handlers = interrupted();
     let mut watching = JoinSet::new();
-    watching.spawn(async move {
-        handlers.await;
-        stop.send_replace(true);
-    });
+    let stopped = watch_signals(&mut watching);
     let print = |display: &Display, line: String| -> std::io::Result<()> {
         if arguments.json { Ok(()) } else { display.suspend(|| printer::out(&line)) }
     };
@@ -143,16 +136,6 @@ async fn fill_others(
         }
     }
     true
-}
-
-fn until(stopped: &watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
-    let mut stopped = stopped.clone();
-    async move {
-        // An error means that nobody can interrupt any more.
-        if stopped.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 fn was_interrupted(ran: &Result<Trial, String>, stopped: &watch::Receiver<bool>) -> bool {

@@ -9,9 +9,9 @@ use harness::record::RunResult;
 use harness::record::exit_code::RunVerdict;
 use harness::record::groups::MismatchGroup;
 use harness::record::mismatches::MismatchCounts;
-use harness::run::{Origin, RunOptions, RunTarget};
 use harness::scenario::{Choices, Scenario};
 
+use super::super::run::of_own_gateway;
 use super::table::Meant;
 use crate::progress::Display;
 
@@ -107,23 +107,10 @@ impl Laboratory {
         {
             return Err(format!("in profile {} this is no fault", plan.gateway.profile));
         }
-        let target = super::super::run::own_gateway().map_err(|refusal| refusal.message)?;
         let name = defect
             .map_or_else(|| format!("{scenario}-clean"), |defect| format!("{scenario}-{}", defect.name()));
-        let target = RunTarget::Own(target.into());
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let of = (&plan, &target);
-        let options = RunOptions {
-            origin: Some(Origin::new(&read, Choices::default(), overrides, of, version.clone())),
-            plan,
-            scenario_file: file.display().to_string(),
-            scenario_sha256: read.sha256,
-            target,
-            reactors: None,
-            fail_fast: false,
-            out: self.out.join(name),
-            version,
-        };
+        let options = of_own_gateway(&read, Choices::default(), overrides, plan, self.out.join(name))
+            .map_err(|refusal| refusal.message)?;
         let outcome =
             harness::run::run(options, display, interrupt).await.map_err(|error| error.to_string())?;
         match (&outcome.result.failure, outcome.folder) {
