@@ -9,7 +9,6 @@
     reason = "a test that meets the unexpected must stop; clippy exempts test functions, not their helpers"
 )]
 
-mod book;
 mod commands;
 mod help;
 mod links;
@@ -17,3 +16,4 @@ mod manual;
 mod output;
 mod page;
 mod shell;
+mod summary;
