@@ -223,6 +223,31 @@ fn data_flows_one_way() {
     assert!(faults.is_empty(), "against the stream:\n{}", faults.join("\n"));
 }
 
+/// Where a test sleeps, or speaks of it: who looks at another process, a client that does as its gateway tells it, and this file.
+const SLEEPS: [&str; 3] = ["cli/tests/shared/until.rs", "cli/tests/real/client.rs", "cli/tests/tidy.rs"];
+
+#[test]
+fn no_test_is_left_out_and_none_sleeps() {
+    let root = root();
+    let mut faults = Vec::new();
+    let mut tests = 0;
+    for source in ["benches", "cli", "gateway-under-test", "harness", "protocol"].map(|top| root.join(top)) {
+        for source in files(&source, "rs") {
+            let name = source.strip_prefix(&root).unwrap().display().to_string();
+            let is_test = name.contains("/tests/") || name.ends_with("/tests.rs");
+            tests += u32::from(is_test);
+            for (number, line) in fs::read_to_string(&source).unwrap().lines().enumerate() {
+                let sleeps = is_test && line.contains("sleep(") && !SLEEPS.contains(&name.as_str());
+                if line.trim_start().starts_with("#[ignore") || sleeps {
+                    faults.push(format!("{name}:{}: {}", number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(tests > 50, "only {tests} files of tests were found");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// The part of the README between two marks, each line without its indentation.
 fn transcript() -> String {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

@@ -85,6 +85,12 @@ pub(crate) fn finish(child: Child) -> Finished {
     finished
 }
 
+/// Waits for what a process does that was started; it takes seconds on an idle machine.
+#[track_caller]
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    crate::until::until(what, Duration::from_secs(120), holds);
+}
+
 /// A scratch folder.
 pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")

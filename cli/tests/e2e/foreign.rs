@@ -1,10 +1,10 @@
 //! Somebody else's gateway: loaded only with leave, and left as it was.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::common::{binary, finish, scenario, scratch, write};
+use crate::gateway::Gateway;
 use serde_json::Value;
 
 /// Local and remote clients and an owner; nothing that needs the gateway's process or store.
@@ -52,38 +52,11 @@ scheduler_delay_share_max = 1.0
 "#;
 
 /// A gateway that the run did not start.
-struct Gateway {
-    child: Child,
-    url: String,
-}
-
-impl Gateway {
-    fn start(state: &Path) -> Self {
-        let config =
-            r#"{"gateway":{"auth":{"mode":"token","token":"owners-token"},"trustedProxies":["127.2.0.1"]}}"#;
-        write(state, "openclaw.json", config);
-        let mut child = Command::new(binary())
-            .args(["gateway", "--profile", "article", "--port", "0", "--state-dir"])
-            .arg(state)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the gateway starts");
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let url = stdout
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
-            .expect("it listens");
-        Self { child, url }
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn owners_gateway(state: &Path) -> Gateway {
+    let config =
+        r#"{"gateway":{"auth":{"mode":"token","token":"owners-token"},"trustedProxies":["127.2.0.1"]}}"#;
+    write(state, "openclaw.json", config);
+    Gateway::start("article", state, &[])
 }
 
 fn start(folder: &Path, arguments: &[&str]) -> Child {
@@ -110,7 +83,7 @@ fn devices(state: &Path, name: &str) -> usize {
 #[test]
 fn with_leave_it_is_loaded_judged_and_left_as_it_was() {
     let (folder, state) = (scratch(), scratch());
-    let gateway = Gateway::start(state.path());
+    let gateway = owners_gateway(state.path());
     let visit = write(folder.path(), "visit.toml", SCENARIO);
     let arguments = [
         "run",
@@ -144,7 +117,7 @@ fn with_leave_it_is_loaded_judged_and_left_as_it_was() {
 #[test]
 fn two_shards_share_one_gateway() {
     let (folder, state) = (scratch(), scratch());
-    let gateway = Gateway::start(state.path());
+    let gateway = owners_gateway(state.path());
     let visit = write(folder.path(), "visit.toml", SCENARIO);
     let shards = ["1/2", "2/2"].map(|shard| {
         let out = format!("run-{}", &shard[..1]);
@@ -188,7 +161,7 @@ fn two_shards_share_one_gateway() {
 #[test]
 fn expectations_ask_for_nothing_but_the_handshake() {
     let (folder, state) = (scratch(), scratch());
-    let gateway = Gateway::start(state.path());
+    let gateway = owners_gateway(state.path());
     let expectations = scenario("expectations-only.toml");
     let arguments = [
         "run",

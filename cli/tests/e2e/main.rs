@@ -19,6 +19,7 @@ mod conform;
 mod defects;
 mod differential;
 mod foreign;
+mod gateway;
 mod import;
 mod main_job;
 mod nemesis;
@@ -30,5 +31,7 @@ mod scripts;
 mod shrink;
 mod steps;
 mod sweep;
+#[path = "../shared/until.rs"]
+mod until;
 mod validity;
 mod verify;

@@ -1,10 +1,9 @@
 //! `pairstorm probe` against real gateways in the states that people have: cause, exit code, number of connections, and a store that
 //! is as it was.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -12,7 +11,8 @@ use std::thread;
 use harness::client::DeviceKey;
 use serde_json::{Value, json};
 
-use crate::common::{Finished, binary, pairstorm, scratch, write};
+use crate::common::{Finished, pairstorm, scratch, write};
+use crate::gateway;
 
 const TOKEN: &str = "owners-shared-token";
 const DEVICE_TOKEN: &str = "a-device-token-of-the-client-000000000000000";
@@ -21,16 +21,16 @@ const KEY: &str = "MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHB
 
 /// A gateway with its state directory, which is also its local client's.
 struct Gateway {
-    child: Child,
     url: String,
     state: tempfile::TempDir,
+    _process: gateway::Gateway,
 }
 
 impl Gateway {
     fn start(profile: &str, gateway: &Value, paired: &Value, pending: &Value) -> Self {
         let state = state(gateway, paired, pending);
-        let (child, url) = serve(profile, state.path());
-        Self { child, url, state }
+        let process = gateway::Gateway::start(profile, state.path(), &["--startup-ms", "0"]);
+        Self { url: process.url.clone(), state, _process: process }
     }
 
     /// With a shared token and the client in its store, as `entry` says.
@@ -67,13 +67,6 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn state(gateway: &Value, paired: &Value, pending: &Value) -> tempfile::TempDir {
     let state = scratch();
     let mut config = json!({"auth": {"mode": "token", "token": TOKEN}});
@@ -85,23 +78,6 @@ fn state(gateway: &Value, paired: &Value, pending: &Value) -> tempfile::TempDir 
     write(state.path(), "devices/paired.json", &paired.to_string());
     write(state.path(), "devices/pending.json", &pending.to_string());
     state
-}
-
-fn serve(profile: &str, state: &Path) -> (Child, String) {
-    let mut child = Command::new(binary())
-        .args(["gateway", "--profile", profile, "--port", "0", "--startup-ms", "0", "--state-dir"])
-        .arg(state)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the gateway starts");
-    let stdout = BufReader::new(child.stdout.take().expect("piped"));
-    let url = stdout
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned))
-        .expect("it listens");
-    (child, url)
 }
 
 fn key() -> DeviceKey {
@@ -214,14 +190,22 @@ fn read_head(stream: &mut TcpStream) -> Vec<u8> {
     head
 }
 
-/// A proxy that adds a line to the head of each request.
-fn proxy(to: SocketAddr, line: &'static str) -> (u16, Arc<AtomicU64>) {
-    listen(move |mut from| {
-        let mut head = read_head(&mut from);
+/// Passes a head on with a line added; an empty line adds none.
+fn pass_head(from: &mut TcpStream, to: &mut TcpStream, line: &str) {
+    let mut head = read_head(from);
+    if !line.is_empty() {
         head.truncate(head.len().saturating_sub(2));
         head.extend(format!("{line}\r\n\r\n").bytes());
+    }
+    let _ = to.write_all(&head);
+}
+
+/// A proxy that forwards, says so to the gateway, and with `shows` in what it answers, too.
+fn proxy(to: SocketAddr, shows: &'static str) -> (u16, Arc<AtomicU64>) {
+    listen(move |mut from| {
         let Ok(mut there) = TcpStream::connect(to) else { return };
-        let _ = there.write_all(&head);
+        pass_head(&mut from, &mut there, "X-Forwarded-For: 203.0.113.7");
+        pass_head(&mut there, &mut from, shows);
         let (mut back, mut away) =
             (there.try_clone().expect("a socket"), from.try_clone().expect("a socket"));
         let answers = thread::Builder::new()
@@ -300,7 +284,7 @@ fn a_new_device_is_paired_by_a_local_gateway_and_that_is_said() {
 #[test]
 fn a_new_device_leaves_a_request_where_it_is_not_local() {
     let gateway = Gateway::empty("2026.3.13");
-    let (port, came) = proxy(gateway.address(), "X-Forwarded-For: 203.0.113.7");
+    let (port, came) = proxy(gateway.address(), "");
     let url = format!("ws://127.0.0.1:{port}");
     let probed = probe(&[&url, "--token-file", "TOKEN-FILE", "--new-device"]);
     probed.is("not-approved", 24, (4, 2));
@@ -465,7 +449,7 @@ fn a_store_that_was_truncated_or_lost() {
 #[test]
 fn forwarding_headers_that_nobody_can_be_held_to() {
     let gateway = Gateway::empty("2026.9.6");
-    let (port, _) = proxy(gateway.address(), "X-Forwarded-For: 203.0.113.7");
+    let (port, _) = proxy(gateway.address(), "");
     let probed = probe(&[&format!("ws://127.0.0.1:{port}"), "--token-file", "TOKEN-FILE"]);
     probed.is("proxy-attribution", 17, (2, 0));
     probed.says("gateway.trustedProxies");
@@ -480,37 +464,11 @@ fn a_proxy_that_is_not_trusted_and_a_range_that_is_ignored() {
     ] {
         let gateway =
             Gateway::start("article", &json!({ "trustedProxies": trusted }), &json!({}), &json!({}));
-        let (port, _) = proxy_that_shows(gateway.address());
+        let (port, _) = proxy(gateway.address(), "Via: 1.1 edge");
         let url = format!("ws://127.0.0.1:{port}");
         let probed = probe(&[&url, "--state-dir", &gateway.directory(), "--new-device"]);
         probed.is(cause, code, (4, 2));
     }
-}
-
-/// A proxy that forwards, and says so in what it answers.
-fn proxy_that_shows(to: SocketAddr) -> (u16, Arc<AtomicU64>) {
-    listen(move |mut from| {
-        let mut head = read_head(&mut from);
-        head.truncate(head.len().saturating_sub(2));
-        head.extend(b"X-Forwarded-For: 203.0.113.7\r\n\r\n");
-        let Ok(mut there) = TcpStream::connect(to) else { return };
-        let _ = there.write_all(&head);
-        let mut answer = read_head(&mut there);
-        answer.truncate(answer.len().saturating_sub(2));
-        answer.extend(b"Via: 1.1 edge\r\n\r\n");
-        let _ = from.write_all(&answer);
-        let (mut back, mut away) =
-            (there.try_clone().expect("a socket"), from.try_clone().expect("a socket"));
-        let answers = thread::Builder::new()
-            .spawn(move || {
-                let _ = std::io::copy(&mut back, &mut away);
-                let _ = away.shutdown(Shutdown::Write);
-            })
-            .expect("a thread");
-        let _ = std::io::copy(&mut from, &mut there);
-        let _ = there.shutdown(Shutdown::Write);
-        let _ = answers.join();
-    })
 }
 
 #[test]

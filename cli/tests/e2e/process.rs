@@ -2,9 +2,8 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::common::{binary, finish, processes_with, scenario, scratch};
+use crate::common::{binary, finish, processes_with, scenario, scratch, until};
 use serde_json::Value;
 
 /// Starts the smoke scenario with a temporary folder of its own, so that its gateway can be told from others.
@@ -19,16 +18,6 @@ fn start_smoke(folder: &Path) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts")
-}
-
-/// Polls until a condition holds: the state of another process can only be looked at.
-#[track_caller]
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(120), "{what} did not come to pass");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn gateways(folder: &Path) -> usize {

@@ -3,8 +3,7 @@
 
 use serde_json::Value;
 
-use crate::common::{Finished, finish, pairstorm, scratch, start, write};
-use crate::process::until;
+use crate::common::{Finished, finish, pairstorm, scratch, start, until, write};
 
 /// A stranger behind a proxy, who is approved, and a local client.
 const FIRST: &str = r#"

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::client::DeviceKey;
 use protocol::{PayloadVersion, SignaturePayload};
@@ -93,12 +93,16 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects and gives the answer to `connect` beside the connection. A gateway that says when to try again is asked
-    /// again then.
+    /// again then, and not before: that is the client's part of the protocol.
     pub(crate) fn connect(address: SocketAddr, from: From, who: &Who) -> (Self, Value) {
+        let began = Instant::now();
         loop {
             let (connection, answer) = Self::attempt(address, from, who);
             match answer.pointer("/error/retryAfterMs").and_then(Value::as_u64) {
-                Some(wait_ms) => std::thread::sleep(Duration::from_millis(wait_ms)),
+                Some(wait_ms) => {
+                    assert!(began.elapsed() < PATIENCE, "it puts its client off for ever: {answer}");
+                    std::thread::sleep(Duration::from_millis(wait_ms));
+                }
                 None => return (connection, answer),
             }
         }

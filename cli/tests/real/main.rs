@@ -18,3 +18,5 @@ mod differential;
 mod gateways;
 mod interop;
 mod runs;
+#[path = "../shared/until.rs"]
+mod until;

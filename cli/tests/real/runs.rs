@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::until::until;
 
 /// Real gateways share two cores badly: one run at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -47,14 +49,6 @@ fn gateways(folder: &Path) -> usize {
         .count()
 }
 
-fn until(what: &str, folder: &Path, done: impl Fn(usize) -> bool) {
-    let began = Instant::now();
-    while !done(gateways(folder)) {
-        assert!(began.elapsed() < PATIENCE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 fn first_contact(version: &str) {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
@@ -87,8 +81,8 @@ fn a_killed_run_takes_its_gateway_and_what_that_started_along() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = start(folder.path(), "2026.9.6");
     // The gateway itself and its broker.
-    until("a gateway with its helpers", folder.path(), |count| count >= 2);
+    until("a gateway with its helpers", PATIENCE, || gateways(folder.path()) >= 2);
     child.kill().unwrap();
     child.wait().unwrap();
-    until("their end", folder.path(), |count| count == 0);
+    until("their end", PATIENCE, || gateways(folder.path()) == 0);
 }
