@@ -265,6 +265,24 @@ fn the_transcript_in_the_readme_is_that_of_a_kept_run() {
     );
 }
 
+/// Parts of an output, lines left out, say which kept file they are of.
+#[test]
+fn excerpts_in_the_readme_are_of_kept_files() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut excerpts = 0;
+    for excerpt in readme.split("<!-- excerpt:begin ").skip(1) {
+        let (file, rest) = excerpt.split_once(" -->\n").unwrap();
+        let (shown, _) = rest.split_once("<!-- excerpt:end -->").unwrap();
+        let kept = fs::read_to_string(root().join(file)).unwrap();
+        let mut lines = kept.lines();
+        for line in shown.lines().map(str::trim).filter(|line| !["", "…"].contains(line)) {
+            assert!(lines.any(|other| other.trim() == line), "{file} does not say, in this place: {line}");
+        }
+        excerpts += 1;
+    }
+    assert_eq!(excerpts, 1, "an excerpt has lost its marks");
+}
+
 #[test]
 fn nothing_lies_about_at_the_top() {
     let root = root();

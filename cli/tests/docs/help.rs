@@ -1,5 +1,6 @@
 //! What `--help` says, of every command.
 
+use crate::page::root;
 use crate::shell::{pairstorm, scratch};
 
 /// The help of a command, its name as the words behind `pairstorm`.
@@ -49,6 +50,28 @@ fn without_remark(line: &str) -> String {
         Some((_, code)) => format!("{command} # exit code {code}"),
         None => command.to_owned(),
     }
+}
+
+#[test]
+fn the_readme_lists_every_command() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a page");
+    let rows: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `pairstorm "))
+        .filter_map(|line| line.split(" | ").next())
+        .collect();
+    let mut once = rows.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), rows.len(), "a row stands there twice: {rows:#?}");
+    let text = format!("`pairstorm {}", rows.join("\n`pairstorm "));
+    let named = text.split("`pairstorm ").filter_map(|rest| rest.split([' ', '`']).next());
+    let mut named: Vec<&str> = named.filter(|name| !name.is_empty()).collect();
+    named.sort_unstable();
+    named.dedup();
+    let mut commands = below(&of(&[]));
+    commands.sort_unstable();
+    assert_eq!(named, commands);
 }
 
 #[test]

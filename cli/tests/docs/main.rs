@@ -15,5 +15,6 @@ mod links;
 mod manual;
 mod output;
 mod page;
+mod paths;
 mod shell;
 mod summary;

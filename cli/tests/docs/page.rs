@@ -58,6 +58,8 @@ pub(crate) struct Page {
     pub(crate) anchors: Vec<String>,
     pub(crate) links: Vec<Link>,
     pub(crate) blocks: Vec<Block>,
+    /// Code in the midst of text, with its line.
+    pub(crate) spans: Vec<(usize, String)>,
 }
 
 impl Page {
@@ -121,6 +123,7 @@ impl Page {
                     if let Some(heading) = &mut heading {
                         heading.push_str(&part);
                     }
+                    page.spans.push((line_of(range.start), part.to_string()));
                 }
                 _ => {}
             }
