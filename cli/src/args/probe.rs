@@ -69,6 +69,9 @@ pub(crate) struct ProbeArguments {
     /// Show the gateway a device that it has never seen. A local gateway pairs it, another one keeps its request for five minutes
     #[arg(long)]
     pub(crate) new_device: bool,
+    /// Send secrets over ws:// to another machine, too, where whoever is on the way can read them
+    #[arg(long)]
+    pub(crate) allow_plaintext: bool,
     /// Trust the certificates in this PEM file, and no others [default: whom this machine trusts]
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
     pub(crate) ca: Option<PathBuf>,

@@ -9,7 +9,7 @@ use harness::probe::files::{self, FileError};
 use harness::probe::secret::Secret;
 use harness::probe::tls::{self, Side, Trust};
 use harness::probe::wire::Wire;
-use harness::probe::{Credential, Pointed, exit_code};
+use harness::probe::{Credential, Pointed, course, exit_code};
 use harness::record::exit_code::ExitCode as Code;
 
 use crate::args::ProbeArguments;
@@ -35,6 +35,11 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> ExitCode {
         Err(error) => return unusable(&error.to_string()),
     };
     let address = match address(arguments, configuration.as_ref()) {
+        Ok(Argument::Url(address))
+            if address.has_query() && address.is_readable() && !arguments.allow_plaintext =>
+        {
+            return kept_back("what follows `?` in the URL may be a secret");
+        }
         Ok(Argument::Url(address)) => address,
         Ok(Argument::ChannelCode) => return channel_code(arguments.json),
         Err(error) => return unusable(&error),
@@ -70,7 +75,16 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> ExitCode {
     } else {
         report.text()
     };
+    if report.exit_code == exit_code::KEPT_BACK {
+        let _ = kept_back("no cause was found without the secret that was pointed at");
+    }
     printer::finish(&text, ExitCode::from(report.exit_code))
+}
+
+/// Says that a secret would have been readable on its way.
+fn kept_back(what: &str) -> ExitCode {
+    printer::error(&format!("{what}, and it was not sent: {}", course::READABLE));
+    ExitCode::from(exit_code::KEPT_BACK)
 }
 
 fn unusable(why: &str) -> ExitCode {
@@ -149,6 +163,7 @@ fn pointed(
         device_family: arguments.device_family.clone(),
         display_name: arguments.display_name.clone(),
         origin: arguments.origin.clone(),
+        allow_plaintext: arguments.allow_plaintext,
         new_device: arguments.new_device,
         configuration,
         store,

@@ -599,6 +599,39 @@ fn the_wrong_scheme_is_told_either_way() {
     probed.says("does not speak TLS");
 }
 
+/// `0.0.0.0` is this machine to the kernel and another one to whoever reads the URL.
+#[test]
+fn no_secret_goes_over_a_plain_connection_to_another_machine() {
+    let scopes = ["operator.read", "operator.write"];
+    let gateway = Gateway::with("2026.2.19", &entry(&scopes));
+    let port = gateway.address().port();
+    let there = format!("ws://0.0.0.0:{port}");
+    let folder = scratch();
+    identity(folder.path(), Some((DEVICE_TOKEN, &scopes)));
+    let identity = folder.path().display().to_string();
+    for secrets in [
+        vec!["--token-file", "TOKEN-FILE"],
+        vec!["--token-file", "TOKEN-FILE", "--password"],
+        vec!["--identity", &identity],
+        vec!["--token-file", "TOKEN-FILE", "--new-device"],
+        vec!["--token-file", "TOKEN-FILE", "--origin", "https://gw.example.com"],
+    ] {
+        let kept = probe(&[[there.as_str()].as_slice(), &secrets].concat());
+        kept.is("cannot-tell", 8, (2, 0));
+        assert!(kept.finished.stderr.contains("--allow-plaintext"), "{}", kept.finished.said());
+    }
+    let all = ["--token-file", "TOKEN-FILE", "--identity", &identity];
+    probe(&[[there.as_str(), "--allow-plaintext"].as_slice(), &all].concat()).is_let_in((4, 2));
+    probe(&[[gateway.url.as_str()].as_slice(), &all].concat()).is_let_in((4, 2));
+    // Where a cause is found without a secret, it is told.
+    probe(&["ws://0.0.0.0:1", "--token-file", "TOKEN-FILE"]).is("wrong-url", 10, (1, 0));
+
+    let (port, came) = listen(|mut stream| drop(read_head(&mut stream)));
+    let finished = pairstorm(folder.path(), &["probe", &format!("ws://0.0.0.0:{port}/?token=hunter2")]);
+    assert_eq!((finished.code, came.load(Ordering::Relaxed)), (Some(8), 0), "{}", finished.said());
+    assert!(!finished.said().contains("hunter2"));
+}
+
 #[test]
 fn a_code_of_channel_pairing_is_told_apart() {
     let folder = scratch();

@@ -143,6 +143,19 @@ impl Address {
         format!("{scheme}://{}{path}", self.authority())
     }
 
+    /// Whether it has a query, which may hold a secret.
+    #[must_use]
+    pub fn has_query(&self) -> bool {
+        self.path.contains('?')
+    }
+
+    /// Whether anybody on the way can read what is sent. A private network is no better, since others are in it: so has the client of
+    /// 2026.2.19 it, while that of 2026.9.6 trusts private addresses, `.local` and `.ts.net`.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.tls && !self.is_loopback()
+    }
+
     /// Whether the URL itself says that the gateway is on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -171,6 +184,24 @@ mod tests {
         assert_eq!(Address::parse("ws://h:1/a/b/").unwrap().health_path(), "/a/b/health");
         assert!(Address::parse("ws://[::1]:1").unwrap().is_loopback());
         assert!(!Address::parse("ws://gw:1").unwrap().is_loopback());
+        assert!(Address::parse("ws://h:1/a?token=hunter2").unwrap().has_query());
+        assert!(!Address::parse("ws://h:1/a").unwrap().has_query());
+    }
+
+    #[test]
+    fn only_tls_and_this_machine_hide_what_is_sent() {
+        for (url, is_readable) in [
+            ("ws://127.0.0.1:1", false),
+            ("ws://[::1]:1", false),
+            ("ws://localhost:1", false),
+            ("wss://gw.example.com", false),
+            ("ws://gw.example.com", true),
+            ("ws://localhost.example.com", true),
+            ("ws://192.168.1.5:18789", true),
+            ("ws://10.0.0.5:18789", true),
+        ] {
+            assert_eq!(Address::parse(url).unwrap().is_readable(), is_readable, "{url}");
+        }
     }
 
     #[test]

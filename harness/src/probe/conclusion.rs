@@ -498,6 +498,12 @@ fn missing(pointed: &Pointed, seen: &Seen) -> Vec<String> {
     if !matches!(seen.challenge, Some(Ok(_))) {
         return missing;
     }
+    if pointed.keeps_secrets_back() && (pointed.credential.is_some() || pointed.kept().is_some()) {
+        missing.push(
+            "what the gateway makes of the secrets that were pointed at: over wss:// or a tunnel, or with --allow-plaintext"
+                .to_owned(),
+        );
+    }
     if pointed.credential.is_none() {
         missing.push(
             "whether the client's shared token is the gateway's: --token-file, --token-env, or --state-dir"

@@ -42,8 +42,35 @@ const fn is_taken(look: Look, seen: &Seen) -> bool {
     }
 }
 
+/// Why a secret is not sent in plain text.
+pub const READABLE: &str = "ws:// to another machine is not encrypted, and whoever is on the way could read the secret; use wss://, or \
+                            a tunnel (ssh -N -L 18789:127.0.0.1:18789 HOST), or say --allow-plaintext";
+
+/// Whether a look that is wanted was not taken because of the secret that it presents.
+#[must_use]
+pub fn kept_back(pointed: &Pointed, seen: &Seen) -> bool {
+    let left = ORDER.into_iter().filter(|look| !is_taken(*look, seen));
+    pointed.keeps_secrets_back()
+        && left.into_iter().any(|look| presents(look, pointed) && is_wanted(look, pointed, seen).is_ok())
+}
+
 /// Whether a look may be taken; else why not, which is empty where nobody would expect it.
 fn may(look: Look, pointed: &Pointed, seen: &Seen) -> Result<(), String> {
+    is_wanted(look, pointed, seen)?;
+    let is_kept_back = presents(look, pointed) && pointed.keeps_secrets_back();
+    if is_kept_back { Err(READABLE.to_owned()) } else { Ok(()) }
+}
+
+/// Whether it shows the gateway a secret.
+fn presents(look: Look, pointed: &Pointed) -> bool {
+    match look {
+        Look::Health | Look::Challenge => false,
+        Look::Credential | Look::Page | Look::NewDevice => pointed.credential.is_some(),
+        Look::Device => pointed.kept().is_some(),
+    }
+}
+
+fn is_wanted(look: Look, pointed: &Pointed, seen: &Seen) -> Result<(), String> {
     let not = |why: &str| Err(why.to_owned());
     match look {
         Look::Health | Look::Challenge => Ok(()),
@@ -239,6 +266,7 @@ mod tests {
             device_family: None,
             display_name: None,
             origin: None,
+            allow_plaintext: false,
             new_device: false,
             configuration: None,
             store: None,
@@ -267,6 +295,34 @@ mod tests {
         let fresh = Pointed { new_device: true, ..pointed("wss://gw.example.com", "operator") };
         assert!(!shows(&fresh) && may(Look::NewDevice, &fresh, &Seen::default()).is_ok());
         assert!(may(Look::NewDevice, &nobody, &Seen::default()).is_err(), "not without leave");
+    }
+
+    #[test]
+    fn no_secret_is_sent_so_that_others_could_read_it() {
+        let looks = |url: &str, allow_plaintext: bool| {
+            let pointed = Pointed {
+                credential: Some(Credential { secret: Secret::new("hunter2-hunter2"), is_password: false }),
+                origin: Some("https://gw.example.com".to_owned()),
+                allow_plaintext,
+                ..pointed(url, "operator")
+            };
+            let known = [Look::Credential, Look::Page, Look::Device]
+                .map(|look| may(look, &pointed, &Seen::default()).is_ok());
+            let fresh = Pointed { new_device: true, ..pointed };
+            let new = may(Look::NewDevice, &fresh, &Seen::default()).is_ok();
+            [known.as_slice(), &[new]].concat()
+        };
+        for url in ["ws://gw.example.com", "ws://192.168.1.5:18789"] {
+            assert_eq!(looks(url, false), [false; 4], "{url}");
+            assert_eq!(looks(url, true), [true; 4], "{url}");
+        }
+        assert_eq!(looks("wss://gw.example.com", false), [true; 4]);
+        let mut plain = pointed("ws://gw.example.com", "operator");
+        assert_eq!(skipped(&plain, &Seen::default()).last().unwrap(), &(Look::Device, READABLE.to_owned()));
+        // What presents nothing may be looked at.
+        (plain.identity, plain.new_device) = (None, true);
+        assert!(may(Look::NewDevice, &plain, &Seen::default()).is_ok());
+        assert!(may(Look::Challenge, &plain, &Seen::default()).is_ok());
     }
 
     #[test]

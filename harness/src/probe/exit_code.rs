@@ -4,6 +4,8 @@ use crate::vocabulary::cause::Cause;
 
 /// Somebody was let in, and no cause was found.
 pub const LET_IN: u8 = 0;
+/// No cause was found without a secret, which would have gone over `ws://` to another machine.
+pub const KEPT_BACK: u8 = 8;
 /// What was typed is a code of channel pairing and no URL.
 pub const CHANNEL_CODE: u8 = 9;
 
@@ -46,6 +48,9 @@ pub const fn of(cause: Option<Cause>) -> u8 {
 pub fn help_table() -> String {
     let mut table = format!("  {LET_IN:<3}  let in: nothing was found that keeps a client out\n");
     table.push_str("  3    failed: the output could not be written, or TLS could not be set up\n");
+    table.push_str(&format!(
+        "  {KEPT_BACK:<3}  refused: a secret would have gone over ws:// to another machine\n"
+    ));
     table.push_str(&format!("  {CHANNEL_CODE:<3}  a code of channel pairing, which is no gateway's URL\n"));
     for cause in Cause::ALL {
         table.push_str(&format!("  {:<3}  {cause}: {}\n", of(Some(cause)), cause.about()));
@@ -64,7 +69,7 @@ mod tests {
     #[test]
     fn every_cause_has_its_own_code_and_none_of_another_commands() {
         let mut codes: BTreeSet<u8> = ExitCode::ALL.map(ExitCode::code).into();
-        assert!(codes.insert(CHANNEL_CODE));
+        assert!(codes.insert(CHANNEL_CODE) && codes.insert(KEPT_BACK));
         for cause in Cause::ALL {
             assert!(codes.insert(of(Some(cause))), "{cause}");
         }

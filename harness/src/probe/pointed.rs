@@ -27,6 +27,8 @@ pub struct Pointed {
     pub display_name: Option<String>,
     /// The origin of the page that a browser loaded.
     pub origin: Option<String>,
+    /// Whether a secret may be sent so that anybody on the way can read it.
+    pub allow_plaintext: bool,
     /// Whether a device that was never seen may be shown.
     pub new_device: bool,
     /// The configuration of the state directory.
@@ -49,6 +51,12 @@ impl Pointed {
     #[must_use]
     pub fn kept(&self) -> Option<&KeptToken> {
         self.identity.as_ref()?.tokens.get(&self.role)
+    }
+
+    /// Whether no secret may be sent, because anybody on the way could read it.
+    #[must_use]
+    pub fn keeps_secrets_back(&self) -> bool {
+        self.address.is_readable() && !self.allow_plaintext
     }
 
     /// The id of the device.

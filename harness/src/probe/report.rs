@@ -98,6 +98,7 @@ impl Report {
         };
         let is_settled =
             diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.confidence > Confidence::Possible);
+        let refused = diagnosis.is_some() && !is_settled && course::kept_back(pointed, seen);
         let skipped = if is_settled { Vec::new() } else { course::skipped(pointed, seen) };
         Self {
             schema_version: SCHEMA_VERSION,
@@ -119,7 +120,11 @@ impl Report {
                 .map(|(look, why)| Skipped { look: look.as_str().to_owned(), why })
                 .collect(),
             notes: notes(pointed, seen),
-            exit_code: super::exit_code::of(diagnosis.as_ref().map(|diagnosis| diagnosis.cause)),
+            exit_code: if refused {
+                super::exit_code::KEPT_BACK
+            } else {
+                super::exit_code::of(diagnosis.as_ref().map(|diagnosis| diagnosis.cause))
+            },
             let_in,
             diagnosis,
             connections: budget.used(),
@@ -297,10 +302,13 @@ fn notes(pointed: &Pointed, seen: &Seen) -> Vec<String> {
             "the gateway's clock is {seconds} s {way} this machine's; clients before 2026.9.6 sign with their own, and 120 s are allowed"
         ));
     }
-    if !pointed.address.tls && !pointed.address.is_loopback() {
-        notes.push(
-            "ws:// is not encrypted: a credential that was presented could be read on the way".to_owned(),
-        );
+    if pointed.address.is_readable() {
+        let note = if pointed.allow_plaintext {
+            "ws:// is not encrypted: a credential that was presented could be read on the way"
+        } else {
+            "ws:// to another machine is not encrypted: no secret was sent (--allow-plaintext sends it)"
+        };
+        notes.push(note.to_owned());
     }
     if let Some(configuration) = &pointed.configuration {
         if let Some(trusted) = configuration.trusted_proxies.as_ref().filter(|trusted| !trusted.is_empty()) {
