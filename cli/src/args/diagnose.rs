@@ -33,9 +33,12 @@ pub(crate) struct DiagnoseArguments {
     /// Run the scenarios below this folder, and count right and wrong answers; exit code 2 if fewer than 95 % are right
     #[arg(long, value_name = "FOLDER")]
     pub(crate) score: Option<PathBuf>,
-    /// With --score: folder of the runs [default: results/runs/<utc>-score/]
+    /// With --score: folder of the runs; must not exist, or be empty [default: results/runs/<utc>-score/]
     #[arg(long, value_name = "DIR", requires = "score")]
     pub(crate) out: Option<PathBuf>,
+    /// With --score: runs at the same time
+    #[arg(long, value_name = "N", default_value_t = 6, requires = "score", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
     /// Print the `diagnosis` of result.json on stdout, and nothing else there
     #[arg(long, conflicts_with = "score")]
     pub(crate) json: bool,

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use gateway_under_test::defect::Defect;
 use harness::engine::Progress;
 use harness::history::Log;
-use harness::plan::{FaultKind, LaunchPlan, Overrides, Plan};
+use harness::plan::{Expectation, FaultKind, LaunchPlan, Overrides, Plan};
+use harness::record::diagnosis::ExpectedDiagnosis;
 use harness::record::exit_code::{ExitCode, RunVerdict};
 use harness::report::files::HISTORY;
 use harness::run::{Observer, RunOptions};
@@ -64,6 +65,8 @@ struct Made {
     expected: Option<ExpectedRun>,
     /// It had too little of the machine.
     starved: bool,
+    /// What its scenario expects of the diagnosis, and what that said.
+    diagnosed: Vec<ExpectedDiagnosis>,
 }
 
 pub(crate) fn verify(arguments: &VerifyArguments) -> ProcessExitCode {
@@ -80,23 +83,10 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> ProcessExitCode {
         return ExitCode::Usage.into();
     }
     let Prepared { files, rows, mut jobs } = prepared;
-    for job in &mut jobs {
-        job.folder = out.join(&job.folder);
-    }
-    // The longest first: what is left at the end is short.
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.estimate));
+    below(&out, &mut jobs);
     #[expect(clippy::disallowed_methods, reason = "how long it took in all is said at the end")]
     let began = Instant::now();
-    let mut result = VerifyResult {
-        schema_version: SCHEMA_VERSION,
-        passed: false,
-        interrupted: false,
-        exit_code: 0,
-        defect: arguments.defect.clone(),
-        took_us: 0,
-        jobs: u64::from(arguments.jobs),
-        rows,
-    };
+    let mut result = nothing_yet(arguments, rows);
     let mut display = Display::new(arguments.quiet || arguments.json);
     let finished = make(jobs, &mut result, arguments, &mut display);
     display.clear();
@@ -115,6 +105,68 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> ProcessExitCode {
         Ok(format!("{}{note}files: {}\n", result.ending(), out.display()))
     };
     printer::conclude(written.and(text), result.exit())
+}
+
+/// A run whose scenario expects something of the diagnosis, and what that said.
+pub(super) struct Diagnosed {
+    /// File and, of a sweep, the combination.
+    pub(super) name: String,
+    /// Each cohort of which something is expected.
+    pub(super) expected: Vec<ExpectedDiagnosis>,
+}
+
+/// Makes the runs whose scenarios expect something of the diagnosis, at the size of their expected results, and says what it said,
+/// in the order of the files. `None` = a signal ended it.
+///
+/// # Errors
+/// What is wrong with a scenario, or why a run has no result.
+pub(super) fn diagnosed(arguments: &VerifyArguments, out: &Path) -> Result<Option<Vec<Diagnosed>>, String> {
+    let Prepared { rows, mut jobs, .. } = prepare(arguments)?;
+    harness::report::files::check_folder(out).map_err(|error| error.to_string())?;
+    jobs.retain(|job| {
+        let expects = |expect: &Expectation| expect.cause.or(expect.label).is_some();
+        job.plan.cohorts.iter().any(|cohort| cohort.expect.as_ref().is_some_and(expects))
+    });
+    below(out, &mut jobs);
+    let mut result = nothing_yet(arguments, rows);
+    let mut display = Display::new(arguments.quiet);
+    let made = make(jobs, &mut result, arguments, &mut display);
+    display.clear();
+    let mut made = made?;
+    if result.interrupted {
+        return Ok(None);
+    }
+    made.sort_by_key(|made| made.row);
+    let each = made.into_iter().map(|made| {
+        let of = if made.label.is_empty() { String::new() } else { format!(" [{}]", made.label) };
+        let name = format!("{}{of}", made.made.file);
+        match made.made.ended {
+            Ended::Failed => Err(format!("{name}: {}", made.made.said.join("; "))),
+            _ => Ok(Diagnosed { name, expected: made.diagnosed }),
+        }
+    });
+    each.collect::<Result<_, _>>().map(Some)
+}
+
+/// Gives each run its folder; the longest comes first, so that what is left at the end is short.
+fn below(out: &Path, jobs: &mut [Job]) {
+    for job in &mut *jobs {
+        job.folder = out.join(&job.folder);
+    }
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.estimate));
+}
+
+fn nothing_yet(arguments: &VerifyArguments, rows: Vec<Row>) -> VerifyResult {
+    VerifyResult {
+        schema_version: SCHEMA_VERSION,
+        passed: false,
+        interrupted: false,
+        exit_code: 0,
+        defect: arguments.defect.clone(),
+        took_us: 0,
+        jobs: u64::from(arguments.jobs),
+        rows,
+    }
 }
 
 struct Prepared {
@@ -377,6 +429,7 @@ fn made(
         label: job.label.clone(),
         expected,
         starved: false,
+        diagnosed: vec![],
         made: Row {
             file: job.scenario.file.clone(),
             label: job.label.clone(),
@@ -395,7 +448,7 @@ fn run(job: &Job, stopped: &watch::Receiver<bool>) -> Made {
     #[expect(clippy::disallowed_methods, reason = "how long a run took is said in its row")]
     let began = Instant::now();
     match attempt(job, stopped) {
-        Ok(Some(seen)) => {
+        Ok(Some((seen, diagnosed))) => {
             let mut said =
                 job.expected.as_ref().map_or_else(Vec::new, |expected| differences(expected, &seen));
             // Nobody wants to be held to what could not be trusted.
@@ -422,7 +475,7 @@ fn run(job: &Job, stopped: &watch::Receiver<bool>) -> Made {
                 _ => Some(now),
             };
             let made = made(job, ended, said, Some(seen.verdict), began.elapsed(), kept);
-            Made { starved: seen.starved, ..made }
+            Made { starved: seen.starved, diagnosed, ..made }
         }
         Ok(None) => not_run(job),
         Err(why) => made(job, Ended::Failed, vec![why], None, began.elapsed(), job.expected.clone()),
@@ -435,7 +488,10 @@ fn restarts(plan: &Plan) -> bool {
 }
 
 /// `None` = a signal ended it.
-fn attempt(job: &Job, stopped: &watch::Receiver<bool>) -> Result<Option<Seen>, String> {
+fn attempt(
+    job: &Job,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Option<(Seen, Vec<ExpectedDiagnosis>)>, String> {
     let overrides = Overrides { seed: Some(job.plan.seed), ..job.overrides.clone() };
     let options =
         of_own_gateway(&job.scenario, job.choices.clone(), overrides, job.plan.clone(), job.folder.clone())
@@ -451,7 +507,8 @@ fn attempt(job: &Job, stopped: &watch::Receiver<bool>) -> Result<Option<Seen>, S
     let folder = outcome.folder.ok_or("its files could not be written")?;
     let log = Log::open(&folder.join(HISTORY)).map_err(|error| error.to_string())?;
     let history = log.whole().map_err(|error| format!("its history cannot be read: {error}"))?;
-    Ok(Some(Seen::of(&outcome.result, &job.plan, &history)))
+    let seen = Seen::of(&outcome.result, &job.plan, &history);
+    Ok(Some((seen, outcome.result.diagnosis.expected)))
 }
 
 /// Runs that go on beside each other share one line, which says how many are over.

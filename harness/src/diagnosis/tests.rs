@@ -237,7 +237,7 @@ fn scored(rules: &[(Cause, Rule)], rotate_labels: usize) -> Score {
     for (number, case) in cases.iter().enumerate() {
         let label = cases[(number + rotate_labels) % cases.len()].cause;
         let found = Found::by(rules, &case.gateway, &case.client).map(|found| found.cause());
-        score.add(&number.to_string(), label, found);
+        score.add(&number.to_string(), Some(label), found);
     }
     score
 }

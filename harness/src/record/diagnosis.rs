@@ -14,7 +14,7 @@ use crate::diagnosis::of_run::{self, Acts};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::history::History;
 use crate::observation::{Observation, Outcome};
-use crate::plan::{ClientId, CohortId, Nanos, Plan};
+use crate::plan::{ClientId, CohortId, Expectation, Nanos, Plan};
 use crate::vocabulary::cause::ExpectedCause;
 
 /// Groups that a result holds, the largest first.
@@ -67,11 +67,11 @@ pub struct DiagnosisGroup {
 pub struct ExpectedDiagnosis {
     /// The cohort.
     pub cohort: String,
-    /// The cause that is expected; `none`: nobody may be in trouble at the end.
+    /// The cause that is expected, or by its label there; `none`: nobody may be in trouble at the end.
     pub expected: String,
     /// Clients by the cause that was found; `none`: nothing was wrong with them.
     pub found: BTreeMap<String, u64>,
-    /// Whether that is as expected; `null` = the run did not come to its end, so that nothing can be held.
+    /// Whether that is as expected; `null` = nobody is held to a label, nor to anything in a run that did not come to its end.
     pub met: Option<bool>,
 }
 
@@ -152,7 +152,7 @@ impl DiagnosisRecorder {
         let Some(number) = attempts.first().map(|attempt| attempt.client) else { return };
         let Some(planned) = part.plan.clients.get(number as usize) else { return };
         let Some(cohort) = part.plan.cohorts.get(usize::from(planned.cohort)) else { return };
-        let is_expected = cohort.expect.as_ref().is_some_and(|expect| expect.cause.is_some());
+        let is_expected = cohort.expect.as_ref().and_then(expectation).is_some();
         let in_trouble = in_trouble(attempts);
         if !in_trouble && !is_expected {
             return;
@@ -260,7 +260,7 @@ impl DiagnosisRecorder {
         let cohorts = plan.cohorts.iter().enumerate();
         cohorts
             .filter_map(|(position, cohort)| {
-                let expected = cohort.expect.as_ref()?.cause?;
+                let (expected, is_held) = expectation(cohort.expect.as_ref()?)?;
                 let found = u16::try_from(position).ok().and_then(|position| self.found.get(&position));
                 let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
                 for ((cause, over), count) in found.into_iter().flatten() {
@@ -274,7 +274,7 @@ impl DiagnosisRecorder {
                     cohort: cohort.name.clone(),
                     expected: expected.as_str().to_owned(),
                     found: by_name,
-                    met: whole.then_some(all),
+                    met: (whole && is_held).then_some(all),
                 })
             })
             .collect()
@@ -325,6 +325,11 @@ impl Group {
     }
 }
 
+/// What a cohort's diagnosis is compared with, and whether it is held to that.
+fn expectation(expect: &Expectation) -> Option<(ExpectedCause, bool)> {
+    expect.cause.map(|cause| (cause, true)).or_else(|| Some((expect.label?, false)))
+}
+
 fn milli(rate: f64) -> u64 {
     (rate * MILLI).round() as u64
 }
@@ -347,7 +352,6 @@ fn in_trouble(attempts: &[&Observation]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Expectation;
     use crate::record::exit_code::RunVerdict;
     use crate::record::test_support::{Story, refusal, session};
 
@@ -400,6 +404,11 @@ mod tests {
             assert_eq!(result.verdict, RunVerdict::Violated);
             assert_eq!(result.diagnosis.expected[0].found["token-drift"], 1);
         }
+        let label = Some(ExpectedCause::Is(Cause::Origin));
+        story.plan.cohorts[1].expect = Some(Expectation { label, ..Expectation::default() });
+        let result = story.result();
+        assert_eq!((result.verdict, result.diagnosis.expected[0].met), (RunVerdict::Pass, None));
+        assert_eq!(result.diagnosis.expected[0].found["token-drift"], 1, "a label is counted, and not held");
         // One of the phones got in, and is no case of what is expected of all.
         story.plan.cohorts[1].expect = None;
         story.plan.cohorts[0].expect = expect(ExpectedCause::Is(Cause::NotApproved));

@@ -446,11 +446,13 @@ pub(super) fn expectation_of_one(fields: Fields<'_>) -> Expectation {
         let help = Some("remove it: a step is judged by the attempt that it ends with".to_owned());
         fields.sink.report("conflict", &attempts.at, "`attempts` does not go with a step", help);
     }
-    if let Some(cause) = fields.entry("cause") {
-        let help = Some(
-            "write it in [cohort.NAME.expect]: a diagnosis is about all attempts of a client".to_owned(),
-        );
-        fields.sink.report("conflict", &cause.at, "`cause` does not go with a step", help);
+    for key in ["cause", "label"] {
+        if let Some(cause) = fields.entry(key) {
+            let help = Some(
+                "write it in [cohort.NAME.expect]: a diagnosis is about all attempts of a client".to_owned(),
+            );
+            fields.sink.report("conflict", &cause.at, format!("`{key}` does not go with a step"), help);
+        }
     }
     expectation(fields)
 }
@@ -487,7 +489,12 @@ pub(super) fn expectation(fields: Fields<'_>) -> Expectation {
         latency: fields.read("latency", latency),
         attempts: fields.read("attempts", attempts),
         cause: fields.read("cause", cause),
+        label: fields.read("label", cause),
     };
+    if expectation.cause.is_some() && expectation.label.is_some() {
+        let help = Some("`cause` is held, `label` is counted: leave one of them out".to_owned());
+        fields.sink.report("conflict", &fields.span("label"), "`label` does not go with `cause`", help);
+    }
     let of_a_refusal =
         expectation.code.is_some() || expectation.detail_code.is_some() || expectation.reason.is_some();
     if let Some(outcome) = expectation.outcome.as_deref()

@@ -24,6 +24,8 @@ pub struct Expectation {
     pub attempts: Option<Range<u32>>,
     /// What the diagnosis of each client is to say, after the run. It is about all attempts of a client.
     pub cause: Option<cause::ExpectedCause>,
+    /// The cause that is really there, where nobody holds the diagnosis to it: it counts in a score alone.
+    pub label: Option<cause::ExpectedCause>,
 }
 
 /// A pass rule on a measured figure, for example `approval_to_session.p99 < 6s`.

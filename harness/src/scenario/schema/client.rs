@@ -297,6 +297,11 @@ pub(super) fn expect() -> Value {
                 words(std::iter::once(ExpectedCause::NOTHING).chain(Cause::ALL.map(Cause::as_str))),
                 "Of a cohort: what the diagnosis of each client says; \"none\": nobody is in trouble at the end.",
             ),
+            key(
+                "label",
+                words(std::iter::once(ExpectedCause::NOTHING).chain(Cause::ALL.map(Cause::as_str))),
+                "Of a cohort: the cause that is really there, where the diagnosis is not held to it: `diagnose --score` counts it.",
+            ),
         ],
     ))
 }
