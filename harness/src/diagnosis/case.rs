@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::answer::Exhibit;
 use super::evidence::{
-    Act, ActEnd, ActKind, Answer, Attempt, ClientEvidence, CredentialKind, Forwarded, GatewayEvidence,
+    Act, ActEnd, ActKind, Answer, Attempt, ClientEvidence, CredentialKind, Entry, Forwarded, GatewayEvidence,
     RefusalSeen,
 };
 use super::loops::{LOOP_ATTEMPTS, Loop, trouble};
@@ -128,10 +128,20 @@ impl<'a> Case<'a> {
         matches!(last.kind, ActKind::Approve { .. }).then_some(last)
     }
 
-    /// The last restart of the gateway before the last attempt, not before `from`.
+    /// The first restart of the gateway before the last attempt, not before `from`.
     pub(super) fn restart_since(&self, from: Nanos) -> Option<Nanos> {
         let to = self.to();
-        self.gateway.restarts.iter().rev().find(|at| **at >= from && **at <= to).copied()
+        self.gateway.restarts.iter().find(|at| **at >= from && **at <= to).copied()
+    }
+
+    /// The restart that may have lost what the gateway knew at `known`. Whoever was refused in the same way before it has lost
+    /// nothing by it.
+    pub(super) fn lost_by_restart(&self, known: Nanos) -> Option<Nanos> {
+        let restart = self.restart_since(known)?;
+        let last = self.last().and_then(|attempt| attempt.answer.class());
+        let between = |attempt: &&&Attempt| attempt.at > known && attempt.at < restart;
+        let before = self.streak.iter().filter(between).any(|attempt| attempt.answer.class() == last);
+        (!before).then_some(restart)
     }
 
     /// Whether somebody outside knows that the gateway had an entry of this device.
@@ -139,8 +149,7 @@ impl<'a> Case<'a> {
         if let Some(attempt) = self.session_before {
             return Some((attempt.at, "it had a session"));
         }
-        let listed = self.client.entry.as_ref().and_then(Option::as_ref);
-        listed.map(|entry| (entry.at, "the gateway listed it as paired"))
+        self.entry().map(|entry| (entry.at, "the gateway listed it as paired"))
     }
 
     /// Scopes that the device holds, as far as anybody can know, and who says so.
@@ -148,12 +157,13 @@ impl<'a> Case<'a> {
         if let Some(scopes) = self.refusals().filter_map(|refusal| refusal.approved_scopes.as_ref()).last() {
             return Some((scopes.clone(), "the refusal itself says so"));
         }
-        let entry = self.client.entry.as_ref().and_then(Option::as_ref);
-        let mut held = entry.and_then(|entry| entry.scopes.clone());
+        let mut held = self.entry().and_then(|entry| entry.scopes.clone());
         let mut says = "the list of devices says so";
         for act in self.done() {
             match &act.kind {
-                ActKind::Rotate { scopes: Some(scopes), .. } => {
+                ActKind::Rotate { scopes: Some(scopes), .. }
+                    if self.gateway.release.is_none() || release::rotation_replaces(self.gateway.release) =>
+                {
                     (held, says) = (Some(scopes.clone()), "it was rotated to these");
                 }
                 ActKind::Edit { scopes: Some(scopes) } => {
@@ -173,6 +183,67 @@ impl<'a> Case<'a> {
             })
             .next()
             .map(|scopes| (scopes, "its last session had these"))
+    }
+
+    /// The entry that the gateway lists.
+    pub(super) fn entry(&self) -> Option<&'a Entry> {
+        self.client.entry.as_ref()?.as_ref()
+    }
+
+    /// Whether the entry has neither roles nor scopes, as those that older builds wrote.
+    pub(super) fn entry_is_bare(&self) -> bool {
+        let none = |texts: &Option<Vec<String>>| texts.as_ref().is_some_and(Vec::is_empty);
+        self.entry().is_some_and(|entry| none(&entry.roles) && none(&entry.scopes))
+    }
+
+    /// Whether the first session that is known of asked for one scope alone, or was granted no more.
+    pub(super) fn began_with(&self, scope: &str) -> bool {
+        let mut before = self.client.attempts.iter().take(self.row.first);
+        let Some(first) = before.find(|attempt| attempt.answer.is_session()) else { return false };
+        let granted = match &first.answer {
+            Answer::Session { scopes } => scopes.as_ref(),
+            _ => None,
+        };
+        granted.or(first.scopes.as_ref()).is_some_and(|scopes| scopes.iter().eq([scope]))
+    }
+
+    /// Whether the gateway refuses the very device token that it issued because of the scopes that it lacks: before there was a code
+    /// for that, releases called it a token that does not match.
+    pub(super) fn token_is_too_narrow(&self) -> bool {
+        let replaced = |act: &Act| !matches!(act.kind, ActKind::Reject | ActKind::Edit { scopes: Some(_) });
+        self.all_refused(names_device_token)
+            && self.credential() == Some(CredentialKind::DeviceToken)
+            && self.last().and_then(|attempt| attempt.newest_token) != Some(false)
+            && self.scopes_lacking().is_some_and(|lacking| !lacking.is_empty())
+            && !self.done().any(replaced)
+    }
+
+    /// Whether somebody removed the device, and the token that the client still presents went with it.
+    pub(super) fn token_was_removed(&self) -> bool {
+        let last = self.done().rfind(|act| {
+            matches!(
+                act.kind,
+                ActKind::Rotate { .. } | ActKind::Revoke { .. } | ActKind::Remove | ActKind::Approve { .. }
+            )
+        });
+        last.is_some_and(|act| act.kind == ActKind::Remove)
+            && self.credential() == Some(CredentialKind::DeviceToken)
+            && self.all_refused(|refusal| names_device_token(refusal) || refusal.is_pairing())
+    }
+
+    /// Whether it shows neither a device nor a credential where a credential alone would do: for an operator, unless the gateway
+    /// wants none.
+    pub(super) fn shows_nothing(&self) -> bool {
+        let nothing = |attempt: &Attempt| {
+            attempt.device == Some(false)
+                && attempt.credential == Some(CredentialKind::Missing)
+                && attempt.role.as_deref().is_none_or(|role| role == "operator")
+                && refusal(attempt).is_some_and(|refusal| {
+                    refusal.detail_code.as_deref() == Some("DEVICE_IDENTITY_REQUIRED")
+                        || refusal.message.starts_with("device identity required")
+                })
+        };
+        self.gateway.config.auth_mode.as_deref() != Some("none") && self.all(nothing)
     }
 
     /// Scopes that the client asks last.
@@ -222,7 +293,7 @@ impl<'a> Case<'a> {
             return reason;
         }
         let entry = self.client.entry.as_ref();
-        let roles = entry.and_then(Option::as_ref).and_then(|entry| entry.roles.as_ref());
+        let roles = self.entry().and_then(|entry| entry.roles.as_ref());
         let role = self.last().and_then(|attempt| attempt.role.as_deref()).unwrap_or("operator");
         if roles.is_some_and(|roles| !roles.iter().any(|held| held == role)) {
             return Reason::Role;
@@ -250,10 +321,12 @@ impl<'a> Case<'a> {
         {
             return match release::named(entries, peer) {
                 Some(release::Names::Exactly) => None,
-                Some(release::Names::InRange) => match release::honours_ranges(self.gateway.release) {
-                    Some(true) => None,
-                    _ => Some(UntrustedProxy { peer: Some(peer), in_range: true, logged: None }),
-                },
+                Some(release::Names::InRange) => {
+                    match release::honours_ranges(self.gateway.release, self.gateway.version.as_deref()) {
+                        Some(true) => None,
+                        _ => Some(UntrustedProxy { peer: Some(peer), in_range: true, logged: None }),
+                    }
+                }
                 None => Some(UntrustedProxy { peer: Some(peer), in_range: false, logged: None }),
             };
         }
@@ -346,6 +419,13 @@ pub(super) fn refusal(attempt: &Attempt) -> Option<&RefusalSeen> {
         Answer::Refused(refusal) => Some(refusal),
         _ => None,
     }
+}
+
+/// Whether it is about the device token. 2026.2.19 and 2026.2.21 say so of a wrong shared one, too.
+pub(super) fn names_device_token(refusal: &RefusalSeen) -> bool {
+    refusal.detail_code.as_deref() == Some("AUTH_DEVICE_TOKEN_MISMATCH")
+        || refusal.message.contains("device token mismatch")
+        || refusal.message.contains("device_token_mismatch")
 }
 
 /// What an outage, a start or a stop of the gateway explains.

@@ -5,17 +5,31 @@ use protocol::ProfileName;
 
 use super::answer::Cure;
 use super::case::{Case, refusal};
+use super::release;
 use crate::vocabulary::cause::Cause;
 
-/// What is filled into commands, and which release they are for.
-struct Facts<'a> {
-    release: Option<ProfileName>,
-    device: String,
-    request: String,
-    role: &'a str,
-    asked: Vec<&'a str>,
-    peer: String,
-    origin: String,
+/// What is filled into commands, and which release they are for. What is not known, or could be more than a word to a shell, is left
+/// to whoever types.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The release.
+    pub release: Option<ProfileName>,
+    /// The device's id.
+    pub device: Option<String>,
+    /// The id of the request that it has waiting.
+    pub request: Option<String>,
+    /// The role that it asks; absent = `operator`.
+    pub role: Option<String>,
+    /// Scopes that it is to hold: those that it has and those that its client asks.
+    pub wanted: Vec<String>,
+    /// All of them were approved before, so that only the token is too narrow.
+    pub are_approved: bool,
+    /// The device token that the client presents went with an entry that somebody removed.
+    pub token_was_removed: bool,
+    /// The proxy that it comes through, as the gateway sees it.
+    pub proxy: Option<String>,
+    /// The page's origin.
+    pub origin: Option<String>,
 }
 
 /// The fix for a pairing reason, in one line; `None` = not one of the four.
@@ -30,10 +44,10 @@ pub fn of_reason(reason: &str) -> Option<&'static str> {
     })
 }
 
-/// The cures of a cause for one client, the least intrusive first.
-pub(super) fn cures(cause: Cause, case: &Case<'_>) -> Vec<Cure> {
-    let facts = Facts::of(case);
+/// The cures of a cause, the least intrusive first.
+pub(crate) fn of(cause: Cause, facts: &Facts) -> Vec<Cure> {
     let release = facts.release;
+    let trust = format!("openclaw config set gateway.trustedProxies '[\"{}\"]'", facts.proxy());
     match cause {
         Cause::WrongUrl => vec![
             cure(
@@ -63,22 +77,28 @@ pub(super) fn cures(cause: Cause, case: &Case<'_>) -> Vec<Cure> {
         Cause::SocketBudget => vec![
             cure(
                 "If the clients come through a proxy, let the gateway see their own addresses.",
-                &[&format!("openclaw config set gateway.trustedProxies '[\"{}\"]'", facts.peer), RESTART],
+                &[&trust, RESTART],
             ),
             cure(
                 "If they really share an address, raise the budget in the gateway's environment.",
                 &["export OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP=256", RESTART],
             ),
         ],
-        Cause::ProxyAttribution | Cause::UntrustedProxy => proxy(&facts),
+        Cause::ProxyAttribution | Cause::UntrustedProxy => vec![
+            cure("Trust the proxy by its exact address, and restart the gateway.", &[&trust, RESTART]),
+            cure(
+                "A remote client still has to be approved once, where the gateway runs.",
+                &["openclaw devices list", &facts.approval()],
+            ),
+        ],
         Cause::CidrIgnored => vec![cure(
             "Write the proxy's exact address instead of the range, and restart the gateway.",
-            &[&format!("openclaw config set gateway.trustedProxies '[\"{}\"]'", facts.peer), RESTART],
+            &[&trust, RESTART],
         )],
         Cause::Origin => vec![cure(
             "Open the page from the gateway's own address, or allow its exact origin.",
             &[
-                &format!("openclaw config set gateway.controlUi.allowedOrigins '[\"{}\"]'", facts.origin),
+                &format!("openclaw config set gateway.controlUi.allowedOrigins '[\"{}\"]'", facts.origin()),
                 RESTART,
             ],
         )],
@@ -87,7 +107,7 @@ pub(super) fn cures(cause: Cause, case: &Case<'_>) -> Vec<Cure> {
             &["ssh -N -L 18789:127.0.0.1:18789 <GATEWAY_HOST>", "xdg-open http://localhost:18789/"],
         )],
         Cause::TokenDrift => drift(),
-        Cause::StaleDeviceToken => stale(&facts),
+        Cause::StaleDeviceToken => stale(facts),
         Cause::BootstrapSpent => {
             vec![cure("Make a new setup code and use it once, within ten minutes.", &["openclaw qr"])]
         }
@@ -97,12 +117,17 @@ pub(super) fn cures(cause: Cause, case: &Case<'_>) -> Vec<Cure> {
                  by default).",
                 &["openclaw logs --follow"],
             ),
-            cure(
-                "If the address is a proxy's, let the gateway tell its clients apart.",
-                &[&format!("openclaw config set gateway.trustedProxies '[\"{}\"]'", facts.peer), RESTART],
-            ),
+            cure("If the address is a proxy's, let the gateway tell its clients apart.", &[&trust, RESTART]),
         ],
-        Cause::NotApproved => vec![approve(&facts)],
+        Cause::NotApproved if facts.token_was_removed => vec![
+            cure(
+                "Let the client connect with the gateway's shared token: the one that it presents went with its entry, and asks for \
+                 nothing.",
+                &["openclaw devices list"],
+            ),
+            approve(facts),
+        ],
+        Cause::NotApproved => vec![approve(facts)],
         Cause::ApprovedElsewhere => vec![
             cure(
                 "Run the commands where the gateway runs: in its container, as its user, with its state directory.",
@@ -112,10 +137,7 @@ pub(super) fn cures(cause: Cause, case: &Case<'_>) -> Vec<Cure> {
                 "Or name the gateway's state directory.",
                 &[
                     "OPENCLAW_STATE_DIR=<STATE_DIR_OF_THE_GATEWAY> openclaw devices list",
-                    &format!(
-                        "OPENCLAW_STATE_DIR=<STATE_DIR_OF_THE_GATEWAY> openclaw devices approve {}",
-                        facts.request
-                    ),
+                    &format!("OPENCLAW_STATE_DIR=<STATE_DIR_OF_THE_GATEWAY> {}", facts.approval()),
                 ],
             ),
         ],
@@ -123,18 +145,22 @@ pub(super) fn cures(cause: Cause, case: &Case<'_>) -> Vec<Cure> {
             "Start the client again: reload the page, restart the node.",
             &["openclaw node restart"],
         )],
-        Cause::ScopeLadder | Cause::NarrowRotation | Cause::ReadOnlyPoisoned => scopes(cause, &facts),
+        Cause::ScopeLadder | Cause::NarrowRotation | Cause::ReadOnlyPoisoned => scopes(cause, facts),
         Cause::Role => {
-            vec![approve(&facts), cure("Then start the client again.", &["openclaw devices list"])]
+            vec![approve(facts), cure("Then start the client again.", &["openclaw devices list"])]
         }
         Cause::MetadataPin if release == Some(ProfileName::Article) => vec![
-            approve(&facts),
+            approve(facts),
             cure("An entry without metadata is repaired by a restart and a reconnect.", &[RESTART]),
         ],
-        Cause::MetadataPin => vec![approve(&facts)],
+        Cause::MetadataPin => vec![approve(facts)],
         Cause::LostStore => vec![
-            approve(&facts),
+            approve(facts),
             cure("Then keep the state directory: put it on a volume.", &[volume(release)]),
+            cure(
+                "Or put the state directory back from a backup while the gateway is stopped.",
+                &["openclaw gateway stop", "openclaw gateway start"],
+            ),
         ],
         Cause::CannotTell => {
             vec![cure("Look at what the gateway says while a client tries.", &["openclaw logs --follow"])]
@@ -156,9 +182,17 @@ const fn volume(release: Option<ProfileName>) -> &'static str {
     }
 }
 
-fn approve(facts: &Facts<'_>) -> Cure {
-    let id = format!("openclaw devices approve {}", facts.request);
-    cure("Approve the device's request, on the gateway's host.", &["openclaw devices list", &id])
+fn approve(facts: &Facts) -> Cure {
+    let what = match (&facts.request(), facts.release) {
+        (Some(_), Some(ProfileName::V2026_9_6)) => {
+            "Approve the device's request, on the gateway's host, by its id (`--latest` only shows it on this release)."
+        }
+        (Some(_), _) => "Approve the device's request, on the gateway's host.",
+        (None, _) => {
+            "Let the client try once more, so that its request waits, and approve it on the gateway's host within five minutes."
+        }
+    };
+    cure(what, &["openclaw devices list", &facts.approval()])
 }
 
 fn timeout(release: Option<ProfileName>) -> Vec<Cure> {
@@ -176,17 +210,6 @@ fn timeout(release: Option<ProfileName>) -> Vec<Cure> {
     cures
 }
 
-fn proxy(facts: &Facts<'_>) -> Vec<Cure> {
-    let set = format!("openclaw config set gateway.trustedProxies '[\"{}\"]'", facts.peer);
-    vec![
-        cure("Trust the proxy by its exact address, and restart the gateway.", &[&set, RESTART]),
-        cure(
-            "A remote client still has to be approved once, where the gateway runs.",
-            &["openclaw devices list", &format!("openclaw devices approve {}", facts.request)],
-        ),
-    ]
-}
-
 fn drift() -> Vec<Cure> {
     vec![
         cure("See which tokens differ.", &["openclaw doctor", "openclaw config get gateway.auth.token"]),
@@ -198,79 +221,107 @@ fn drift() -> Vec<Cure> {
     ]
 }
 
-fn stale(facts: &Facts<'_>) -> Vec<Cure> {
-    let mut cures = Vec::new();
+fn stale(facts: &Facts) -> Vec<Cure> {
+    let mut cures = vec![cure(
+        "Let the client connect once with the gateway's shared token, which brings it the device token that is in force; approve it if \
+         it has to ask.",
+        &["openclaw devices list", "openclaw devices approve <REQUEST_ID>"],
+    )];
     if facts.release != Some(ProfileName::V2026_9_6) {
         // The command prints the new token; 2026.9.6 gives it to the device alone.
         cures.push(cure(
-            "Rotate the device's token and give the client the new one.",
-            &[&format!("openclaw devices rotate --device {} --role {}", facts.device, facts.role)],
+            "Or rotate the device's token and give the client the new one.",
+            &[&format!("openclaw devices rotate --device {} --role {}", facts.device(), facts.role())],
         ));
     }
-    cures.push(cure(
-        "Or let it pair anew: remove the device, let the client connect with the shared token, and approve it.",
-        &[
-            &format!("openclaw devices remove {}", facts.device),
-            "openclaw devices list",
-            "openclaw devices approve <REQUEST_ID>",
-        ],
-    ));
     cures
 }
 
-fn scopes(cause: Cause, facts: &Facts<'_>) -> Vec<Cure> {
-    let mut wanted: Vec<&str> = facts.asked.clone();
-    if cause == Cause::ReadOnlyPoisoned {
-        wanted.push("operator.read");
-    }
+fn scopes(cause: Cause, facts: &Facts) -> Vec<Cure> {
+    let mut wanted: Vec<&str> =
+        facts.wanted.iter().map(String::as_str).filter(|scope| is_plain(scope)).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let scopes: Vec<String> = wanted.iter().map(|scope| format!(" --scope {scope}")).collect();
+    let scopes: String = wanted.iter().map(|scope| format!(" --scope {scope}")).collect();
     let rotate =
-        format!("openclaw devices rotate --device {} --role {}{}", facts.device, facts.role, scopes.concat());
+        format!("openclaw devices rotate --device {} --role {}{scopes}", facts.device(), facts.role());
     let rotate =
         |what: &str| cure(what, &["openclaw devices list --json", &rotate, RESTART, "openclaw health"]);
-    match (cause, facts.release) {
+    let narrow = cause == Cause::NarrowRotation;
+    if release::rotation_replaces(facts.release) {
         // Their rotation widens what a device holds.
-        (Cause::NarrowRotation, Some(ProfileName::Article | ProfileName::V2026_2_19)) => {
-            vec![rotate("Rotate once more, with everything that the client asks.")]
+        if narrow {
+            return vec![rotate("Rotate once more, with everything that the client asks.")];
         }
-        (_, Some(ProfileName::Article | ProfileName::V2026_2_19)) => {
-            vec![approve(facts), rotate("If it asks again, rotate the token to all that the client asks.")]
-        }
-        (Cause::NarrowRotation, _) => vec![
+        return vec![
+            approve(facts),
+            rotate("If it asks again, rotate the token to all that the client asks."),
+        ];
+    }
+    if narrow || facts.are_approved {
+        return vec![
             rotate(
                 "Rotate once more, with everything that the client asks; this release grants only what was approved before.",
             ),
             approve(facts),
-        ],
-        // Rotating beyond what was approved is refused.
-        _ => vec![approve(facts)],
+        ];
+    }
+    // Rotating beyond what was approved is refused.
+    vec![approve(facts)]
+}
+
+impl Facts {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        let last = case.last();
+        let held = case.held_scopes().map(|(held, _)| held).unwrap_or_default();
+        let asked = case.asked_scopes().unwrap_or_default();
+        Self {
+            release: case.gateway.release,
+            device: case.client.device_id.clone(),
+            request: case.streak.iter().rev().find_map(|attempt| refusal(attempt)?.request_id.clone()),
+            role: last.and_then(|attempt| attempt.role.clone()),
+            wanted: held.into_iter().chain(asked.iter().cloned()).collect(),
+            are_approved: false,
+            token_was_removed: case.token_was_removed(),
+            proxy: last.and_then(|attempt| attempt.peer).map(|peer| peer.to_string()),
+            origin: last.and_then(|attempt| attempt.origin.clone()).flatten(),
+        }
+    }
+
+    fn request(&self) -> Option<&str> {
+        self.request.as_deref().filter(|id| is_plain(id))
+    }
+
+    fn approval(&self) -> String {
+        format!("openclaw devices approve {}", self.request().unwrap_or("<REQUEST_ID>"))
+    }
+
+    fn device(&self) -> &str {
+        self.device.as_deref().filter(|id| is_plain(id)).unwrap_or("<DEVICE_ID>")
+    }
+
+    fn role(&self) -> &str {
+        self.role.as_deref().filter(|role| is_plain(role)).unwrap_or("operator")
+    }
+
+    fn proxy(&self) -> &str {
+        self.proxy.as_deref().unwrap_or("<PROXY_ADDRESS>")
+    }
+
+    fn origin(&self) -> &str {
+        let is_origin = |text: &&str| {
+            text.len() <= 200 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/[]".contains(c))
+        };
+        self.origin.as_deref().filter(is_origin).unwrap_or("<ORIGIN>")
     }
 }
 
-impl<'a> Facts<'a> {
-    fn of(case: &Case<'a>) -> Self {
-        let last = case.last();
-        let request = case.streak.iter().rev().find_map(|attempt| refusal(attempt)?.request_id.clone());
-        let origin = last.and_then(|attempt| attempt.origin.clone()).flatten();
-        Self {
-            release: case.gateway.release,
-            device: case.client.device_id.clone().unwrap_or_else(|| "<DEVICE_ID>".to_owned()),
-            request: request.unwrap_or_else(|| "<REQUEST_ID>".to_owned()),
-            role: last.and_then(|attempt| attempt.role.as_deref()).unwrap_or("operator"),
-            asked: last
-                .and_then(|attempt| attempt.scopes.as_deref())
-                .unwrap_or_default()
-                .iter()
-                .map(String::as_str)
-                .collect(),
-            peer: last
-                .and_then(|attempt| attempt.peer)
-                .map_or_else(|| "<PROXY_ADDRESS>".to_owned(), |peer| peer.to_string()),
-            origin: origin.unwrap_or_else(|| "<ORIGIN>".to_owned()),
-        }
-    }
+/// Whether a peer's text may stand in a command that somebody copies.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 80
+        && !text.starts_with('-')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 #[cfg(test)]
@@ -278,6 +329,42 @@ mod tests {
     use protocol::PairingReason;
 
     use super::*;
+
+    #[test]
+    fn only_plain_texts_go_into_commands() {
+        assert!(is_plain("8d243b86-81b1-4645-b268-bcea870ea0f9") && is_plain("operator.read"));
+        for text in ["", "-rf", "a b", "$(x)", "a;b", "a\nb", "\u{1b}[2J", &"a".repeat(81)] {
+            assert!(!is_plain(text), "{text:?}");
+        }
+        let hostile = || Some("x'; rm -rf ~; '".to_owned());
+        let facts = Facts {
+            device: hostile(),
+            request: hostile(),
+            role: hostile(),
+            origin: hostile(),
+            ..Facts::default()
+        };
+        let facts = Facts { wanted: vec!["$(reboot)".to_owned()], ..facts };
+        for cause in Cause::ALL {
+            for cure in of(cause, &facts) {
+                assert!(
+                    !cure.commands.iter().any(|command| command.contains("rm -rf") || command.contains("$("))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rotation_that_cures_keeps_what_the_device_holds() {
+        let wanted = ["operator.write", "operator.admin"].map(str::to_owned).to_vec();
+        let facts = Facts { release: Some(ProfileName::V2026_2_19), wanted, ..Facts::default() };
+        let cures = of(Cause::ScopeLadder, &facts);
+        let rotate = cures.iter().flat_map(|cure| &cure.commands).find(|command| command.contains("rotate"));
+        assert!(rotate.unwrap().ends_with(" --scope operator.admin --scope operator.write"), "{cures:?}");
+        // Later releases refuse to widen by it.
+        let facts = Facts { release: Some(ProfileName::V2026_3_13), ..facts };
+        assert!(!format!("{:?}", of(Cause::ScopeLadder, &facts)).contains("rotate"));
+    }
 
     #[test]
     fn every_pairing_reason_has_a_cure() {

@@ -112,6 +112,8 @@ pub struct Attempt {
     pub device_family: Option<Option<String>>,
     /// Whether the connect had a device.
     pub device: Option<bool>,
+    /// Whether it sent anything after the upgrade.
+    pub sent: Option<bool>,
     /// What kind of credential it presented. Whether it was right is for the gateway to say.
     pub credential: Option<CredentialKind>,
     /// Whether the device token that it presented is the one that was handed out last, as far as anybody outside can know.

@@ -2,7 +2,7 @@
 
 use super::answer::{Confidence, Diagnosis, Exhibit};
 use super::case::{Case, describe};
-use super::cures::cures;
+use super::cures::{self, Facts};
 use super::evidence::{ClientEvidence, GatewayEvidence};
 use super::loops::{LOOP_ATTEMPTS, Loop};
 use super::rules::{Finding, RULES, Rule};
@@ -70,7 +70,7 @@ impl<'a> Found<'a> {
             evidence,
             excluded: finding.excluded,
             missing: finding.missing,
-            cures: cures(finding.cause, &case),
+            cures: cures::of(finding.cause, &Facts::of(&case)),
         }
     }
 }

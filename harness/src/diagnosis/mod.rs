@@ -21,7 +21,7 @@ pub mod evidence;
 pub mod judge;
 pub mod loops;
 pub mod of_run;
-mod release;
+pub(crate) mod release;
 mod rules;
 pub mod score;
 #[cfg(test)]

@@ -204,6 +204,7 @@ fn attempt(
         device_family: Some(spec.device_family.clone()),
         // Whether a connect shows a device is plain to see; what is wrong with it is not.
         device: Some(!matches!(spec.deviation, Deviation::NoDevice)),
+        sent: Some(seen.stamps.sent.is_some()),
         credential: Some(credential),
         newest_token: seen.presented_token.zip(newest).map(|(presented, newest)| presented == newest),
         answer: answer(&seen.outcome, seen.stamps.dialled.is_some(), seen.stamps.upgraded.is_some()),

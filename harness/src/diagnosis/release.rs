@@ -5,27 +5,49 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use protocol::ProfileName;
 
-/// Whether the release understands ranges in `trustedProxies`. The article's does not; every release from 2026.2.19 on does.
-pub(super) const fn honours_ranges(release: Option<ProfileName>) -> Option<bool> {
-    match release {
-        None => None,
-        Some(ProfileName::Article) => Some(false),
-        Some(_) => Some(true),
+use crate::vocabulary::Nanos;
+
+/// Whether it understands ranges in `trustedProxies`. Releases up to 2026.2.1 (#8552) and the founding article's do not.
+pub(crate) fn honours_ranges(release: Option<ProfileName>, version: Option<&str>) -> Option<bool> {
+    match (release, version.and_then(numbers)) {
+        (Some(ProfileName::Article), _) => Some(false),
+        (_, Some(version)) => Some(version >= [2026, 2, 2]),
+        (release, None) => release.map(|_| true),
     }
 }
 
-/// Whether scopes that a device holds cover one that is asked.
-pub(super) fn covers(release: Option<ProfileName>, held: &[String], asked: &str) -> bool {
+/// `[2026, 2, 19]` of `2026.2.19-1`.
+pub(crate) fn numbers(version: &str) -> Option<[u32; 3]> {
+    let bare = version.split(['-', '+']).next()?;
+    let mut parts = bare.split('.').map(|part| part.parse::<u32>().ok());
+    let numbers = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(numbers)
+}
+
+/// The shortest time that a release waits for `connect`, ns, less what a busy machine takes off it.
+pub(super) const WAITS_AT_LEAST: Nanos = 2_500_000_000;
+
+/// Whether rotating a token to other scopes gives the device itself these scopes. Later releases refuse to widen, and what a rotation
+/// leaves out of a token stays approved.
+pub(crate) const fn rotation_replaces(release: Option<ProfileName>) -> bool {
+    matches!(release, Some(ProfileName::Article | ProfileName::V2026_2_19))
+}
+
+/// Whether scopes that a device holds cover one that is asked; where the release is not known, as the strictest has it.
+pub(crate) fn covers(release: Option<ProfileName>, held: &[String], asked: &str) -> bool {
     let holds = |scope: &str| held.iter().any(|held| held == scope);
     if holds(asked) {
         return true;
     }
     let reads = asked == "operator.read";
     match release {
-        Some(ProfileName::Article | ProfileName::V2026_2_19) => false,
+        None | Some(ProfileName::Article | ProfileName::V2026_2_19) => false,
         Some(ProfileName::V2026_2_21) => reads && (holds("operator.write") || holds("operator.admin")),
-        _ => {
-            (asked.starts_with("operator.") && holds("operator.admin")) || (reads && holds("operator.write"))
+        Some(release) => {
+            let sessions = ["operator.talk", "operator.sessions.read", "operator.sessions.write"];
+            let by_write = reads || (release == ProfileName::V2026_9_6 && sessions.contains(&asked));
+            (asked.starts_with("operator.") && holds("operator.admin"))
+                || (by_write && holds("operator.write"))
         }
     }
 }
@@ -68,6 +90,39 @@ fn in_range(entry: &str, peer: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_cover_what_the_release_says() {
+        use ProfileName as P;
+        let covers = |release, held: &str, asked| covers(release, &[held.to_owned()], asked);
+        for (held, asked, by) in [
+            ("operator.read", "operator.read", [true; 7]),
+            ("operator.admin", "operator.write", [false, false, false, false, true, true, true]),
+            ("operator.write", "operator.read", [false, false, false, true, true, true, true]),
+            ("operator.write", "operator.talk", [false, false, false, false, false, false, true]),
+            ("operator.read", "operator.write", [false; 7]),
+        ] {
+            let releases = [
+                None,
+                Some(P::Article),
+                Some(P::V2026_2_19),
+                Some(P::V2026_2_21),
+                Some(P::V2026_2_22),
+                Some(P::V2026_3_13),
+                Some(P::V2026_9_6),
+            ];
+            assert_eq!(releases.map(|release| covers(release, held, asked)), by, "{held} {asked}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_read_from_2026_2_2_on() {
+        assert_eq!(honours_ranges(None, None), None);
+        assert_eq!(honours_ranges(Some(ProfileName::Article), Some("0.1.0+article")), Some(false));
+        assert_eq!(honours_ranges(None, Some("2026.2.1")), Some(false));
+        assert_eq!(honours_ranges(Some(ProfileName::V2026_2_19), Some("2026.2.19-2")), Some(true));
+        assert_eq!(honours_ranges(Some(ProfileName::V2026_2_19), Some("dev")), Some(true));
+    }
 
     #[test]
     fn ranges_hold_what_they_hold() {

@@ -103,6 +103,30 @@ fn behind(entries: &[&str], release: ProfileName) -> (GatewayEvidence, ClientEvi
     (gateway, client(attempts))
 }
 
+/// Refused four times with a device token of its own.
+fn by_token(answer: &Answer, from: u64) -> Vec<Attempt> {
+    let mut attempts = again(answer, from, 4);
+    attempts.iter_mut().for_each(|attempt| attempt.credential = Some(CredentialKind::DeviceToken));
+    attempts
+}
+
+/// Closed at once and without a word, after it had sent something or nothing.
+fn silently_closed(sent: bool) -> Vec<Attempt> {
+    let mut attempts = again(&closed(1000, ""), 0, 3);
+    attempts.iter_mut().for_each(|attempt| attempt.sent = Some(sent));
+    attempts
+}
+
+/// Neither a device nor a credential.
+fn shows_nothing(role: &str) -> Vec<Attempt> {
+    let mut attempts = again(&refused("DEVICE_IDENTITY_REQUIRED", "device identity required"), 0, 3);
+    for attempt in &mut attempts {
+        (attempt.device, attempt.credential) = (Some(false), Some(CredentialKind::Missing));
+        attempt.role = Some(role.to_owned());
+    }
+    attempts
+}
+
 fn of(cause: Cause, client: ClientEvidence) -> Labelled {
     Labelled { cause, gateway: gateway(), client }
 }
@@ -130,6 +154,10 @@ fn cases() -> Vec<Labelled> {
     device.attempts.iter_mut().for_each(|attempt| attempt.credential = Some(CredentialKind::DeviceToken));
     let mut lost_by_token = device.clone();
     lost_by_token.acts.clear();
+    let device_mismatch = refused(
+        "AUTH_DEVICE_TOKEN_MISMATCH",
+        "unauthorized: device token mismatch (rotate/reissue device token)",
+    );
     let rotate = |scopes: &[&str]| ActKind::Rotate {
         role: Some("operator".to_owned()),
         scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
@@ -147,7 +175,10 @@ fn cases() -> Vec<Labelled> {
         plain(Cause::ClockSkew, refused("DEVICE_AUTH_SIGNATURE_EXPIRED", "device signature expired")),
         plain(Cause::BrokenHandshake, refused("DEVICE_AUTH_NONCE_MISMATCH", "device nonce mismatch")),
         plain(Cause::BrokenHandshake, refused("", "invalid connect params: at /client/id")),
+        of(Cause::BrokenHandshake, client(silently_closed(true))),
         of(Cause::HandshakeTimeout, client(late)),
+        // It said nothing, and a gateway that waits for less than any release closed.
+        of(Cause::HandshakeTimeout, client(silently_closed(false))),
         plain(Cause::HandshakeTimeout, Answer::TimedOut { dialled: true }),
         plain(Cause::SocketBudget, http(503, "Too many unauthenticated sockets")),
         plain(Cause::ProxyAttribution, http(403, "{\"error\":{\"type\":\"proxy_attribution_required\"}}")),
@@ -163,6 +194,8 @@ fn cases() -> Vec<Labelled> {
             Cause::TokenDrift,
             refused("", "unauthorized: device token mismatch (rotate/reissue device token)"),
         ),
+        of(Cause::TokenDrift, client(shows_nothing("operator"))),
+        of(Cause::BrokenHandshake, client(shows_nothing("node"))),
         of(
             Cause::TokenDrift,
             client(
@@ -185,6 +218,11 @@ fn cases() -> Vec<Labelled> {
         with(Cause::NotApproved, then(session(), pairing("not-paired")), &|client| {
             client.acts.push(done(2, ActKind::Remove));
         }),
+        with(
+            Cause::NotApproved,
+            client([vec![attempt(0, session())], by_token(&device_mismatch, 5)].concat()),
+            &|client| client.acts.push(done(2, ActKind::Remove)),
+        ),
         with(Cause::PausedClient, client(again(&pairing("not-paired"), 0, 1)), &|client| {
             client.acts.push(approved(5));
         }),
@@ -195,11 +233,35 @@ fn cases() -> Vec<Labelled> {
             let end = ActEnd::Refused("unknown requestId".to_owned());
             client.acts.push(Act { end, ..approved(2) });
         }),
+        // Approved, unknown, approved, unknown: whoever takes the entry out.
+        with(Cause::ApprovedElsewhere, client(again(&pairing("not-paired"), 0, 6)), &|client| {
+            for second in [1, 3] {
+                client.acts.push(approved(second));
+                client.acts.push(done(second, ActKind::Edit { scopes: None }));
+            }
+        }),
         with(Cause::NarrowRotation, then(session(), pairing("scope-upgrade")), &|client| {
             client.entry = holds(&["operator.read", "operator.write"]);
             client.acts.push(done(2, rotate(&["operator.read"])));
         }),
-        with(Cause::ReadOnlyPoisoned, client(again(&pairing("scope-upgrade"), 0, 4)), &|client| {
+        with(Cause::ReadOnlyPoisoned, then(session(), pairing("scope-upgrade")), &|client| {
+            client.entry = holds(&["operator.read"]);
+            client.attempts[0].scopes = Some(vec!["operator.read".to_owned()]);
+        }),
+        // Somebody may have approved just that.
+        with(Cause::ScopeLadder, client(again(&pairing("scope-upgrade"), 0, 4)), &|client| {
+            client.entry = holds(&["operator.read"]);
+        }),
+        // A token that is the right one and too narrow, before there was a code for that.
+        with(Cause::ScopeLadder, client(by_token(&device_mismatch, 0)), &|client| {
+            client.entry = holds(&["operator.read"]);
+        }),
+        // Neither roles nor scopes: the gateway looks at the role first.
+        with(Cause::ScopeLadder, client(again(&pairing("role-upgrade"), 0, 4)), &|client| {
+            client.entry =
+                Some(Some(Entry { roles: Some(vec![]), scopes: Some(vec![]), ..Entry::default() }));
+        }),
+        with(Cause::Role, client(again(&pairing("role-upgrade"), 0, 4)), &|client| {
             client.entry = holds(&["operator.read"]);
         }),
         with(Cause::ScopeLadder, client(again(&pairing("scope-upgrade"), 0, 4)), &|client| {
@@ -222,12 +284,17 @@ fn cases() -> Vec<Labelled> {
         with(Cause::LostStore, then(session(), pairing("not-paired")), &|client| {
             client.acts.push(done(2, ActKind::Edit { scopes: None }));
         }),
+        with(Cause::LostStore, client(again(&pairing("not-paired"), 0, 4)), &|client| {
+            client.acts.push(approved(1));
+            client.acts.push(done(1, ActKind::Edit { scopes: None }));
+        }),
         // An approval that a restart lost was given where it belongs.
         restarted(Cause::LostStore, client(again(&pairing("not-paired"), 0, 6)), 3),
         plain(Cause::CannotTell, refused("", "the moon is full")),
     ];
     let approved_then_lost = cases.len() - 2;
-    cases[approved_then_lost].client.acts.push(approved(1));
+    // No refusal comes between approval and restart: one would say that the approval never took.
+    cases[approved_then_lost].client.acts.push(approved(2));
     cases
 }
 
@@ -299,6 +366,22 @@ fn a_restart_in_the_midst_does_not_hide_the_cause() {
     assert_eq!(cause_of(&gateway(), &client(attempts.clone())), Some(Cause::TokenDrift));
     let gone = [attempts, again(&Answer::ConnectionRefused, 8, 3)].concat();
     assert_eq!(cause_of(&gateway(), &client(gone)), Some(Cause::WrongUrl));
+}
+
+/// A restart loses nothing of whom the gateway refused in the same way before, and a rotation of 2026.2.21 widens no device.
+#[test]
+fn a_restart_and_a_rotation_explain_only_what_they_changed() {
+    let gateway =
+        GatewayEvidence { release: Some(ProfileName::V2026_2_21), restarts: vec![3 * SECOND], ..gateway() };
+    let mut client = client(again(&pairing(""), 1, 5));
+    client.entry = holds(&["operator.admin", "operator.approvals", "operator.pairing"]);
+    let scopes = ["operator.read", "operator.write"].map(str::to_owned).to_vec();
+    client.acts.push(done(2, ActKind::Rotate { role: Some("operator".to_owned()), scopes: Some(scopes) }));
+    assert_eq!(cause_of(&gateway, &client), Some(Cause::ScopeLadder));
+    // Whoever is called unknown before and after was not lost by the restart, as far as anybody can tell.
+    let client = ClientEvidence { attempts: again(&pairing("not-paired"), 1, 5), ..client };
+    let diagnosis = diagnose(&gateway, &client).unwrap();
+    assert_eq!((diagnosis.cause, diagnosis.confidence), (Cause::LostStore, Confidence::Likely));
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! From what was seen to the first cause, in the founding article's order of debugging.
 
-use protocol::{PairingReason, ProfileName};
+use protocol::PairingReason;
 
+use super::answered;
 use super::cures;
 use super::holdings;
 use super::http::{Like, is_attribution};
 use super::pointed::Pointed;
-use super::release::{self, Told};
+use super::release::Told;
 use super::seen::{self, Answered, Failed, Look, Seen, TlsFailed};
 use super::tls;
+use crate::diagnosis::release::honours_ranges;
 use crate::diagnosis::{Confidence, Diagnosis, Exhibit};
 use crate::observation::{CloseSeen, Outcome, Phase, Refusal};
 use crate::vocabulary::cause::Cause;
@@ -46,7 +48,7 @@ impl Found {
 /// The cause, if it is known before `next` is looked at.
 #[must_use]
 pub fn first(pointed: &Pointed, seen: &Seen, told: &Told, next: Look) -> Option<Diagnosis> {
-    let found = before_the_device(pointed, seen)
+    let found = before_the_device(pointed, seen, told)
         .or_else(|| (next >= Look::Device).then(|| holdings::identity(pointed, seen, told)).flatten());
     found.map(|found| diagnosis(found, pointed, seen, told))
 }
@@ -54,7 +56,7 @@ pub fn first(pointed: &Pointed, seen: &Seen, told: &Told, next: Look) -> Option<
 /// What came of it all.
 #[must_use]
 pub fn conclude(pointed: &Pointed, seen: &Seen, told: &Told) -> Verdict {
-    let found = before_the_device(pointed, seen)
+    let found = before_the_device(pointed, seen, told)
         .or_else(|| if seen.device.is_none() { holdings::identity(pointed, seen, told) } else { None })
         .or_else(|| device(pointed, seen, told))
         .or_else(|| holdings::widths(pointed, seen, told))
@@ -107,7 +109,7 @@ fn diagnosis(found: Found, pointed: &Pointed, seen: &Seen, told: &Told) -> Diagn
 }
 
 /// Port, TLS, HTTP, challenge, shared secret, page: what concerns whoever connects.
-fn before_the_device(pointed: &Pointed, seen: &Seen) -> Option<Found> {
+fn before_the_device(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Found> {
     let reach = [
         seen.health.as_ref().and_then(|looked| looked.as_ref().err()),
         seen.challenge.as_ref().and_then(|looked| looked.as_ref().err()),
@@ -128,12 +130,12 @@ fn before_the_device(pointed: &Pointed, seen: &Seen) -> Option<Found> {
         return Some(Found::certain(Cause::WrongUrl, why));
     }
     if let Some(Ok(answered)) = &seen.credential
-        && let Some(found) = credential(answered, pointed)
+        && let Some(found) = answered::cause(Look::Credential, answered, pointed, told)
     {
         return Some(found);
     }
     match &seen.page {
-        Some(Ok(answered)) => page(answered, pointed),
+        Some(Ok(answered)) => page(answered, pointed, told),
         _ => None,
     }
 }
@@ -265,91 +267,10 @@ fn closed_early(close: &CloseSeen, phase: Phase) -> Found {
     }
 }
 
-/// What a refusal says that has nothing to do with who was shown.
-fn general(answered: &Answered) -> Option<Found> {
-    if let Outcome::Closed(closed) = &answered.outcome {
-        return Some(closed_early(&closed.close, closed.phase));
-    }
-    if let Outcome::TimedOut { .. } = &answered.outcome {
-        let why = "the gateway sends its challenge and no answer to `connect`: it is too busy";
-        return Some(Found::likely(Cause::HandshakeTimeout, why));
-    }
-    if let Outcome::NotAGateway { what } = &answered.outcome {
-        return Some(Found::likely(
-            Cause::WrongUrl,
-            format!("what answers is no gateway: {}", seen::clean(what)),
-        ));
-    }
-    let Outcome::Refused(refusal) = &answered.outcome else { return None };
-    let message = seen::clean(&refusal.message);
-    if refusal.code == "UNAVAILABLE" {
-        return Some(Found::certain(
-            Cause::GatewayStarting,
-            format!("the gateway does not serve yet: `{message}`"),
-        ));
-    }
-    Some(match answered.code() {
-        "PROTOCOL_MISMATCH" => Found::certain(
-            Cause::ProtocolMismatch,
-            "the gateway speaks neither protocol 3 nor 4: it is older or newer than any release that is known here",
-        ),
-        "AUTH_RATE_LIMITED" => {
-            let wait = answered
-                .retry_after_ms
-                .map(|ms| format!(" for another {} s", ms.div_ceil(1000)))
-                .unwrap_or_default();
-            let why = format!(
-                "this address is locked out{wait}: somebody presented wrong credentials from it, and right ones do not help"
-            );
-            Found::certain(Cause::RateLimitedNeighbour, why)
-        }
-        "AUTH_UNAUTHORIZED" => Found::certain(
-            Cause::ProxyAttribution,
-            format!(
-                "the gateway takes its users from a proxy (auth mode trusted-proxy), and this connect did not come through it ({})",
-                refusal.auth_reason.as_deref().unwrap_or("no reason given")
-            ),
-        ),
-        "DEVICE_AUTH_SIGNATURE_EXPIRED" => Found::certain(
-            Cause::ClockSkew,
-            "the gateway calls a signature expired that was made at its own time",
-        ),
-        _ => return None,
-    })
-}
-
-fn credential(answered: &Answered, pointed: &Pointed) -> Option<Found> {
-    general(answered).or_else(|| {
-        let kind = |password: bool| if password { "password" } else { "token" };
-        let sent = kind(pointed.credential.as_ref().is_some_and(|credential| credential.is_password));
-        match answered.code() {
-            "AUTH_TOKEN_MISMATCH" | "AUTH_PASSWORD_MISMATCH" | "AUTH_DEVICE_TOKEN_MISMATCH" => {
-                Some(Found::certain(
-                    Cause::TokenDrift,
-                    format!("the {sent} that was pointed at is not the one that the gateway runs with"),
-                ))
-            }
-            "AUTH_TOKEN_MISSING" | "AUTH_PASSWORD_MISSING" => Some(Found::certain(
-                Cause::TokenDrift,
-                format!(
-                    "the gateway wants a {}, and a {sent} was pointed at",
-                    kind(answered.code() == "AUTH_PASSWORD_MISSING")
-                ),
-            )),
-            _ => None,
-        }
-    })
-}
-
-fn page(answered: &Answered, pointed: &Pointed) -> Option<Found> {
+fn page(answered: &Answered, pointed: &Pointed, told: &Told) -> Option<Found> {
     let origin = seen::clean(pointed.origin.as_deref().unwrap_or_default());
     match answered.code() {
-        "CONTROL_UI_ORIGIN_NOT_ALLOWED" => Some(Found::certain(
-            Cause::Origin,
-            format!(
-                "a page from {origin} may not connect: gateway.controlUi.allowedOrigins does not list it"
-            ),
-        )),
+        // A page without a device is what was sent; whether a browser's would have one, its origin says.
         "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" | "DEVICE_IDENTITY_REQUIRED" if !is_secure(&origin) => {
             Some(Found::likely(
                 Cause::InsecureContext,
@@ -358,7 +279,7 @@ fn page(answered: &Answered, pointed: &Pointed) -> Option<Found> {
                 ),
             ))
         }
-        _ => general(answered).or_else(|| credential(answered, pointed)),
+        _ => answered::cause(Look::Page, answered, pointed, told),
     }
 }
 
@@ -380,7 +301,7 @@ fn device(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Found> {
         Ok(answered) => answered,
         Err(failed) => return unreached(failed, pointed, seen),
     };
-    if let Some(found) = general(answered) {
+    if let Some(found) = answered::cause(Look::Device, answered, pointed, told) {
         return Some(found);
     }
     let Outcome::Refused(refusal) = &answered.outcome else { return None };
@@ -407,9 +328,6 @@ fn device(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Found> {
             "the device's token is good, and narrower than what the identity was given: a rotation left scopes out",
         )),
         "PAIRING_REQUIRED" => Some(pairing(refusal, pointed, told)),
-        "AUTH_BOOTSTRAP_TOKEN_INVALID" => {
-            Some(Found::certain(Cause::BootstrapSpent, "the setup code was used, or has expired"))
-        }
         _ => None,
     }
 }
@@ -456,7 +374,7 @@ fn new_device(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Found> {
         Ok(answered) => answered,
         Err(failed) => return unreached(failed, pointed, seen),
     };
-    if let Some(found) = general(answered).or_else(|| credential(answered, pointed)) {
+    if let Some(found) = answered::cause(Look::NewDevice, answered, pointed, told) {
         return Some(found);
     }
     if answered.code() != "PAIRING_REQUIRED" {
@@ -465,7 +383,7 @@ fn new_device(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Found> {
     let proxied = matches!(&seen.health, Some(Ok(health)) if !health.proxies.is_empty());
     let trusted = pointed.configuration.as_ref().map(|it| it.trusted_proxies.clone().unwrap_or_default());
     let ranges = trusted.iter().flatten().any(|entry| entry.contains('/'));
-    if ranges && release::ignores_ranges(told) {
+    if ranges && honours_ranges(told.profile, told.version.as_deref()) == Some(false) {
         return Some(Found::likely(
             Cause::CidrIgnored,
             "gateway.trustedProxies holds a range, and this release compares addresses only: no proxy in it is trusted",
@@ -531,10 +449,4 @@ fn evidence(pointed: &Pointed, seen: &Seen) -> Vec<String> {
         .collect();
     shown.extend(holdings::words(pointed));
     shown
-}
-
-/// Whether the gateway is of the generation whose rotation widens what a device holds.
-#[must_use]
-pub(super) fn rotation_widens(told: &Told) -> bool {
-    matches!(told.profile, Some(ProfileName::V2026_2_19 | ProfileName::Article))
 }

@@ -1,7 +1,7 @@
 //! What the device holds against what its client asks for: from the store and from what the gateway granted.
 
 use protocol::ProfileName;
-use protocol::scope::{ADMIN, READ, ROLE_NODE, WRITE};
+use protocol::scope::{READ, ROLE_NODE};
 
 use super::conclusion::Found;
 use super::course;
@@ -9,8 +9,9 @@ use super::pointed::Pointed;
 use super::release::Told;
 use super::seen::Seen;
 use super::store::{StoreForm, StoredDevice};
+use crate::diagnosis::release::covers;
 use crate::observation::Outcome;
-use crate::oracle::release::{Coverage, MetadataRule, Release};
+use crate::oracle::release::{MetadataRule, Release};
 use crate::vocabulary::cause::Cause;
 
 /// What the gateway's own store says of the identity itself, before it is shown to the gateway.
@@ -164,7 +165,8 @@ pub(super) fn asked(pointed: &Pointed) -> Option<Vec<String>> {
 /// What of it the device does not hold.
 pub(super) fn lacking(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Vec<String>> {
     let (held, asked) = (held(pointed, seen)?, asked(pointed)?);
-    let lacking: Vec<String> = asked.into_iter().filter(|scope| !covers(told, &held, scope)).collect();
+    let lacking: Vec<String> =
+        asked.into_iter().filter(|scope| !covers(told.profile, &held, scope)).collect();
     (!lacking.is_empty()).then_some(lacking)
 }
 
@@ -188,7 +190,7 @@ fn scopes(pointed: &Pointed, seen: &Seen, told: &Told) -> Option<Found> {
     }
     if let (Some(entry), Some(asked)) = (entry(pointed), asked(pointed))
         && let Some(token) = entry.tokens.get(&pointed.role)
-        && let Some(scope) = asked.iter().find(|scope| !covers(told, &token.scopes, scope))
+        && let Some(scope) = asked.iter().find(|scope| !covers(told.profile, &token.scopes, scope))
     {
         let why = format!(
             "this device is approved for {scope}, and its token holds {}: a rotation left scopes out",
@@ -251,28 +253,6 @@ fn metadata(pointed: &Pointed, told: &Told) -> Option<Found> {
             Found::likely(Cause::MetadataPin, why)
         }
     })
-}
-
-/// Whether the scopes that are held cover one that is asked, as the release has it; where the release is not known, as the
-/// strictest does.
-fn covers(told: &Told, held: &[String], asked: &str) -> bool {
-    let has = |scope: &str| held.iter().any(|held| held == scope);
-    if has(asked) {
-        return true;
-    }
-    let coverage = told.profile.map_or(Coverage::Exact, |profile| Release::of(profile).coverage);
-    match coverage {
-        Coverage::Exact => false,
-        Coverage::ReadOnly => asked == READ && (has(WRITE) || has(ADMIN)),
-        Coverage::Admin | Coverage::AdminAndSessions => {
-            (asked.starts_with("operator.") && has(ADMIN))
-                || (asked == READ && has(WRITE))
-                || (coverage == Coverage::AdminAndSessions
-                    && has(WRITE)
-                    && ["operator.talk", "operator.sessions.read", "operator.sessions.write"]
-                        .contains(&asked))
-        }
-    }
 }
 
 /// What is known of the device, for the evidence.

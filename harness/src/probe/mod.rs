@@ -1,10 +1,12 @@
 //! One look at a live gateway for a person: `pairstorm probe`. No load.
 //!
 //! It looks before it connects, connects only with what it was pointed at, asks for no more than the device holds, and opens at
-//! most [`budget::CONNECTIONS_MAX`] connections. `course` says what is looked at next, `conclusion` what it means. [`files`],
+//! most [`budget::CONNECTIONS_MAX`] connections. `course` says what is looked at next, `conclusion` what it means, by the rules of a
+//! diagnosis where an answer is evidence for them (`answered`). [`files`],
 //! [`tls`], [`wire`] and [`mod@run`] do IO, everything else is pure.
 
 pub mod address;
+mod answered;
 pub mod budget;
 pub mod conclusion;
 pub mod configuration;

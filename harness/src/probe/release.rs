@@ -6,6 +6,7 @@ use super::configuration::Configuration;
 use super::http::Like;
 use super::seen::Seen;
 use super::store::{Store, StoreForm};
+use crate::diagnosis::release::numbers;
 
 /// What is known of the release.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,21 +89,6 @@ pub fn nearest(version: &str) -> Option<ProfileName> {
         .into_iter()
         .filter(|profile| numbers(profile.as_str()).is_some_and(|known| known <= asked))
         .max_by_key(|profile| numbers(profile.as_str()))
-}
-
-/// Whether `trustedProxies` is compared address by address, so that a range in it trusts nobody: up to 2026.2.1 (#8552), and the
-/// founding article's gateway.
-#[must_use]
-pub fn ignores_ranges(told: &Told) -> bool {
-    told.profile == Some(ProfileName::Article)
-        || told.version.as_deref().and_then(numbers).is_some_and(|version| version < [2026, 2, 2])
-}
-
-fn numbers(version: &str) -> Option<[u32; 3]> {
-    let bare = version.split(['-', '+']).next()?;
-    let mut parts = bare.split('.').map(|part| part.parse::<u32>().ok());
-    let numbers = [parts.next()??, parts.next()??, parts.next()??];
-    parts.next().is_none().then_some(numbers)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::diagnosis::answer::Confidence::{Certain, Likely, Possible};
-use crate::diagnosis::case::{Case, Pairing, Reason, refusal};
+use crate::diagnosis::case::{Case, Pairing, Reason, names_device_token, refusal};
 use crate::diagnosis::evidence::{Act, ActEnd, ActKind, CredentialKind, RefusalSeen};
 use crate::vocabulary::Nanos;
 use crate::vocabulary::cause::Cause;
@@ -40,7 +40,12 @@ pub(super) fn paused_client(case: &Case<'_>) -> Option<Finding> {
 
 /// Never approved, never known, and no proxy in between that would explain it.
 pub(super) fn not_approved(case: &Case<'_>) -> Option<Finding> {
-    let Pairing { said, .. } = pairing_of_nobody(case)?;
+    let token_was_removed = case.token_was_removed();
+    let said = match pairing_of_nobody(case) {
+        Some(pairing) => pairing.said,
+        None if token_was_removed => true,
+        None => return None,
+    };
     if case.approval().is_some() || foreign_request(case).is_some() || case.untrusted_proxy().is_some() {
         return None;
     }
@@ -73,6 +78,10 @@ pub(super) fn not_approved(case: &Case<'_>) -> Option<Finding> {
             case.row.request_ids
         ));
     }
+    if token_was_removed {
+        finding =
+            finding.not(Cause::StaleDeviceToken, "the token went with the entry, and none takes its place");
+    }
     if ends.is_none() {
         finding = finding.not(Cause::LostStore, "the gateway has not known the device before");
     }
@@ -84,7 +93,7 @@ pub(super) fn approved_elsewhere(case: &Case<'_>) -> Option<Finding> {
     pairing_of_nobody(case)?;
     if let Some(approval) = case.approval() {
         // What a restart lost was in the gateway's own store.
-        if case.restart_since(approval.told_at()).is_some() {
+        if case.lost_by_restart(approval.told_at()).is_some() {
             return None;
         }
         // A connect that was under way when the approval was given may be refused.
@@ -103,11 +112,24 @@ pub(super) fn approved_elsewhere(case: &Case<'_>) -> Option<Finding> {
         let sure = if other.is_some() || after > 1 { Certain } else { Likely };
         let mut finding = Finding::new(Cause::ApprovedElsewhere, sure, why)
             .not(Cause::NotApproved, "somebody approved it, and was told that it was done")
-            .not(Cause::LostStore, "the gateway was not started again between approval and refusal");
+            .not(Cause::LostStore, "no restart of the gateway came between approval and refusal");
         if let Some(other) = other {
             finding = finding.shows(other);
         }
         return Some(finding);
+    }
+    let in_vain = approvals_in_vain(case);
+    if in_vain >= 2 {
+        let why = "the device was approved again and again, and after each approval the gateway knew nothing of it: it reads another \
+                   state directory, or one that somebody else writes";
+        return Some(
+            Finding::new(Cause::ApprovedElsewhere, Likely, why)
+                .shows(format!(
+                    "{in_vain} approvals were acknowledged, and a refusal as not paired followed each"
+                ))
+                .not(Cause::NotApproved, "somebody approved it, and was told that it was done")
+                .lacks("who else writes to the gateway's state directory"),
+        );
     }
     let act = foreign_request(case)?;
     let why = "the request that the gateway names is unknown where it was to be approved, before and while the gateway names \
@@ -123,20 +145,18 @@ pub(super) fn approved_elsewhere(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn lost_store(case: &Case<'_>) -> Option<Finding> {
     let pairing = pairing_of_nobody(case);
     // Who presents a device token of an entry that is gone is told of the token, not of pairing.
-    let by_token = case.all_refused(|refusal| {
-        refusal.detail_code.as_deref() == Some("AUTH_DEVICE_TOKEN_MISMATCH")
-            || refusal.message.contains("device token mismatch")
-    }) && case.credential() != Some(CredentialKind::Shared);
+    let by_token = case.all_refused(names_device_token) && case.credential() != Some(CredentialKind::Shared);
     if pairing.is_none() && !by_token {
         return None;
     }
-    let approval = case.approval().map(|approval| (approval.told_at(), "somebody approved it"));
+    let approval = case.done().rfind(|act| matches!(act.kind, ActKind::Approve { .. }));
+    let approval = approval.map(|approval| (approval.told_at(), "somebody approved it"));
     let (known, how) = case.was_known().max(approval)?;
     let removed = case.done().any(|act| act.at >= known && matches!(act.kind, ActKind::Remove));
     if removed {
         return None;
     }
-    let restart = case.restart_since(known);
+    let restart = case.lost_by_restart(known);
     let why = "the gateway knew this device and no longer does: what it kept of it is gone";
     let mut finding = match (restart, dropped(case)) {
         (Some(_), _) => Finding::new(Cause::LostStore, if by_token { Likely } else { Certain }, why)
@@ -155,6 +175,23 @@ pub(super) fn lost_store(case: &Case<'_>) -> Option<Finding> {
 /// A refusal as of a device that the gateway does not know.
 fn pairing_of_nobody(case: &Case<'_>) -> Option<Pairing> {
     case.pairing().filter(|pairing| pairing.reason == Reason::NotPaired)
+}
+
+/// Approvals that were acknowledged and followed by a refusal before the next one, of a device that nobody removed and that never got
+/// in, without a restart.
+fn approvals_in_vain(case: &Case<'_>) -> usize {
+    let approvals: Vec<Nanos> =
+        case.done().filter(|act| matches!(act.kind, ActKind::Approve { .. })).map(Act::told_at).collect();
+    let undone = case.done().any(|act| matches!(act.kind, ActKind::Remove | ActKind::Reject));
+    let Some(first) = approvals.first() else { return 0 };
+    if undone || case.was_known().is_some() || case.restart_since(*first).is_some() {
+        return 0;
+    }
+    let until = approvals.iter().skip(1).copied().chain([Nanos::MAX]);
+    let spans = approvals.iter().copied().zip(until);
+    spans
+        .filter(|(told, next)| case.streak.iter().any(|attempt| attempt.at > *told && attempt.at < *next))
+        .count()
 }
 
 /// The entry was taken out by hand.

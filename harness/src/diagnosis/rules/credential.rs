@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::diagnosis::answer::Confidence::{Certain, Likely, Possible};
-use crate::diagnosis::case::{Case, refusal};
+use crate::diagnosis::case::{Case, names_device_token, refusal};
 use crate::diagnosis::evidence::{ActKind, Attempt, CredentialKind, RefusalSeen};
 use crate::vocabulary::cause::Cause;
 
@@ -26,17 +26,19 @@ fn of_shared(attempt: &Attempt) -> bool {
     by_code
         || said.iter().any(|words| refusal.message.contains(words))
         // 2026.2.19 and 2026.2.21 say "device token" of a wrong shared one, too.
-        || (of_device_words(refusal) && attempt.credential == Some(CredentialKind::Shared))
+        || says_device_of_shared(attempt)
 }
 
-fn of_device_words(refusal: &RefusalSeen) -> bool {
-    refusal.message.contains("device token mismatch") || refusal.message.contains("device_token_mismatch")
+fn says_device_of_shared(attempt: &Attempt) -> bool {
+    attempt.credential == Some(CredentialKind::Shared)
+        && refusal(attempt).is_some_and(|refusal| {
+            names_device_token(refusal) && detail(refusal) != "AUTH_DEVICE_TOKEN_MISMATCH"
+        })
 }
 
 /// The device token was wrong.
 fn of_device(attempt: &Attempt) -> bool {
-    let Some(refusal) = refusal(attempt) else { return false };
-    detail(refusal) == "AUTH_DEVICE_TOKEN_MISMATCH" || of_device_words(refusal)
+    refusal(attempt).is_some_and(names_device_token)
 }
 
 fn is_limited(attempt: &Attempt) -> bool {
@@ -53,20 +55,28 @@ pub(super) fn token_drift(case: &Case<'_>) -> Option<Finding> {
     };
     let explains = case.all(|attempt| own(attempt) || is_limited(attempt));
     let began = case.client.attempts.iter().any(own);
-    if !(explains && began) {
+    let shows_nothing = case.shows_nothing();
+    if !(shows_nothing || explains && began) {
         return None;
     }
-    let missing = case.refusals().any(|refusal| refusal.message.contains("missing"));
-    let why = if missing {
+    let missing = shows_nothing || case.refusals().any(|refusal| refusal.message.contains("missing"));
+    let why = if missing && case.credential() == Some(CredentialKind::Shared) {
+        "the gateway wants a secret of another kind than the client presents: a token, or a password"
+    } else if missing {
         "the client presents no token or password, and the gateway wants one"
     } else {
         "the token or password that the client presents is not the one that the gateway runs with"
     };
-    let mut finding = Finding::new(Cause::TokenDrift, Certain, why)
+    let sure = if shows_nothing { Likely } else { Certain };
+    let mut finding = Finding::new(Cause::TokenDrift, sure, why)
         .not(Cause::NotApproved, "credentials are looked at before devices, and approving changes none");
-    if case.session_before.is_some() {
-        let since = case.session_before.map_or(0, |session| session.at);
-        finding = match case.restart_since(since) {
+    if shows_nothing {
+        finding = finding.shows(
+            "the gateway names the device, which it does not show either; a token alone lets an operator in",
+        );
+    }
+    if let Some(session) = case.session_before {
+        finding = match case.restart_since(session.at) {
             Some(_) => finding
                 .shows("it had a session until the gateway was started again: the gateway's secret changed"),
             None => finding.shows("it had a session with it before"),
@@ -83,13 +93,15 @@ pub(super) fn token_drift(case: &Case<'_>) -> Option<Finding> {
 
 /// The client's device token is refused.
 pub(super) fn stale_device_token(case: &Case<'_>) -> Option<Finding> {
-    let shared = |attempt: &Attempt| of_device_words_shared(attempt);
     // A repair takes turns with it: "pairing required", approved, and the old token again (F19, F21).
     let turns = |attempt: &Attempt| refusal(attempt).is_some_and(RefusalSeen::is_pairing);
-    let explains =
-        case.all(|attempt| (of_device(attempt) && !shared(attempt)) || is_limited(attempt) || turns(attempt));
-    let last_is = case.recent.iter().any(|attempt| of_device(attempt) && !shared(attempt));
-    if !(explains && last_is) || rotated_narrow(case) || lost(case) {
+    let of_own = |attempt: &Attempt| of_device(attempt) && !says_device_of_shared(attempt);
+    let explains = case.all(|attempt| of_own(attempt) || is_limited(attempt) || turns(attempt));
+    let some_are = case.recent.iter().any(|attempt| of_own(attempt));
+    // Another token would not help whom the device's scopes, its removal or a lost store keep out.
+    let is_other =
+        rotated_narrow(case) || case.token_is_too_narrow() || case.token_was_removed() || lost(case);
+    if !(explains && some_are) || is_other {
         return None;
     }
     let taken = case.done().rfind(|act| {
@@ -108,11 +120,6 @@ pub(super) fn stale_device_token(case: &Case<'_>) -> Option<Finding> {
         finding = finding.shows("a newer token was handed out than the client presents");
     }
     Some(finding.not(Cause::TokenDrift, "the gateway names the device token, not the shared one"))
-}
-
-fn of_device_words_shared(attempt: &Attempt) -> bool {
-    attempt.credential == Some(CredentialKind::Shared)
-        && refusal(attempt).is_some_and(|refusal| detail(refusal) != "AUTH_DEVICE_TOKEN_MISMATCH")
 }
 
 /// The last rotation gave the token fewer scopes than the client asks, and the client presents that token.
@@ -146,7 +153,7 @@ fn lost(case: &Case<'_>) -> bool {
             )
     });
     let dropped = case.done().any(|act| matches!(act.kind, ActKind::Edit { scopes: None }));
-    dropped || (!taken && case.restart_since(known).is_some() && case.session_before.is_some())
+    dropped || (!taken && case.lost_by_restart(known).is_some() && case.session_before.is_some())
 }
 
 pub(super) fn bootstrap_spent(case: &Case<'_>) -> Option<Finding> {

@@ -3,7 +3,8 @@
 use super::Finding;
 use crate::diagnosis::answer::Confidence::{Certain, Likely};
 use crate::diagnosis::case::Case;
-use crate::diagnosis::evidence::{Answer, RefusalSeen};
+use crate::diagnosis::evidence::{Answer, Attempt, RefusalSeen};
+use crate::diagnosis::release::WAITS_AT_LEAST;
 use crate::vocabulary::cause::Cause;
 
 const NOT_PAIRING: &str = "the gateway looks at the handshake before it looks at devices";
@@ -56,18 +57,25 @@ pub(super) fn broken_handshake(case: &Case<'_>) -> Option<Finding> {
                 || code.starts_with("DEVICE_AUTH_")
                 || code == "DEVICE_IDENTITY_REQUIRED")
     };
-    if case.all_refused(broken) {
+    if case.all_refused(broken) && !case.shows_nothing() {
         let said = case.refusals().last().map_or("", |refusal| refusal.message.as_str());
         let why = format!("the client does not do its part of the handshake; the gateway says: {said}");
         return Some(Finding::new(Cause::BrokenHandshake, Certain, why).not(Cause::NotApproved, NOT_PAIRING));
     }
     // No answer at all to a first message that is none.
-    let unread = |answer: &Answer| match answer {
+    let unread = |attempt: &Attempt| match &attempt.answer {
         Answer::Closed { code: 1009, .. } => true,
         Answer::Closed { code: 1008, reason, .. } => reason.contains("invalid request frame"),
+        // Nobody's time is up so soon: it is about what was sent.
+        Answer::Closed { code: 1000, reason, upgraded: true } => {
+            let waited = attempt.ended.map(|ended| ended.saturating_sub(attempt.at));
+            reason.is_empty()
+                && attempt.sent == Some(true)
+                && waited.is_some_and(|waited| waited < WAITS_AT_LEAST)
+        }
         _ => false,
     };
-    case.all(|attempt| unread(&attempt.answer)).then(|| {
+    case.all(unread).then(|| {
         let why = "the gateway cannot read the client's first message: it is none, or too large";
         Finding::new(Cause::BrokenHandshake, Likely, why).not(Cause::NotApproved, NOT_PAIRING)
     })

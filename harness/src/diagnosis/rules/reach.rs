@@ -4,10 +4,8 @@ use super::Finding;
 use crate::diagnosis::answer::Confidence::{Certain, Likely};
 use crate::diagnosis::case::{Case, is_passing};
 use crate::diagnosis::evidence::{Answer, Attempt};
+use crate::diagnosis::release::WAITS_AT_LEAST;
 use crate::vocabulary::cause::Cause;
-
-/// The shortest time that a release waits for `connect`, ns, less what a busy machine takes off it.
-const GATEWAY_WAITS: u64 = 2_500_000_000;
 
 /// Nothing that answered was a gateway.
 pub(super) fn wrong_url(case: &Case<'_>) -> Option<Finding> {
@@ -61,8 +59,11 @@ pub(super) fn handshake_timeout(case: &Case<'_>) -> Option<Finding> {
     let waited = |attempt: &Attempt| attempt.ended.map(|ended| ended.saturating_sub(attempt.at));
     let late = |attempt: &Attempt| match &attempt.answer {
         Answer::TimedOut { dialled } => *dialled,
+        // Whoever sent nothing was waited for, however short that was.
         Answer::Closed { code: 1000, reason, .. } => {
-            reason.is_empty() && waited(attempt).is_none_or(|waited| waited >= GATEWAY_WAITS)
+            reason.is_empty()
+                && (attempt.sent == Some(false)
+                    || waited(attempt).is_none_or(|waited| waited >= WAITS_AT_LEAST))
         }
         _ => false,
     };
