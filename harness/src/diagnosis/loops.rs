@@ -37,8 +37,15 @@ pub struct Gain {
     pub attempts: f64,
     /// Request ids that were minted beside the first.
     pub request_ids: f64,
-    /// Lines of the gateway's log; `null` = there is no log.
-    pub log_lines: Option<f64>,
+}
+
+/// What the gateway writes while clients loop, whoever it writes of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LogGain {
+    /// Lines of its log between the first and the last attempt of all loops.
+    pub lines: u64,
+    /// The same, a minute.
+    pub a_minute: f64,
 }
 
 impl Loop {
@@ -50,12 +57,11 @@ impl Loop {
 
     /// Its gain, from what it did between its first and last attempt.
     #[must_use]
-    pub fn gain(&self, log_lines: Option<u64>) -> Gain {
+    pub fn gain(&self) -> Gain {
         let a_minute = |count: u64| a_minute(count, self.took);
         Gain {
             attempts: a_minute(self.attempts.saturating_sub(1)),
             request_ids: a_minute(self.request_ids.saturating_sub(1)),
-            log_lines: log_lines.map(a_minute),
         }
     }
 }

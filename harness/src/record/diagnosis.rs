@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::by_client::ByClient;
+use super::log_times::LogTimes;
 use super::redact::Redactor;
 use crate::diagnosis::judge::Found;
-use crate::diagnosis::loops::{Gain, LOOP_ATTEMPTS};
+use crate::diagnosis::loops::{Gain, LOOP_ATTEMPTS, LogGain, a_minute};
 use crate::diagnosis::of_run::{self, Acts};
 use crate::diagnosis::{Cause, Diagnosis};
 use crate::history::History;
@@ -31,6 +32,8 @@ pub struct DiagnosisResult {
     pub clients: u64,
     /// Of these, clients in a loop: three attempts in a row without a session, or more.
     pub looping: u64,
+    /// What the gateway wrote into its log meanwhile; `null` = nobody looped, or its log is not there, or not whole.
+    pub log: Option<LogGain>,
     /// Groups of clients in the same trouble, those in a loop that goes on first, then the largest; at most 50.
     pub groups: Vec<DiagnosisGroup>,
     /// What the scenario expects of cohorts, and what was found.
@@ -121,6 +124,8 @@ struct Group {
     request_ids: u64,
     attempts_milli: u64,
     request_ids_milli: u64,
+    /// First and last attempt of its loops.
+    loops: Option<(Nanos, Nanos)>,
     classes: BTreeSet<String>,
     example: Example,
 }
@@ -180,7 +185,7 @@ impl DiagnosisRecorder {
         let row = found.row().clone();
         let (cause, over) = (found.cause(), row.over);
         let from = client.attempts.get(row.first).map_or(0, |attempt| attempt.at);
-        let gain = row.gain(None);
+        let gain = row.gain();
         let new = Group {
             clients: 1,
             looping: u64::from(row.is_loop()),
@@ -188,6 +193,7 @@ impl DiagnosisRecorder {
             request_ids: row.request_ids,
             attempts_milli: if row.is_loop() { milli(gain.attempts) } else { 0 },
             request_ids_milli: if row.is_loop() { milli(gain.request_ids) } else { 0 },
+            loops: row.is_loop().then_some((from, from + row.took)),
             classes: row.classes,
             example: Example {
                 place: (from, number),
@@ -240,7 +246,7 @@ impl DiagnosisRecorder {
 
     /// What a result holds of it. `whole`: the run came to its end, so that expectations can be held.
     #[must_use]
-    pub fn summary(&self, plan: &Plan, whole: bool) -> DiagnosisResult {
+    pub fn summary(&self, plan: &Plan, whole: bool, log: Option<&LogTimes>) -> DiagnosisResult {
         let name = |cohort: CohortId| {
             plan.cohorts.get(usize::from(cohort)).map_or_else(|| "?".to_owned(), |cohort| cohort.name.clone())
         };
@@ -251,9 +257,16 @@ impl DiagnosisRecorder {
         DiagnosisResult {
             clients: self.groups.values().map(|group| group.clients).sum(),
             looping: self.groups.values().map(|group| group.looping).sum(),
+            log: log.and_then(|log| self.log_gain(log)),
             groups: groups.into_iter().take(GROUPS_MAX).map(|(key, group)| group.shown(key, &name)).collect(),
             expected: self.expected(plan, whole),
         }
+    }
+
+    fn log_gain(&self, log: &LogTimes) -> Option<LogGain> {
+        let (from, to) = self.groups.values().filter_map(|group| group.loops).reduce(both)?;
+        let lines = log.between(from, to)?;
+        Some(LogGain { lines, a_minute: a_minute(lines, to - from) })
     }
 
     fn expected(&self, plan: &Plan, whole: bool) -> Vec<ExpectedDiagnosis> {
@@ -296,6 +309,7 @@ impl Group {
         self.request_ids += other.request_ids;
         self.attempts_milli += other.attempts_milli;
         self.request_ids_milli += other.request_ids_milli;
+        self.loops = self.loops.into_iter().chain(other.loops).reduce(both);
         self.classes.extend(other.classes);
         while self.classes.len() > CLASSES_MAX {
             self.classes.pop_last();
@@ -316,7 +330,6 @@ impl Group {
             gain: Gain {
                 attempts: self.attempts_milli as f64 / MILLI,
                 request_ids: self.request_ids_milli as f64 / MILLI,
-                log_lines: None,
             },
             classes: self.classes.iter().cloned().collect(),
             example: self.example.name.clone(),
@@ -328,6 +341,11 @@ impl Group {
 /// What a cohort's diagnosis is compared with, and whether it is held to that.
 fn expectation(expect: &Expectation) -> Option<(ExpectedCause, bool)> {
     expect.cause.map(|cause| (cause, true)).or_else(|| Some((expect.label?, false)))
+}
+
+/// From the first of two stretches to the last.
+fn both(one: (Nanos, Nanos), other: (Nanos, Nanos)) -> (Nanos, Nanos) {
+    (one.0.min(other.0), one.1.max(other.1))
 }
 
 fn milli(rate: f64) -> u64 {
@@ -388,6 +406,18 @@ mod tests {
         // Three pauses of a second each, twice.
         assert!((result.groups[0].gain.attempts - 120.0).abs() < 0.01, "{:?}", result.groups[0].gain);
         assert_eq!(result.groups[0].example, "phones/0");
+    }
+
+    #[test]
+    fn lines_of_the_log_are_counted_from_the_first_attempt_of_a_loop_to_the_last() {
+        let mut story = story();
+        assert_eq!(story.result().diagnosis.log, None, "there is no log");
+        let log = "2026-11-23T11:59:59.000Z ready\n2026-11-23T12:00:01.000Z refused\n2026-11-23T12:00:02.999Z refused\n\
+                   2026-11-23T12:00:09.000Z stopped\n";
+        story.facts.gateway_log = Some(LogTimes::read(log, story.facts.started_at));
+        let gain = story.result().diagnosis.log.unwrap();
+        assert_eq!(gain.lines, 2);
+        assert!((gain.a_minute - 2.0 * 60.0 / 3.001).abs() < 1e-9, "{gain:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::at_rest::AtRest;
+use super::log_times::LogTimes;
 use super::redact::Redactor;
 use super::store_times::ProcessMetrics;
 use crate::history::Written;
@@ -114,6 +115,9 @@ pub struct RunFacts {
     /// What the gateway said once everyone had gone; `None` = it is not ours, or was not there to be asked.
     #[serde(default)]
     pub at_rest: Option<AtRest>,
+    /// The log of a gateway that is ours.
+    #[serde(skip)]
+    pub gateway_log: Option<LogTimes>,
     /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
     /// before they become part of the result.
     #[serde(skip)]

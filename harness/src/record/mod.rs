@@ -8,7 +8,7 @@
 //! | [`outcomes`], [`mismatches`], [`groups`], [`refusals`], [`cohorts`], [`operators`], [`amplification`] | counts |
 //! | [`at_rest`] | what the gateway kept when everyone had gone |
 //! | [`devices`] | verdicts on devices, and what shows them |
-//! | [`diagnosis`] | who did not get in, why, and what ends it |
+//! | [`diagnosis`], [`log_times`] | who did not get in, why, and what ends it; what the gateway wrote meanwhile |
 //! | [`histogram`], [`phases`], [`approvals`], [`waterfall`], [`restarts`], [`handshakes`], [`store_times`], [`intervals`] | times |
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
@@ -34,6 +34,7 @@ pub mod hlog;
 pub mod intervals;
 pub mod invariants;
 pub mod listing;
+pub mod log_times;
 pub mod mismatches;
 pub mod operators;
 pub mod outcomes;

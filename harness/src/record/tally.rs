@@ -245,9 +245,11 @@ impl<'p> Tally<'p> {
             restarts: self.restarts.summary(&common.restarts),
             approvals_at_restarts: self.caught,
             amplification: self.amplification.summary(),
-            diagnosis: self
-                .diagnosis
-                .summary(self.plan, ended_by(facts) == EndedBy::Scenario && !facts.is_incomplete()),
+            diagnosis: self.diagnosis.summary(
+                self.plan,
+                ended_by(facts) == EndedBy::Scenario && !facts.is_incomplete(),
+                facts.gateway_log.as_ref(),
+            ),
             at_rest: facts.at_rest,
             faults: common.faults.clone(),
             thresholds: Vec::new(),

@@ -17,6 +17,7 @@ use crate::history::{Log, OpenError};
 use crate::plan::Plan;
 use crate::plan::identity::Identities;
 use crate::record::exit_code::ExitCode;
+use crate::record::log_times::LogTimes;
 use crate::record::{Redactor, RunFacts, RunResult, Violations};
 use crate::report;
 use crate::report::files::{self, FilesError, RunFiles};
@@ -134,6 +135,9 @@ pub fn analyze(folder: &Path, out: Option<&Path>) -> Result<Analysis, AnalyzeErr
     let identities = Identities::reproducible(plan.seed);
     let mut remarks = Vec::new();
     let mut facts = facts(&origin, &plan, &sha256, &log, &mut remarks);
+    let gateway_log = fs::read(folder.join(files::GATEWAY_LOG)).ok();
+    facts.gateway_log =
+        gateway_log.as_deref().map(|log| LogTimes::read(&String::from_utf8_lossy(log), facts.started_at));
     facts.redactor = Redactor::new(known_secrets(&plan, &identities));
     let doubts = Doubts { undeclared: origin.undeclared.map(SecretKnown), incomplete: facts.is_incomplete() };
     let Judged { tally, unread, .. } = judge(&plan, &identities, &log, doubts);

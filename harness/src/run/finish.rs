@@ -13,6 +13,7 @@ use crate::plan::{AuthMode, ClientId, Plan};
 use crate::record::Violations;
 use crate::record::exit_code::ExitCode;
 use crate::record::facts::{GeneratorFacts, RunFacts};
+use crate::record::log_times::LogTimes;
 use crate::report::files::RunFiles;
 use crate::{record, report};
 
@@ -26,6 +27,8 @@ pub fn finish(
     gateway_log: Option<Vec<u8>>,
 ) -> RunOutcome {
     let mut facts = facts(plan, options, target, &loaded);
+    facts.gateway_log =
+        gateway_log.as_deref().map(|log| LogTimes::read(&String::from_utf8_lossy(log), facts.started_at));
     let doubts = Doubts { undeclared: undeclared(plan, &options.target), incomplete: facts.is_incomplete() };
     let Judged { tally, undeclared, answers, unread } = judge(plan, &target.identities, &loaded.log, doubts);
     if let Some(error) = unread {
@@ -122,6 +125,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         run_duration_ns: loaded.ended,
         processes: loaded.processes.clone(),
         at_rest: loaded.at_rest,
+        gateway_log: None,
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn loops(page: &mut Page, result: &RunResult) {
         }
     }
     page.more(loops.len(), GROUPS_SHOWN, "loop");
+    log(page, result);
 }
 
 /// All that was found of all groups: what `pairstorm diagnose` prints.
@@ -67,6 +68,7 @@ pub fn report(result: &RunResult) -> String {
         head(&mut page, group);
         tell(&mut page, &group.diagnosis);
     }
+    log(&mut page, result);
     expectations(&mut page, result);
     page.finish()
 }
@@ -117,10 +119,15 @@ fn gain(gain: &Gain) -> String {
     if gain.request_ids > 0.0 {
         let _ = write!(words, ", {:.0} request ids", gain.request_ids);
     }
-    if let Some(lines) = gain.log_lines {
-        let _ = write!(words, ", {lines:.0} lines of log");
-    }
     words
+}
+
+/// What the gateway wrote meanwhile.
+fn log(page: &mut Page, result: &RunResult) {
+    if let Some(log) = &result.diagnosis.log {
+        let lines = plural(log.lines, "line");
+        page.line(&format!("  meanwhile the gateway wrote {lines} of log, {:.0} a minute", log.a_minute));
+    }
 }
 
 const fn sure(confidence: Confidence) -> &'static str {
