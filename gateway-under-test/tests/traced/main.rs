@@ -19,5 +19,5 @@ mod tracer;
 #[path = "../power/model.rs"]
 mod model;
 #[allow(dead_code, reason = "these tests need a part of it")]
-#[path = "../gateway/support.rs"]
+#[path = "../gateway/support/mod.rs"]
 mod support;
