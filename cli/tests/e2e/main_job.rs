@@ -114,8 +114,10 @@ fn the_same_seed_gives_the_same_plan() {
     let plan = |seed: &str| pairstorm(folder.path(), &["plan", &smoke, "--seed", seed]);
     let (first, again, other) = (plan("7"), plan("7"), plan("8"));
     assert_eq!(first.code, Some(0), "{}", first.said());
-    assert_eq!(first.stdout, again.stdout);
-    assert_ne!(first.stdout, other.stdout);
+    // What the machine has is not of the plan: its free memory is never twice the same.
+    let of_the_plan = |said: &str| said.split_once("\nthis machine has\n").expect("both parts").0.to_owned();
+    assert_eq!(of_the_plan(&first.stdout), of_the_plan(&again.stdout));
+    assert_ne!(of_the_plan(&first.stdout), of_the_plan(&other.stdout));
     assert!(first.stdout.contains("2000") || first.stdout.contains("2,000"), "{}", first.said());
 }
 
