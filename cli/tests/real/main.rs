@@ -1,6 +1,6 @@
 //! Held against real gateways. Not part of `cargo test --workspace`: a release has a gigabyte and takes seconds to start.
 //!
-//!     PAIRSTORM_CACHE=DIR cargo test -p pairstorm --features real-gateway --test real
+//!     PAIRSTORM_CACHE=DIR cargo test -p pairstorm --test real
 //!
 //! `DIR` is a cache that `pairstorm openclaw install` has filled. Asked for without one, every test fails.
 
