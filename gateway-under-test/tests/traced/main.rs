@@ -18,6 +18,6 @@ mod tracer;
 
 #[path = "../power/model.rs"]
 mod model;
-#[allow(dead_code, reason = "these tests need a part of it")]
+#[allow(dead_code, unused_imports, reason = "these tests need a part of it")]
 #[path = "../gateway/support/mod.rs"]
 mod support;
