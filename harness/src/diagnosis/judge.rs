@@ -55,6 +55,11 @@ impl<'a> Found<'a> {
         self.finding.cause
     }
 
+    /// Whether what it met may well be over: it has not tried since the gateway is there again.
+    pub(crate) fn is_outage_over(&self) -> bool {
+        self.case.outage_is_over()
+    }
+
     pub(crate) const fn row(&self) -> &Loop {
         &self.case.row
     }

@@ -169,7 +169,7 @@ impl DiagnosisRecorder {
         }
     }
 
-    /// The cause, and whether the trouble is over.
+    /// The cause, and whether the trouble is over, or nobody has tried since what made it is.
     fn trouble<'a>(
         &mut self,
         part: &mut Part<'a>,
@@ -184,6 +184,7 @@ impl DiagnosisRecorder {
         let found = Found::of(gateway, &client)?;
         let row = found.row().clone();
         let (cause, over) = (found.cause(), row.over);
+        let no_trouble = over || found.is_outage_over();
         let from = client.attempts.get(row.first).map_or(0, |attempt| attempt.at);
         let gain = row.gain();
         let new = Group {
@@ -223,7 +224,7 @@ impl DiagnosisRecorder {
                 }
             }
         }
-        Some((cause, over))
+        Some((cause, no_trouble))
     }
 
     /// Adds what another recorder of the same plan found.
@@ -370,6 +371,7 @@ fn in_trouble(attempts: &[&Observation]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::RestartStamps;
     use crate::record::exit_code::RunVerdict;
     use crate::record::test_support::{Story, refusal, session};
 
@@ -418,6 +420,24 @@ mod tests {
         let gain = story.result().diagnosis.log.unwrap();
         assert_eq!(gain.lines, 2);
         assert!((gain.a_minute - 2.0 * 60.0 / 3.001).abs() < 1e-9, "{gain:?}");
+    }
+
+    #[test]
+    fn who_has_not_tried_since_an_outage_is_no_trouble_that_a_scenario_does_not_expect() {
+        let mut story = Story::new(&[("phones", 1)]);
+        story.attempt(0, 0).started(10).answered(15, session());
+        for number in 1..4 {
+            let at = 1_000 + 100 * u64::from(number);
+            story.attempt(0, number).started(at).ended(at + 1, Outcome::ConnectionRefused);
+        }
+        let expect = Some(ExpectedCause::Nothing);
+        story.plan.cohorts[0].expect = Some(Expectation { cause: expect, ..Expectation::default() });
+        let found = |story: &Story| story.result().diagnosis.expected[0].found.clone();
+        assert_eq!(found(&story)["wrong-url"], 1, "the gateway never came back");
+        let back = RestartStamps { port_open: Some(1_500_000_000), ..RestartStamps::default() };
+        story.restart(1_000, back);
+        assert_eq!(found(&story)["none"], 1);
+        assert_eq!(story.result().diagnosis.groups[0].diagnosis.cause, Cause::GatewayStarting);
     }
 
     #[test]

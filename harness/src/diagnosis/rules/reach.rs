@@ -19,7 +19,7 @@ pub(super) fn wrong_url(case: &Case<'_>) -> Option<Finding> {
         Answer::Closed { upgraded, .. } => !upgraded,
         _ => false,
     };
-    if !case.all(|attempt| elsewhere(&attempt.answer)) {
+    if !case.all(|attempt| elsewhere(&attempt.answer)) || case.outage_is_over() {
         return None;
     }
     let other = case
@@ -46,6 +46,13 @@ pub(super) fn gateway_starting(case: &Case<'_>) -> Option<Finding> {
         _ => false,
     };
     let any = case.recent.iter().any(|attempt| says_so(attempt));
+    if !any && case.outage_is_over() {
+        let why = "the gateway was down, and has been started since the client's last attempt: whoever tries again gets in";
+        return Some(
+            Finding::new(Cause::GatewayStarting, Likely, why)
+                .not(Cause::WrongUrl, "the gateway is there again"),
+        );
+    }
     (any && case.all(|attempt| is_passing(&attempt.answer))).then(|| {
         let why = "the gateway says that it starts or stops: clients that wait and try again get in";
         Finding::new(Cause::GatewayStarting, Likely, why)
