@@ -91,11 +91,13 @@ impl<'a> Case<'a> {
         self.streak.last().map_or(0, |attempt| attempt.at)
     }
 
-    /// Whether all that it met is an outage, and the gateway was started again after its last attempt: nobody knows what it would be
-    /// told now.
+    /// Whether it was in once, so that its URL is right, and all that it met since is an outage, and the gateway was started again
+    /// after its last attempt: nobody knows what it would be told now.
     pub(super) fn outage_is_over(&self) -> bool {
         let to = self.to();
-        self.all(|attempt| is_passing(&attempt.answer)) && self.gateway.restarts.iter().any(|at| *at > to)
+        self.session_before.is_some()
+            && self.all(|attempt| is_passing(&attempt.answer))
+            && self.gateway.restarts.iter().any(|at| *at > to)
     }
 
     /// The last attempt that counts.

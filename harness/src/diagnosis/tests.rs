@@ -170,7 +170,9 @@ fn cases() -> Vec<Labelled> {
         plain(Cause::WrongUrl, Answer::NotAGateway("it speaks SSH".to_owned())),
         plain(Cause::WrongUrl, http(404, "")),
         plain(Cause::GatewayStarting, http(503, "Gateway websocket admission closed")),
-        restarted(Cause::GatewayStarting, client(again(&Answer::ConnectionRefused, 0, 3)), 5),
+        restarted(Cause::GatewayStarting, then(session(), Answer::ConnectionRefused), 60),
+        // Who was never in may have the wrong URL, whatever the gateway does.
+        restarted(Cause::WrongUrl, client(again(&Answer::ConnectionRefused, 0, 3)), 60),
         plain(Cause::ProtocolMismatch, refused("PROTOCOL_MISMATCH", "protocol mismatch")),
         plain(Cause::ProtocolMismatch, closed(1002, "protocol mismatch")),
         plain(Cause::ClockSkew, refused("DEVICE_AUTH_SIGNATURE_EXPIRED", "device signature expired")),
