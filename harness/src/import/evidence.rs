@@ -2,7 +2,7 @@
 
 use protocol::ProfileName;
 
-use super::rebuild::{Client, Event, Rebuilt, What};
+use super::rebuilt::{Client, Event, Rebuilt, What};
 use super::why::Why;
 use crate::diagnosis::evidence::{
     Act, ActEnd, ActKind, Answer, Attempt, CredentialKind, Entry, Forwarded, RefusalSeen,

@@ -1,5 +1,6 @@
 //! One line of a gateway's log, whichever way it was written.
 
+use std::io::BufRead;
 use std::sync::LazyLock;
 
 use memchr::memmem;
@@ -319,4 +320,30 @@ pub fn is_uuid(text: &str) -> bool {
             .next()
             .is_some_and(|part| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }) && parts.next().is_none()
+}
+
+/// Reads up to a line's end; `None` at the end of the file, else whether the line is longer than is kept.
+pub(super) fn next(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Option<bool>> {
+    let mut any = false;
+    let mut cut = false;
+    loop {
+        let part = match input.fill_buf() {
+            Ok(part) => part,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if part.is_empty() {
+            return Ok(any.then_some(cut));
+        }
+        any = true;
+        let end = memchr::memchr(b'\n', part);
+        let taken = end.map_or(part.len(), |end| end + 1);
+        let room = (LINE_MAX + 1).saturating_sub(line.len());
+        cut |= end.unwrap_or(part.len()) > room;
+        line.extend_from_slice(part.get(..end.unwrap_or(part.len()).min(room)).unwrap_or_default());
+        input.consume(taken);
+        if end.is_some() {
+            return Ok(Some(cut));
+        }
+    }
 }

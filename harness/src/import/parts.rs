@@ -1,6 +1,6 @@
 //! What a client did, cut into parts that a cohort can do: refused so often for one reason, then approved, then in.
 
-use super::rebuild::{Client, Event, Restart, What};
+use super::rebuilt::{Client, Event, Restart, What};
 use super::why::Why;
 
 /// A stretch of a client's story.

@@ -3,11 +3,13 @@
 //! Everything is bounded: clients, what is kept of each, connections that are open, and connections that are known to have
 //! ended. What is beyond a bound is counted, so that a report can say that it does not know everything.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::BufRead;
 
-use super::line::{self, LINE_MAX, Line, Stamp, Unread};
+use super::line::{self, Line, Stamp, Unread};
+use super::link::link;
+use super::rebuilt::{Client, Event, Generation, Rebuilt, Restart, What};
 use super::said::{Facts, Said, said};
 use super::why::Why;
 
@@ -27,129 +29,7 @@ const RESTARTS_MAX: usize = 200;
 const ONE_START_MS: i64 = 1_500;
 /// A warning about a proxy belongs to a connection that ends within this time, milliseconds.
 const WARNING_MS: i64 = 2_000;
-/// An approval that no line ties to a client belongs to one that was refused at most so long ago, milliseconds: a request lives
-/// five minutes.
-const REQUEST_MS: i64 = 300_000;
 const DAY_MS: i64 = 86_400_000;
-
-/// How many lines there were, and what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lines {
-    /// All.
-    pub all: u64,
-    /// Lines of a gateway.
-    pub gateway: u64,
-    /// Lines of others, stack traces among them.
-    pub foreign: u64,
-    /// Lines that begin like a gateway's and are none.
-    pub broken: u64,
-    /// The first bad ones: file, line (from 1) and why.
-    pub named: Vec<(String, u64, &'static str)>,
-}
-
-/// What happened to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// It was refused.
-    Refused(Why),
-    /// It was approved, by an operator or by the gateway itself.
-    Approved {
-        /// By the gateway itself.
-        silent: bool,
-    },
-    /// It got a session.
-    Session,
-    /// A session ended after so many milliseconds.
-    Left(i64),
-    /// An operator `removed`, `rejected`, `rotated` or `revoked` it.
-    Changed(&'static str),
-}
-
-/// What happened, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Event {
-    /// Milliseconds since 1970.
-    pub at: i64,
-    /// What.
-    pub what: What,
-    /// How long the gateway took over it, milliseconds; 0 if the log does not say.
-    pub took: u32,
-}
-
-/// A client, as far as the log tells one from another.
-#[derive(Debug, Clone, Default)]
-pub struct Client {
-    /// What is known of it. Its connection and request are the first ones.
-    pub facts: Facts,
-    /// What happened, in order.
-    pub events: Vec<Event>,
-    /// Its proxy is not trusted.
-    pub untrusted: bool,
-    /// No line ties its approval to it: it is the one whose refusals end there.
-    pub guessed: bool,
-}
-
-/// A restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Restart {
-    /// When it began, milliseconds since 1970.
-    pub at: i64,
-    /// Until the port was open again, milliseconds.
-    pub down: i64,
-    /// Nothing said that it was told to stop.
-    pub crash: bool,
-}
-
-/// Which family of gateways wrote a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Generation {
-    /// OpenClaw before it named peers and phases (2026.2).
-    #[default]
-    Old,
-    /// OpenClaw with peers and phases (2026.9).
-    New,
-    /// The gateway of this repository.
-    InRepo,
-}
-
-/// All that a log tells.
-#[derive(Debug, Clone, Default)]
-pub struct Rebuilt {
-    /// First and last moment, milliseconds since 1970 (without a date, since some midnight).
-    pub span: Option<(i64, i64)>,
-    /// Who wrote it.
-    pub generation: Generation,
-    /// The release or profile that it names.
-    pub release: Option<String>,
-    /// Who came.
-    pub clients: Vec<Client>,
-    /// Restarts.
-    pub restarts: Vec<Restart>,
-    /// Lines.
-    pub lines: Lines,
-    /// Approvals of devices that no line ties to a client.
-    pub unlinked: u64,
-    /// What was beyond a bound.
-    pub beyond: u64,
-    /// Times have no milliseconds: a terminal's form.
-    pub coarse: bool,
-}
-
-impl Rebuilt {
-    /// Refusals by the word that a result has for each.
-    #[must_use]
-    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        let mut counts = BTreeMap::new();
-        for client in &self.clients {
-            for event in &client.events {
-                if let What::Refused(why) = event.what {
-                    *counts.entry(why.word()).or_default() += 1;
-                }
-            }
-        }
-        counts
-    }
-}
 
 /// Who a client is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -212,7 +92,7 @@ impl Rebuilder {
         let mut number = 0_u64;
         loop {
             bytes.clear();
-            let cut = read_line(&mut input, &mut bytes)?;
+            let cut = line::next(&mut input, &mut bytes)?;
             let Some(cut) = cut else { return Ok(()) };
             number += 1;
             self.line(name, number, if cut { Err(Unread::Broken("too long")) } else { line::read(&bytes) });
@@ -547,78 +427,4 @@ fn key(facts: &Facts, what: What) -> Key {
         origin: facts.origin.clone(),
         by_credential,
     }))
-}
-
-/// Gives approvals of devices that nothing else is known of to those whose refusals end with them: the short form of the old
-/// generation's console names no device.
-fn link(rebuilt: &mut Rebuilt) {
-    let mut approvals = Vec::new();
-    for (position, client) in rebuilt.clients.iter().enumerate() {
-        let only_approved =
-            client.events.iter().all(|event| matches!(event.what, What::Approved { silent: false }));
-        if only_approved && let Some(first) = client.events.first() {
-            approvals.push((first.at, position));
-        }
-    }
-    approvals.sort_unstable();
-    let mut gone = HashSet::new();
-    for (at, approved) in approvals {
-        let is_node =
-            rebuilt.clients.get(approved).is_some_and(|client| client.facts.role.as_deref() == Some("node"));
-        let waiting = rebuilt.clients.iter().enumerate().filter(|(_, client)| {
-            // No page is a node.
-            client.facts.device.is_none()
-                && !client.guessed
-                && !(is_node && client.facts.origin.is_some())
-                && client.events.iter().all(|event| {
-                    // Times without milliseconds put an approval and a refusal of the same second in either order.
-                    event.at <= at + 1000 && matches!(event.what, What::Refused(why) if why.is_pairing())
-                })
-                && client.events.last().is_some_and(|last| at - last.at <= REQUEST_MS)
-        });
-        let Some((waiting, _)) = waiting.max_by_key(|(_, client)| client.events.last().map(|last| last.at))
-        else {
-            rebuilt.unlinked += 1;
-            continue;
-        };
-        let facts = rebuilt.clients.get(approved).map(|client| client.facts.clone()).unwrap_or_default();
-        let event = Event { at, what: What::Approved { silent: false }, took: 0 };
-        if let Some(client) = rebuilt.clients.get_mut(waiting) {
-            client.facts.learn(facts);
-            client.events.push(event);
-            client.guessed = true;
-            gone.insert(approved);
-        }
-    }
-    let mut position = 0;
-    rebuilt.clients.retain(|_| {
-        position += 1;
-        !gone.contains(&(position - 1))
-    });
-}
-
-/// Reads up to a line's end; `None` at the end of the file, else whether the line is longer than is kept.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Option<bool>> {
-    let mut any = false;
-    let mut cut = false;
-    loop {
-        let part = match input.fill_buf() {
-            Ok(part) => part,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if part.is_empty() {
-            return Ok(any.then_some(cut));
-        }
-        any = true;
-        let end = memchr::memchr(b'\n', part);
-        let taken = end.map_or(part.len(), |end| end + 1);
-        let room = (LINE_MAX + 1).saturating_sub(line.len());
-        cut |= end.unwrap_or(part.len()) > room;
-        line.extend_from_slice(part.get(..end.unwrap_or(part.len()).min(room)).unwrap_or_default());
-        input.consume(taken);
-        if end.is_some() {
-            return Ok(Some(cut));
-        }
-    }
 }

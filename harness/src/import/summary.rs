@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::rebuild::{Generation, Rebuilt};
+use super::rebuilt::{Generation, Rebuilt};
 use super::write::{Written, counted};
 
 /// Words that stand before the list of refusals.
