@@ -11,7 +11,8 @@ use super::exit_codes;
 /// Beside NAME.toml lies NAME.expected.toml: the size (`clients`, `seed`, `set`), the verdict, and for each cohort what its attempts
 /// must and may come to; of a scenario with [sweep] that for every combination. A scenario without one is an error, unless the file
 /// says why it is not run: skip = "needs a real gateway". Every run starts an in-repo gateway of its own; several go on at once, and one
-/// that differs and had too little of the machine is run again by itself. Ctrl-C keeps what there is.
+/// that differs and had too little of the machine is run again by itself, unless it shows a mismatch that this does not explain. Ctrl-C
+/// keeps what there is.
 #[derive(Debug, Args)]
 #[command(
     after_help = exit_codes(),

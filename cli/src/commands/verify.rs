@@ -17,7 +17,7 @@ use harness::run::{Observer, RunOptions};
 use harness::scenario::{self, Arrivals, Batch, Choices, Scenario};
 use harness::sweep::estimate;
 use harness::verify::beside;
-use harness::verify::compare::differences;
+use harness::verify::compare::{differences, proves_a_violation};
 use harness::verify::expected::{Expected, ExpectedRun, Held, Size, head};
 use harness::verify::result::{Ended, Row, SCHEMA_VERSION, VerifyResult};
 use harness::verify::seen::Seen;
@@ -63,8 +63,8 @@ struct Made {
     made: Row,
     /// What is expected from now on.
     expected: Option<ExpectedRun>,
-    /// It had too little of the machine.
-    starved: bool,
+    /// It had too little of the machine, and what differs may be the fault of that.
+    in_doubt: bool,
     /// What its scenario expects of the diagnosis, and what that said.
     diagnosed: Vec<ExpectedDiagnosis>,
 }
@@ -318,7 +318,8 @@ fn folder(path: &Path, label: &str, number: usize) -> PathBuf {
     PathBuf::from(name.trim_matches(['-', '.']))
 }
 
-/// Makes the runs, several at a time; then again, one by one, those that differ and had too little of the machine.
+/// Makes the runs, several at a time; then again, one by one, those that differ and had too little of the machine, unless what
+/// differs is a violation that this does not explain.
 ///
 /// # Errors
 /// A row could not be printed.
@@ -350,7 +351,7 @@ fn make(
     let queue = Mutex::new(VecDeque::from(jobs));
     let (tell, told) = mpsc::channel::<(Job, Made)>();
     let (over, end) = tokio::sync::oneshot::channel::<()>();
-    let mut alone: Vec<Job> = Vec::new();
+    let mut alone: Vec<(Job, Vec<String>)> = Vec::new();
     let mut finished: Vec<Made> = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -376,18 +377,19 @@ fn make(
         let mut printed = Ok(());
         for (job, made) in told {
             display.stage(&format!("{} of {total} runs over", finished.len() + alone.len() + 1));
-            if made.starved && matches!(made.made.ended, Ended::Differs | Ended::Written) {
-                alone.push(job);
+            if made.in_doubt && matches!(made.made.ended, Ended::Differs | Ended::Written) {
+                alone.push((job, made.made.said));
             } else {
                 printed = printed.and_then(|()| print(display, &made.made));
                 finished.push(made);
             }
         }
-        for mut job in alone {
+        for (mut job, before) in alone {
             job.folder.as_mut_os_string().push("-alone");
             display.stage(&format!("{} again, alone", job.scenario.name));
             let mut made = if *stopped.borrow() { not_run(&job) } else { run(&job, &stopped) };
             made.made.again_alone = made.made.ended != Ended::NotRun;
+            made.made.said.extend(before.iter().map(|said| format!("the first time: {said}")));
             printed = printed.and_then(|()| print(display, &made.made));
             finished.push(made);
         }
@@ -428,7 +430,7 @@ fn made(
         file: job.file,
         label: job.label.clone(),
         expected,
-        starved: false,
+        in_doubt: false,
         diagnosed: vec![],
         made: Row {
             file: job.scenario.file.clone(),
@@ -475,7 +477,8 @@ fn run(job: &Job, stopped: &watch::Receiver<bool>) -> Made {
                 _ => Some(now),
             };
             let made = made(job, ended, said, Some(seen.verdict), began.elapsed(), kept);
-            Made { starved: seen.starved, diagnosed, ..made }
+            let proven = job.expected.as_ref().is_some_and(|expected| proves_a_violation(expected, &seen));
+            Made { in_doubt: seen.starved && !proven, diagnosed, ..made }
         }
         Ok(None) => not_run(job),
         Err(why) => made(job, Ended::Failed, vec![why], None, began.elapsed(), job.expected.clone()),

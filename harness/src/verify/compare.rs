@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::count::Count;
 use super::expected::{ExpectedCohort, ExpectedRun};
 use super::seen::{Seen, SeenCohort};
+use crate::oracle::MismatchKind;
 
 /// Everything in which a run differs from what is expected of it, a sentence each; none if it does not.
 #[must_use]
@@ -35,6 +36,17 @@ pub fn differences(expected: &ExpectedRun, seen: &Seen) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a run shows a mismatch that is not expected and that no lack of the machine explains: what a gateway answered it answered,
+/// however late. Only that an answer stayed away, or came late, may be the fault of what went on beside the run.
+#[must_use]
+pub fn proves_a_violation(expected: &ExpectedRun, seen: &Seen) -> bool {
+    let by_time = [MismatchKind::NoAnswer, MismatchKind::WrongLatency].map(MismatchKind::as_str);
+    seen.mismatches.iter().any(|(kind, times)| {
+        let most = expected.mismatches.get(kind).copied().unwrap_or(Count::NONE).max;
+        !by_time.contains(&kind.as_str()) && most.is_some_and(|most| *times > most)
+    })
 }
 
 fn cohort(name: &str, expected: &ExpectedCohort, may: &[String], seen: &SeenCohort, found: &mut Vec<String>) {

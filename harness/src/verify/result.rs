@@ -44,7 +44,8 @@ pub struct Row {
     pub said: Vec<String>,
     /// The run's verdict; `null` = there was none.
     pub verdict: Option<RunVerdict>,
-    /// It was run again by itself, because it differed and had too little of the machine while others ran beside it.
+    /// It was run again by itself, because it differed and had too little of the machine while others ran beside it. A mismatch that
+    /// this does not explain is no reason: it stands. What the first run said stands behind `the first time: `.
     pub again_alone: bool,
     /// How long the run took, µs.
     pub took_us: u64,

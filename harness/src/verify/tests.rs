@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::differences;
+use super::compare::{differences, proves_a_violation};
 use super::count::Count;
 use super::expected::{Expected, ExpectedRun, Held, head};
 use super::result::{Ended, Row, VerifyResult};
@@ -78,6 +78,24 @@ fn a_mismatch_that_must_occur_and_does_not_is_a_difference() {
     assert_eq!(differences(&expected, &none), ["at least 1 false_accept expected, 0 seen"]);
     none.mismatches.insert("false_accept".to_owned(), 4);
     assert_eq!(differences(&expected, &none), Vec::<String>::new());
+}
+
+#[test]
+fn only_answers_that_stayed_away_or_came_late_may_be_the_machines_fault() {
+    let proves = |expected: &str, kind: &str, times: u64| {
+        let mut seen = seen(&[]);
+        seen.mismatches.insert(kind.to_owned(), times);
+        proves_a_violation(&run(expected), &seen)
+    };
+    let none = "verdict = \"pass\"";
+    assert!(proves(none, "false_reject", 1));
+    assert!(!proves(none, "no_answer", 9));
+    assert!(!proves(none, "wrong_latency", 9));
+    let three = "verdict = \"violated\"\nmismatches = { false_reject = 3 }";
+    assert!(!proves(three, "false_reject", 3));
+    assert!(proves(three, "false_reject", 4));
+    assert!(!proves("verdict = \"violated\"\nmismatches = { false_reject = \"1..\" }", "false_reject", 9));
+    assert!(!proves_a_violation(&run(none), &seen(&[("session", 9)])));
 }
 
 #[test]
