@@ -81,10 +81,10 @@ const ONE_WAY: [&str; 25] = [
     "report",
     "sweep",
     "verify",
+    "shrink",
     "differential",
     "import",
     "probe",
-    "shrink",
     "run",
 ];
 

@@ -124,6 +124,34 @@ fn what_is_kept_of_a_scenario_is_read_again_without_its_files() {
     assert_eq!((again.sha256.as_str(), names(&again)), (scenario.sha256.as_str(), vec!["phones", "tabs"]));
 }
 
+/// Numbers count from 1 and are those of the inherited file, in whatever order they are named.
+#[test]
+fn items_of_a_list_are_taken_out_by_their_number() {
+    let script = "[cohort.phones]\nscript = [{ connect = true }, { hold = \"1s\" }, { hold = \"2s\" }, { hold = \"3s\" }]\n";
+    let own = |numbers: &[&str]| {
+        let paths: Vec<String> =
+            numbers.iter().map(|number| format!("cohort.phones.script.{number}")).collect();
+        format!("extend = \"middle.toml\"\nremove = {paths:?}\n")
+    };
+    let folder = Folder::new(&own(&["2", "4"]));
+    folder.write("own/middle.toml", &format!("extend = \"../base.toml\"\n{script}"));
+    let scenario = folder.load(&[]).unwrap();
+    let deeds: Vec<String> =
+        scenario.cohorts[0].cohort.script.iter().map(|step| format!("{:?}", step.deed)).collect();
+    assert_eq!(deeds.len(), 2, "{deeds:?}");
+    assert!(deeds[0].starts_with("Connect") && deeds[1].contains("2s"), "{deeds:?}");
+
+    for wrong in [["0", "1"], ["5", "1"], ["2", "2"], ["x", "1"], ["2.hold", "1"]] {
+        folder.write("own/x.toml", &own(&wrong));
+        let errors = folder.load(&[]).unwrap_err();
+        let refused = errors.iter().find(|error| error.code == "reference").expect("an error");
+        assert!(
+            refused.message.contains(&format!("`cohort.phones.script.{}` is not inherited", wrong[0])),
+            "{refused:?}"
+        );
+    }
+}
+
 #[test]
 fn a_sweep_may_be_inherited_or_added() {
     let own = "extend = \"../base.toml\"\n[sweep]\nphones = [1, 2]\n";

@@ -1,17 +1,19 @@
 //! `pairstorm shrink`: the smallest scenario that still shows what a run showed.
 
 use std::path::{Component, Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode as ProcessExitCode;
 use std::time::Instant;
 
 use harness::plan::{Overrides, unfold};
 use harness::record::exit_code::ExitCode;
 use harness::report::files;
-use harness::run::{Origin, RunOptions, RunTarget, analyze};
+use harness::run::{Origin, RunOptions, RunOutcome, RunTarget, analyze};
 use harness::scenario::{self, Choices, Scenario, Texts};
-use harness::shrink::{self, Parts, Shown, WHOLE};
-use serde_json::Value;
+use harness::shrink::{self, Parts, Showed, Shown, Symptom, Trials, WHOLE};
+use tokio::runtime::Runtime;
 
+use super::event_loop;
 use crate::args::ShrinkArguments;
 use crate::printer;
 use crate::progress::Display;
@@ -20,24 +22,10 @@ use crate::progress::Display;
 const SHRUNK: &str = "shrunk.toml";
 /// Largest `result.json` that is read, bytes.
 const RESULT_BYTES_MAX: u64 = 256 << 20;
+/// Of what else a run showed, so much is named.
+const OTHERS_MAX: usize = 8;
 
 type Refused = (String, ExitCode);
-
-/// Mismatches that count as the same: kind, cohort, what was due, what was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Symptom {
-    kind: String,
-    cohort: String,
-    expected: String,
-    observed: String,
-}
-
-impl std::fmt::Display for Symptom {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kind, cohort, expected, observed } = self;
-        write!(f, "{kind} in {cohort}: expected {expected}, saw {observed}")
-    }
-}
 
 pub(crate) fn shrink(arguments: &ShrinkArguments) -> ProcessExitCode {
     match shrunk(arguments) {
@@ -58,15 +46,21 @@ fn shrunk(arguments: &ShrinkArguments) -> Result<(String, ExitCode), Refused> {
             usage("this pairstorm reads the scenario of that run otherwise".to_owned())
         })?;
     fits(&origin, &scenario)?;
-    let symptom = symptom(&arguments.folder)?;
+    let symptoms = symptoms(&arguments.folder)?;
+    let result = arguments.folder.join(files::RESULT);
+    let symptom = shrink::choose(&symptoms, arguments.of.as_deref())
+        .map_err(|error| usage(format!("{}: {error}", result.display())))?;
     let out = arguments.out.clone().unwrap_or_else(|| super::run::default_folder("shrink"));
     if out.is_file() || out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("{} is there already; give --out another folder", out.display())));
     }
     let all = Parts::all(&scenario);
-    let mut trials = Trials::new(arguments, &origin, &scenario, symptom.clone(), &out)?;
+    let mut trials = Search::new(arguments, &origin, &scenario, symptom.clone(), &out)?;
 
     printer::note(&format!("looking for: {symptom}"));
+    if let Some(others) = others(&symptoms, &symptom) {
+        printer::note(&others);
+    }
     match trials.shows(&all) {
         Shown::It => {}
         Shown::Stop => {
@@ -81,41 +75,19 @@ fn shrunk(arguments: &ShrinkArguments) -> Result<(String, ExitCode), Refused> {
                 format!(
                     "the whole scenario does not show it again ({} of 2 times); what depends on chance or on the machine \
                      cannot be cut down",
-                    trials.seen_of_last
+                    trials.counts.seen_of_last
                 ),
                 ExitCode::Invalid,
             ));
         }
     }
-    let best = shrink::smallest(all.clone(), |parts| trials.shows(parts));
+    let best = shrink::smallest(all.clone(), |parts| trials.shows(parts)).settled(&scenario);
     trials.tidy();
     let written = write(&out, &origin, &shrink::text(&scenario, trials.seed, &best));
     let file = written
         .map_err(|error| (format!("cannot write below {}: {error}", out.display()), ExitCode::Failed))?;
-    let stopped =
-        trials.stopped.map(|why| format!("\nstopped: {why}; this is the best so far\n")).unwrap_or_default();
-    let mut text = format!(
-        "{symptom}\n{} runs, {} candidates{}\n\n  clients   {:>6} of {}\n",
-        trials.runs,
-        trials.candidates,
-        if trials.flaky == 0 {
-            String::new()
-        } else {
-            format!(", of which {} showed it only once of twice and were not taken", trials.flaky)
-        },
-        best.clients(),
-        all.clients(),
-    );
-    for (name, count) in &best.cohorts {
-        text.push_str(&format!(
-            "    {name}: {count} of {}\n",
-            all.cohorts.get(name).copied().unwrap_or_default()
-        ));
-    }
-    text.push_str(&format!("  faults    {:>6} of {}", best.faults.len(), all.faults.len()));
-    text.push_str(&format!("  {}\n", best.faults.join(", ")));
-    text.push_str(&format!("  operators {:>6} of {}\n{stopped}", best.operators.len(), all.operators.len()));
-    text.push_str(&format!("\nscenario: {}\nrun it:   {}\n", file.display(), command(&origin, &file)));
+    let summary = trials.summary(&all, &best);
+    let text = format!("{summary}\nscenario: {}\nrun it:   {}\n", file.display(), command(&origin, &file));
     Ok((text, trials.stopped_with()))
 }
 
@@ -133,47 +105,31 @@ fn fits(origin: &Origin, scenario: &Scenario) -> Result<(), Refused> {
             "that run was scaled with --clients; run the scenario as it is written, and shrink that run",
         );
     }
-    if !scenario.steps.is_empty() {
-        return refused(
-            "that scenario is a story in steps, which is cut down by hand: leave steps out from the end, and keep what still fails",
-        );
-    }
     Ok(())
 }
 
-/// The mismatch that most clients of the run met.
-fn symptom(folder: &Path) -> Result<Symptom, Refused> {
+/// What the run showed, the most frequent first.
+fn symptoms(folder: &Path) -> Result<Vec<(Symptom, u64)>, Refused> {
     use std::io::Read as _;
     let path = folder.join(files::RESULT);
     let unreadable = |why: String| (format!("cannot read {}: {why}", path.display()), ExitCode::Usage);
     let file = std::fs::File::open(&path).map_err(|error| unreadable(error.to_string()))?;
-    let result: Value = serde_json::from_reader(std::io::BufReader::new(file.take(RESULT_BYTES_MAX)))
+    let showed: Showed = serde_json::from_reader(std::io::BufReader::new(file.take(RESULT_BYTES_MAX)))
         .map_err(|error| unreadable(error.to_string()))?;
-    let groups = result.get("mismatch_groups").and_then(Value::as_array);
-    let most = groups.into_iter().flatten().max_by_key(|group| group.get("count").and_then(Value::as_u64));
-    most.and_then(of_group).ok_or_else(|| {
-        (
-            format!(
-                "{} has no mismatch, so there is nothing to cut down to; `pairstorm shrink` takes the folder of a run that was violated",
-                path.display()
-            ),
-            ExitCode::Usage,
-        )
-    })
+    Ok(showed.symptoms())
 }
 
-fn of_group(group: &Value) -> Option<Symptom> {
-    let text = |key: &str| Some(group.get(key)?.as_str()?.to_owned());
-    Some(Symptom {
-        kind: text("kind")?,
-        cohort: text("cohort")?,
-        expected: text("expected")?,
-        observed: text("observed")?,
-    })
+/// What else there was, and how to choose it.
+fn others(symptoms: &[(Symptom, u64)], chosen: &Symptom) -> Option<String> {
+    let mut places = shrink::places(symptoms);
+    places.retain(|place| *place != chosen.place());
+    let more = if places.len() > OTHERS_MAX { ", …" } else { "" };
+    places.truncate(OTHERS_MAX);
+    (!places.is_empty()).then(|| format!("there was also: {}{more}; choose with --of", places.join(", ")))
 }
 
 /// Runs candidates.
-struct Trials<'a> {
+struct Search<'a> {
     origin: &'a Origin,
     scenario: &'a Scenario,
     symptom: Symptom,
@@ -183,15 +139,18 @@ struct Trials<'a> {
     until: Instant,
     runs_max: u32,
     runs: u32,
-    candidates: u32,
-    flaky: u32,
-    seen_of_last: u32,
+    counts: Trials,
+    /// The text of the best so far.
+    best: String,
     stopped: Option<&'static str>,
     interrupted: bool,
     display: Display,
+    runtime: Runtime,
+    /// A signal, also one that comes between two runs.
+    signal: Pin<Box<dyn Future<Output = ()>>>,
 }
 
-impl<'a> Trials<'a> {
+impl<'a> Search<'a> {
     fn new(
         arguments: &ShrinkArguments,
         origin: &'a Origin,
@@ -200,6 +159,11 @@ impl<'a> Trials<'a> {
         out: &Path,
     ) -> Result<Self, Refused> {
         let target = super::run::own_gateway().map_err(|refusal| (refusal.message, refusal.exit))?;
+        let runtime = event_loop::start().map_err(|refusal| (refusal.message, refusal.exit))?;
+        let signal: Pin<Box<dyn Future<Output = ()>>> = {
+            let _within = runtime.enter();
+            Box::pin(event_loop::interrupted())
+        };
         let mut display = Display::new(arguments.quiet);
         display.prefix("shrink".to_owned());
         #[expect(clippy::disallowed_methods, reason = "--max-time is about the wall clock")]
@@ -214,42 +178,69 @@ impl<'a> Trials<'a> {
             until: now + arguments.max_time,
             runs_max: arguments.max_runs,
             runs: 0,
-            candidates: 0,
-            flaky: 0,
-            seen_of_last: 0,
+            counts: Trials::default(),
+            best: String::new(),
             stopped: None,
             interrupted: false,
             display,
+            runtime,
+            signal,
         })
     }
 
     /// Whether a candidate shows it, twice.
     fn shows(&mut self, parts: &Parts) -> Shown {
-        self.candidates += 1;
-        self.seen_of_last = 0;
-        for time in 0..2 {
-            if self.is_over() {
-                return Shown::Stop;
-            }
-            match self.once(parts) {
-                Some(true) => self.seen_of_last += 1,
-                Some(false) if time == 0 => return Shown::Not,
-                Some(false) => {
-                    self.flaky += 1;
-                    return Shown::Not;
-                }
-                None => return Shown::Stop,
-            }
+        let text = shrink::text(self.scenario, self.seed, parts);
+        // What cannot stand alone is gone already.
+        if text == self.best {
+            return Shown::It;
         }
-        printer::note(&format!(
-            "after {} runs it still shows with cohorts: {}, clients: {}, faults: {}, operators: {}",
-            self.runs,
-            parts.cohorts.len(),
-            parts.clients(),
-            parts.faults.len(),
-            parts.operators.len()
-        ));
-        Shown::It
+        let mut counts = self.counts;
+        let shown = counts.shows(|| if self.is_over() { None } else { self.once(&text) });
+        self.counts = counts;
+        if shown == Shown::It {
+            let parts = parts.settled(self.scenario);
+            self.best = text;
+            printer::note(&format!(
+                "after {} runs it still shows with cohorts: {}, clients: {}, faults: {}, operators: {}, steps: {}",
+                self.runs,
+                parts.cohorts.len(),
+                parts.clients(),
+                parts.faults.len(),
+                parts.operators.len(),
+                parts.steps.len() + parts.script_steps(),
+            ));
+        }
+        shown
+    }
+
+    /// What was found, of what.
+    fn summary(&self, all: &Parts, best: &Parts) -> String {
+        let Trials { candidates, flaky, .. } = self.counts;
+        let mut text = format!("{}\n{} runs, {candidates} candidates", self.symptom, self.runs);
+        if flaky > 0 {
+            text.push_str(&format!(", of which {flaky} showed it only once of twice and were not taken"));
+        }
+        text.push_str(&format!("\n\n  clients   {:>6} of {}\n", best.clients(), all.clients()));
+        for (name, count) in &best.cohorts {
+            let of = all.cohorts.get(name).copied().unwrap_or_default();
+            text.push_str(&format!("    {name}: {count} of {of}\n"));
+        }
+        let faults = format!("  faults    {:>6} of {}  ", best.faults.len(), all.faults.len());
+        text.push_str(format!("{faults}{}", best.faults.join(", ")).trim_end());
+        text.push('\n');
+        text.push_str(&format!("  operators {:>6} of {}\n", best.operators.len(), all.operators.len()));
+        let mut steps = |what: &str, kept: usize, of: usize| {
+            if of > 0 {
+                text.push_str(&format!("  {what:<9} {kept:>6} of {of}\n"));
+            }
+        };
+        steps("steps", best.steps.len(), all.steps.len());
+        steps("scripts", best.script_steps(), all.script_steps());
+        if let Some(why) = self.stopped {
+            text.push_str(&format!("\nstopped: {why}; this is the best so far\n"));
+        }
+        text
     }
 
     fn is_over(&mut self) -> bool {
@@ -265,8 +256,8 @@ impl<'a> Trials<'a> {
     }
 
     /// Runs a candidate once; `None` = interrupted.
-    fn once(&mut self, parts: &Parts) -> Option<bool> {
-        let texts = texts(self.origin, shrink::text(self.scenario, self.seed, parts));
+    fn once(&mut self, text: &str) -> Option<bool> {
+        let texts = texts(self.origin, text.to_owned());
         // What refers to something that was left out is no scenario, and shows nothing.
         let Ok(scenario) = scenario::parse_kept(SHRUNK, &texts, &self.origin.choices) else {
             return Some(false);
@@ -286,28 +277,27 @@ impl<'a> Trials<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             plan,
         };
-        let finished = super::run::drive(options, &mut self.display);
+        let mut came = false;
+        let signal = async {
+            self.signal.as_mut().await;
+            came = true;
+        };
+        let finished = self.runtime.block_on(harness::run::run(options, &mut self.display, signal));
         self.display.clear();
         // Thousands of clients leave megabytes.
         let _ = std::fs::remove_dir_all(&folder);
+        if came {
+            self.stopped = Some("interrupted");
+            self.interrupted = true;
+            return None;
+        }
         match finished {
-            Ok(Ok(outcome)) if outcome.result.interrupted => {
-                self.stopped = Some("interrupted");
-                self.interrupted = true;
-                None
-            }
-            Ok(Ok(outcome)) => Some(outcome.result.mismatch_groups.iter().any(|group| {
-                group.kind == self.symptom.kind
-                    && group.cohort == self.symptom.cohort
-                    && group.expected == self.symptom.expected
-                    && group.observed == self.symptom.observed
-            })),
-            Ok(Err(error)) => {
-                printer::note(&format!("note: a candidate could not be run: {error}"));
-                Some(false)
+            Ok(RunOutcome { result, .. }) => {
+                let shown = shrink::symptoms(&result.mismatch_groups, &result.diagnosis);
+                Some(shown.iter().any(|(symptom, _)| *symptom == self.symptom))
             }
             Err(error) => {
-                printer::note(&format!("note: a candidate could not be run: {error:#}"));
+                printer::note(&format!("note: a candidate could not be run: {error}"));
                 Some(false)
             }
         }
@@ -331,7 +321,7 @@ fn texts(origin: &Origin, candidate: String) -> Texts {
 
 /// Writes the scenario, the whole that it extends, and all that this names.
 fn write(out: &Path, origin: &Origin, text: &str) -> std::io::Result<PathBuf> {
-    let head = "# How to read it: what is left of whole.toml when everything is taken away without which it still fails in the same way.\n\
+    let head = "# How to read it: what is left of whole.toml when everything is taken away without which it still shows the same.\n\
                 # Clients keep their keys, so that the first ones of a cohort are those of the whole. `pairstorm shrink` wrote this file.\n\n";
     let texts = texts(origin, format!("{head}{text}"));
     for (name, text) in &texts.beside {

@@ -1,28 +1,25 @@
 //! Simpler versions of a tale.
 
 use super::tale::{Keys, Move, Tale, Value};
+use crate::shrink::Ddmin;
 
 /// Versions of a tale that are simpler by one thing each, the boldest first: fewer steps, then fewer keys, then shorter
 /// lists. Some may be no scenario any more (a step without what it does); the reader of scenarios knows.
 #[must_use]
 pub fn simpler(tale: &Tale) -> Vec<Tale> {
     let mut versions = Vec::new();
-    let count = tale.moves.len();
-    let mut chunk = count / 2;
-    while chunk > 0 {
-        let mut start = 0;
-        while start < count {
-            let keep = |at: usize| !(start..start + chunk).contains(&at);
-            versions.push(with_moves(tale, keep));
-            start += chunk;
+    let mut search = Ddmin::new(tale.moves.clone());
+    while let Some(moves) = search.candidate() {
+        // A tale without a step tells nothing.
+        if !moves.is_empty() {
+            versions.push(Tale { moves, ..tale.clone() });
         }
-        chunk /= 2;
+        search.answer(false);
     }
     for cohort in fewer(&tale.cohort) {
         versions.push(Tale { cohort, ..tale.clone() });
     }
-    for at in 0..count {
-        let Some(step) = tale.moves.get(at) else { continue };
+    for (at, step) in tale.moves.iter().enumerate() {
         for keys in fewer(&step.0) {
             let mut moves = tale.moves.clone();
             if let Some(step) = moves.get_mut(at) {
@@ -32,11 +29,6 @@ pub fn simpler(tale: &Tale) -> Vec<Tale> {
         }
     }
     versions
-}
-
-fn with_moves(tale: &Tale, keep: impl Fn(usize) -> bool) -> Tale {
-    let moves = tale.moves.iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, it)| it.clone()).collect();
-    Tale { moves, ..tale.clone() }
 }
 
 /// The keys without one of them, or with one of them simpler.

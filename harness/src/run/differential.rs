@@ -13,6 +13,7 @@ use crate::observation::Outcome;
 use crate::oracle::{Judgement, Oracle};
 use crate::plan::{Overrides, Plan, narrate, unfold};
 use crate::scenario;
+use crate::shrink::Ddmin;
 use protocol::ProfileName;
 
 /// Candidates that are told to one gateway while a tale is cut down.
@@ -358,28 +359,17 @@ async fn in_context(
 ) -> Result<Option<(Vec<Tale>, String)>, DifferentialError> {
     let mut ignored = Comparison::default();
     let mut smallest: Option<(Vec<Tale>, String)> = None;
-    let mut kept = before;
-    let mut chunk = kept.len();
-    let mut rounds = 0;
-    while chunk > 0 && rounds < ROUNDS {
-        let mut start = 0;
-        while start < kept.len() && rounds < ROUNDS {
-            rounds += 1;
-            let mut fewer = kept.clone();
-            fewer.drain(start..(start + chunk).min(fewer.len()));
-            let mut tales = fewer.clone();
-            tales.push(tale.clone());
-            let last = tales.len() - 1;
-            let shown = shows(options, &tales, audience, &mut ignored, observer).await?;
-            match shown.into_iter().find(|(position, _)| *position == last) {
-                Some((_, what)) => {
-                    smallest = Some((tales, what));
-                    kept = fewer;
-                }
-                None => start += chunk,
-            }
+    let mut search = Ddmin::new(before);
+    for _ in 0..ROUNDS {
+        let Some(mut tales) = search.candidate() else { break };
+        let last = tales.len();
+        tales.push(tale.clone());
+        let shown = shows(options, &tales, audience, &mut ignored, observer).await?;
+        let what = shown.into_iter().find(|(position, _)| *position == last).map(|(_, what)| what);
+        search.answer(what.is_some());
+        if let Some(what) = what {
+            smallest = Some((tales, what));
         }
-        chunk /= 2;
     }
     Ok(smallest)
 }

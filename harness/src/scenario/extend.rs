@@ -1,5 +1,7 @@
 //! `extend` and `remove`: what a file inherits from another one.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -34,8 +36,12 @@ fn whole(mut table: Table, line: &mut Vec<String>, sink: &Sink, sources: &Source
     // Its errors are shown along with those of the base.
     let paths = remove.map(|remove| removed(&remove, sink));
     let mut inherited = inherited?;
-    for (path, at) in paths.into_iter().flatten() {
-        if !take_out(&mut inherited, &path) {
+    let mut paths = paths.unwrap_or_default();
+    // From the end of each list, so that every number is that of the inherited file.
+    paths.sort_by_key(|(path, _)| Reverse(item_number(path)));
+    let mut taken = BTreeSet::new();
+    for (path, at) in paths {
+        if !taken.insert(path.clone()) || !take_out(&mut inherited, &path) {
             let message = format!("`{path}` is not inherited: there is nothing to remove");
             sink.report("reference", &at, message, Some(near(&path, &inherited)));
         }
@@ -100,7 +106,13 @@ fn removed(remove: &Entry, sink: &Sink) -> Vec<(String, document::Span)> {
     paths.unwrap_or_default().into_iter().zip(items.iter().map(|item| item.span.clone())).collect()
 }
 
-/// Takes an entry out by its path; names with dots in them may be part of it, as `threshold.lag.p99`.
+/// The number that a path ends with, if it is that of an item of a list.
+fn item_number(path: &str) -> Option<usize> {
+    path.rsplit('.').next()?.parse().ok()
+}
+
+/// Takes an entry out by its path; names with dots in them may be part of it, as `threshold.lag.p99`. An item of a list goes by
+/// its number from 1.
 fn take_out(table: &mut Table, path: &str) -> bool {
     if take(table, path).is_some() {
         return true;
@@ -109,6 +121,13 @@ fn take_out(table: &mut Table, path: &str) -> bool {
         let rest = path.strip_prefix(entry.key.as_str()).and_then(|rest| rest.strip_prefix('.'));
         match (&mut entry.node.value, rest) {
             (Value::Table(inner), Some(rest)) => take_out(inner, rest),
+            (Value::Array(items), Some(number)) => {
+                let position = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+                position
+                    .filter(|position| *position < items.len())
+                    .map(|position| items.remove(position))
+                    .is_some()
+            }
             _ => false,
         }
     })
@@ -120,7 +139,7 @@ fn near(path: &str, table: &Table) -> String {
     let known: Vec<&str> = paths.iter().map(String::as_str).collect();
     suggestion(path, &known).map_or_else(
         || {
-            "a path is written with dots from the top of the file: \"cohort.tabs\", \"fault.update.down\""
+            "a path is written with dots from the top of the file: \"cohort.tabs\", \"fault.update.down\", \"step.2\""
                 .to_owned()
         },
         |near| format!("did you mean `{near}`?"),

@@ -1,6 +1,7 @@
-//! Which candidates to try: delta debugging over faults, cohorts, operators and numbers of clients.
+//! Which candidates to try: delta debugging over steps, cohorts, faults, operators, numbers of clients and scripts.
 
 use super::candidate::Parts;
+use super::ddmin::Ddmin;
 
 /// What a candidate showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,8 @@ pub fn smallest(all: Parts, mut shows: impl FnMut(&Parts) -> Shown) -> Parts {
     let mut best = all;
     loop {
         let before = best.clone();
-        let steps: [Step; 4] = [fewer_cohorts, fewer_faults, fewer_operators, fewer_clients];
+        let steps: [Step; 6] =
+            [fewer_steps, fewer_cohorts, fewer_faults, fewer_operators, fewer_clients, shorter_scripts];
         for step in steps {
             best = match step(best, &mut shows) {
                 Ok(smaller) => smaller,
@@ -36,51 +38,45 @@ pub fn smallest(all: Parts, mut shows: impl FnMut(&Parts) -> Shown) -> Parts {
     }
 }
 
-/// Leaves out chunks of a list, large ones first, then smaller ones. `Err` = stopped, with the best so far.
-fn fewer<T: Clone>(items: Vec<T>, mut shows: impl FnMut(&[T]) -> Shown) -> Result<Vec<T>, Vec<T>> {
-    let mut kept = items;
-    let mut chunk = kept.len();
-    while chunk > 0 {
-        let mut start = 0;
-        while start < kept.len() {
-            let without: Vec<T> = kept
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| !(start..start + chunk).contains(at))
-                .map(|(_, item)| item.clone())
-                .collect();
-            match shows(&without) {
-                Shown::It => kept = without,
-                Shown::Not => start += chunk,
-                Shown::Stop => return Err(kept),
-            }
+/// Leaves out of a list what `with`, which makes parts of what is kept, does not need to show it.
+fn fewer<T: Clone>(
+    items: Vec<T>,
+    with: impl Fn(Vec<T>) -> Parts,
+    shows: &mut dyn FnMut(&Parts) -> Shown,
+) -> Result<Parts, Parts> {
+    let mut search = Ddmin::new(items);
+    while let Some(candidate) = search.candidate() {
+        match shows(&with(candidate)) {
+            Shown::It => search.answer(true),
+            Shown::Not => search.answer(false),
+            Shown::Stop => return Err(with(search.into_kept())),
         }
-        chunk /= 2;
     }
-    Ok(kept)
+    Ok(with(search.into_kept()))
+}
+
+fn fewer_steps(best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Result<Parts, Parts> {
+    fewer(best.steps.clone(), |steps| Parts { steps, ..best.clone() }, shows)
 }
 
 fn fewer_cohorts(best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Result<Parts, Parts> {
-    let of = |kept: &[(String, u32)]| Parts { cohorts: kept.iter().cloned().collect(), ..best.clone() };
-    let items: Vec<(String, u32)> = best.cohorts.clone().into_iter().collect();
+    let cohorts: Vec<(String, u32)> = best.cohorts.clone().into_iter().collect();
+    let with = |kept: Vec<(String, u32)>| Parts { cohorts: kept.into_iter().collect(), ..best.clone() };
     // A scenario of nobody shows nothing.
-    let found = fewer(items, |kept| if kept.is_empty() { Shown::Not } else { shows(&of(kept)) });
-    found.map(|kept| of(&kept)).map_err(|kept| of(&kept))
+    fewer(cohorts, with, &mut |parts: &Parts| {
+        if parts.cohorts.is_empty() { Shown::Not } else { shows(parts) }
+    })
 }
 
 fn fewer_faults(best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Result<Parts, Parts> {
-    let of = |kept: &[String]| Parts { faults: kept.to_vec(), ..best.clone() };
-    let found = fewer(best.faults.clone(), |kept| shows(&of(kept)));
-    found.map(|kept| of(&kept)).map_err(|kept| of(&kept))
+    fewer(best.faults.clone(), |faults| Parts { faults, ..best.clone() }, shows)
 }
 
 fn fewer_operators(best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Result<Parts, Parts> {
-    let of = |kept: &[String]| Parts { operators: kept.to_vec(), ..best.clone() };
-    let found = fewer(best.operators.clone(), |kept| shows(&of(kept)));
-    found.map(|kept| of(&kept)).map_err(|kept| of(&kept))
+    fewer(best.operators.clone(), |operators| Parts { operators, ..best.clone() }, shows)
 }
 
-/// Halves the numbers of clients towards the smallest that shows it.
+/// Tries one client of a cohort, then halves towards the smallest number that shows it.
 fn fewer_clients(mut best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Result<Parts, Parts> {
     let names: Vec<String> = best.cohorts.keys().cloned().collect();
     for name in names {
@@ -104,6 +100,26 @@ fn fewer_clients(mut best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Res
     Ok(best)
 }
 
+fn shorter_scripts(mut best: Parts, shows: &mut dyn FnMut(&Parts) -> Shown) -> Result<Parts, Parts> {
+    let scripts: Vec<(String, Vec<u32>)> = best.scripts.clone().into_iter().collect();
+    for (name, script) in scripts {
+        if !best.cohorts.contains_key(&name) {
+            continue;
+        }
+        let with = |kept: Vec<u32>| {
+            let mut parts = best.clone();
+            parts.scripts.insert(name.clone(), kept);
+            parts
+        };
+        // A client without a script is another client.
+        let is_empty = |parts: &Parts| parts.scripts.get(&name).is_some_and(Vec::is_empty);
+        best = fewer(script, with, &mut |parts: &Parts| {
+            if is_empty(parts) { Shown::Not } else { shows(parts) }
+        })?;
+    }
+    Ok(best)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +132,8 @@ mod tests {
             cohorts: counts.iter().enumerate().map(|(at, count)| (name('c', at), *count)).collect(),
             faults: (0..faults).map(|at| name('f', at)).collect(),
             operators: (0..operators).map(|at| name('o', at)).collect(),
+            steps: Vec::new(),
+            scripts: BTreeMap::new(),
         }
     }
 
@@ -124,6 +142,12 @@ mod tests {
         needed.cohorts.iter().all(|(name, count)| parts.cohorts.get(name).is_some_and(|kept| kept >= count))
             && needed.faults.iter().all(|name| parts.faults.contains(name))
             && needed.operators.iter().all(|name| parts.operators.contains(name))
+            && needed.steps.iter().all(|step| parts.steps.contains(step))
+            && needed
+                .cohorts
+                .keys()
+                .filter_map(|name| Some((name, needed.scripts.get(name)?)))
+                .all(|(name, needed)| needed.iter().all(|step| parts.scripts[name].contains(step)))
     }
 
     #[test]
@@ -148,9 +172,12 @@ mod tests {
         #[test]
         fn what_is_needed_is_found(
             counts in prop::collection::vec(1_u32..500, 1..6), faults in 0_usize..5, operators in 0_usize..4,
+            steps in 0_u32..8, scripts in prop::collection::vec(1_u32..6, 0..3),
             picks in prop::collection::vec(any::<u32>(), 16),
         ) {
-            let all = parts(&counts, faults, operators);
+            let mut all = parts(&counts, faults, operators);
+            all.steps = (1..=steps).collect();
+            all.scripts = all.cohorts.keys().cloned().zip(&scripts).map(|(name, last)| (name, (1..=*last).collect())).collect();
             let mut needed = all.clone();
             let mut pick = picks.iter().cycle();
             let mut draw = move || *pick.next().unwrap();
@@ -159,13 +186,21 @@ mod tests {
             needed.cohorts.retain(|name, _| Some(name) == first.as_ref() || draw() % 2 == 0);
             needed.faults.retain(|_| draw() % 2 == 0);
             needed.operators.retain(|_| draw() % 2 == 0);
+            needed.steps.retain(|_| draw() % 2 == 0);
+            needed.scripts.retain(|name, _| needed.cohorts.contains_key(name));
+            for script in needed.scripts.values_mut() {
+                // One at least.
+                script.retain(|step| *step == 1 || draw() % 2 == 0);
+            }
             let mut tried = 0;
-            let found = smallest(all, |candidate| {
+            let mut found = smallest(all, |candidate| {
                 tried += 1;
                 if holds(candidate, &needed) { Shown::It } else { Shown::Not }
             });
+            // Scripts of cohorts that are gone are nobody's.
+            found.scripts.retain(|name, _| found.cohorts.contains_key(name));
             prop_assert_eq!(found, needed);
-            prop_assert!(tried < 200, "{} candidates", tried);
+            prop_assert!(tried < 300, "{} candidates", tried);
         }
     }
 }

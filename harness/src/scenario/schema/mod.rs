@@ -53,7 +53,7 @@ fn top() -> Vec<Key> {
         key(
             "remove",
             list(text()),
-            "What is not to be inherited: paths from the top of the file, for example \"cohort.tabs\".",
+            "What is not to be inherited: paths from the top of the file, for example \"cohort.tabs\"; items of a list by their number, \"step.3\".",
         ),
         key("name", text(), "A short name."),
         key("about", text(), "What the scenario shows, and how long it takes."),
