@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::operators::OperatorResult;
 use super::restarts::Restart;
 use super::result::RunResult;
 use super::waterfall::{Link, Waterfall};
@@ -93,7 +94,7 @@ pub fn evaluate(thresholds: &[Threshold], result: &RunResult) -> Vec<ThresholdRe
 /// `phases.<phase>.<figure>`, `approval_to_session.<figure>`, `approval_to_session.links.<link>.<figure>`,
 /// `approval_to_session.waterfalls.<cohort>.<link, whole>.<figure>` (the worst of its operators), `lag.<figure>`,
 /// `restart.<stage>`, `restart.back.<share>`, `restart.attempts_per_recovered_client` (the worst of all restarts),
-/// `attempts_a_minute`, `dropped_share`.
+/// `attempts_a_minute`, `operators.refused` (whatever an operator did), `dropped_share`.
 ///
 /// # Errors
 /// The second of the pair is [`MissingMetric`] if there is no figure.
@@ -160,6 +161,10 @@ pub fn metric(result: &RunResult, path: &str) -> (MetricUnit, Result<f64, Missin
                     _ => None,
                 },
             )
+        }
+        ["operators", "refused"] => {
+            let kinds = result.operators.iter().flat_map(OperatorResult::kinds);
+            count(Some(kinds.map(|(_, ends)| ends.refused).sum()))
         }
         ["attempts_a_minute"] => {
             let most = result.amplification.attempts_a_minute_max;
@@ -308,6 +313,9 @@ mod tests {
         let attempts = result.restarts[0].attempts_per_recovered_client.expect("somebody came back");
         assert_eq!(value("restart.attempts_per_recovered_client"), (MetricUnit::Count, Ok(attempts)));
         assert_eq!(value("attempts_a_minute"), (MetricUnit::Count, Err(MissingMetric::NoSamples)));
+        let refused =
+            |operator: &OperatorResult| operator.kinds().map(|(_, ends)| ends.refused).iter().sum::<u64>();
+        assert_eq!(value("operators.refused"), count(result.operators.iter().map(refused).sum()));
         assert_eq!(value("dropped_share"), (MetricUnit::Share, Ok(1.0 / result.attempts.attempted as f64)));
         for path in [
             "",

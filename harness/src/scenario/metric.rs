@@ -86,6 +86,7 @@ pub fn metrics(cohorts: &[&str]) -> Vec<(String, Unit)> {
     all.extend(RESTART.iter().map(|stage| (format!("restart.{stage}"), Unit::Latency)));
     all.push(("restart.attempts_per_recovered_client".to_owned(), Unit::Count));
     all.push(("attempts_a_minute".to_owned(), Unit::Count));
+    all.push(("operators.refused".to_owned(), Unit::Count));
     all.push(("dropped_share".to_owned(), Unit::Share));
     all
 }
@@ -125,6 +126,7 @@ fn threshold(name: &str, entry: &Entry, known: &[(String, Unit)], sink: &Sink) -
             "lag.…",
             "restart.…",
             "attempts_a_minute",
+            "operators.refused",
             "dropped_share",
         ];
         let families = list(&families);
