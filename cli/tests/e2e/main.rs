@@ -17,6 +17,7 @@ mod bad_input;
 mod common;
 mod conform;
 mod defects;
+mod diagnose;
 mod differential;
 mod foreign;
 mod gateway;
