@@ -10,11 +10,7 @@ const SLACK_BEFORE: Nanos = 50 * MILLISECOND;
 /// After it: the port is open again, but the backlog of what piled up is still being served.
 const SLACK_AFTER: Nanos = 500 * MILLISECOND;
 /// How long a gateway may work on what a connection left behind when it ended: a commit that was under way.
-const AFTERMATH: Nanos = 5_000 * MILLISECOND;
-
-/// How long after a start a gateway may say that it is not ready: a slow machine's start, and what follows the open
-/// port.
-const STARTING: Nanos = 30_000 * MILLISECOND;
+pub(super) const AFTERMATH: Nanos = 5_000 * MILLISECOND;
 
 /// `error.code` of a gateway that cannot do what it would.
 const UNAVAILABLE: &str = "UNAVAILABLE";
@@ -28,7 +24,7 @@ pub(super) struct Windows {
     unwritable: Vec<(Nanos, Nanos)>,
     /// When a process was seen to be gone, sorted.
     exits: Vec<Nanos>,
-    /// From when a process was started until it may no longer say that it is not ready.
+    /// From when a process may have been started until it was seen to be ready.
     starts: Vec<(Nanos, Nanos)>,
     clocks: Clocks,
 }
@@ -52,10 +48,10 @@ impl Windows {
                 FaultKind::Restart { .. } => {
                     windows.restarts.push(window);
                     windows.exits.extend(fault.restart.and_then(|stamps| stamps.exited));
-                    let spawned = fault.restart.and_then(|stamps| stamps.spawned);
-                    // A real one on a busy machine takes longer than the least; its restart ends when it is ready.
-                    let spawned = spawned.unwrap_or(fault.began);
-                    windows.starts.push((spawned, spawned.saturating_add(STARTING).max(window.1)));
+                    // On a busy machine a process may have answered before the harness notes that it was started, but never
+                    // before the one before it was gone. Its restart ends when it is seen to be ready.
+                    let exited = fault.restart.and_then(|stamps| stamps.exited).unwrap_or(fault.began);
+                    windows.starts.push((exited, window.1));
                 }
                 FaultKind::Pause(_) | FaultKind::Stall { .. } => windows.pauses.push(window),
                 // A gateway that gets too little is slow for as long as it has to make up for it, and TCP tries again later and

@@ -68,6 +68,30 @@ fn only_the_newest_says_that_it_restarts_and_only_while_it_does() {
     assert_eq!(other_close.kind(), MismatchKind::WrongClose);
 }
 
+/// On a busy machine the harness notes that it started a process when that has answered already.
+#[test]
+fn the_newest_may_be_starting_from_the_moment_the_process_before_it_was_gone() {
+    let starting = Outcome::Refused(Refusal {
+        code: "UNAVAILABLE".to_owned(),
+        reason: Some("startup-sidecars".to_owned()),
+        close: Some(frame(1013, "gateway starting")),
+        ..plain("gateway starting; retry shortly")
+    });
+    let case = |sent: u64| {
+        let case = Case::stranger().with_gateway(|gateway| gateway.profile = ProfileName::V2026_9_6);
+        let mut case = case.restart(StopSignal::Sigkill, 10_000, 10_020, 10_900);
+        if let Some(stamps) = &mut case.history.faults[0].restart {
+            stamps.spawned = Some(10_400_000_000);
+        }
+        case.attempt(sent, sent + 50, starting.clone())
+    };
+    assert_eq!(case(10_200).matched(), ["starting"]);
+    assert_eq!(case(11_300).matched(), ["starting"]);
+    // The process before it is not gone yet, and it was seen to be ready.
+    assert_eq!(case(9_900).kind(), MismatchKind::WrongReason);
+    assert_eq!(case(12_000).kind(), MismatchKind::WrongReason);
+}
+
 #[test]
 fn a_pause_excuses_waiting_only_and_a_reload_nothing() {
     let pause = FaultKind::Pause(Duration::from_secs(5));
