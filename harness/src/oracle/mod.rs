@@ -25,6 +25,7 @@
 //! | `alphabet` | roles and scopes of one device as small sets, and which cover which |
 //! | `search` | the search over orders |
 //! | [`Survey`] | what the judgement of one shard has to know of all the others |
+//! | [`lockouts`] | whose failed credentials lock out, under which configuration |
 //! | `limits` | what the attempts of one address do to each other |
 //! | `timeline` | from the history to the operations of one device |
 //! | `device` | verdicts on one device's attempts |
@@ -51,6 +52,7 @@ mod form;
 mod invariants;
 mod limits;
 pub mod locality;
+pub mod lockouts;
 pub mod origin;
 pub mod refusal;
 pub mod release;
@@ -85,7 +87,7 @@ use device::DeviceJudge;
 use expectation::Wanted;
 use explain::seconds;
 use locality::{Seat, TrustedProxies, Wire};
-use release::RateLimit;
+use lockouts::RateLimits;
 use rules::AskRules;
 use timeline::Timelines;
 use windows::Windows;
@@ -118,7 +120,7 @@ pub struct Oracle<'p> {
     /// What steps expect, by client and attempt; they stand in for the cohort's expectation.
     steps: HashMap<(ClientId, u32), Wanted<'p>>,
     clocks: Clocks,
-    rate_limit: Option<RateLimit>,
+    rate_limits: RateLimits,
 }
 
 /// What one cohort's clients are to expect.
@@ -131,6 +133,11 @@ struct CohortRules<'p> {
 impl<'p> CohortRules<'p> {
     fn ask(&self, number: u16) -> Option<&AskRules<'p>> {
         self.asks.get(usize::from(number))
+    }
+
+    /// Whether some of its connects come with an `Origin`.
+    fn sends_origin(&self) -> bool {
+        self.asks.iter().any(|ask| ask.variant(false).facts.has_origin())
     }
 }
 
@@ -190,7 +197,7 @@ impl<'p> Oracle<'p> {
             cohorts,
             steps: expectation::of_steps(plan),
             clocks,
-            rate_limit: release.rate_limit_in(&plan.gateway.config),
+            rate_limits: release.lockouts.limits_in(&plan.gateway.config),
         }
     }
 

@@ -6,6 +6,8 @@
 
 use protocol::{PairingReason, PayloadVersion, ProfileName};
 
+use super::lockouts::{Lockouts, Unconfigured};
+
 /// One release as the oracle knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Release {
@@ -59,8 +61,8 @@ pub struct Release {
     pub wrong_token_with_device: WrongToken,
     /// A device token that is too narrow has a refusal of its own.
     pub scope_mismatch: bool,
-    /// Failed credentials that lock an address out unless configured; `None` = no limit.
-    pub rate_limit: Option<RateLimit>,
+    /// Whose failed credentials lock out.
+    pub lockouts: Lockouts,
     /// `hello.auth` says what the connection may do; before, what the token may.
     pub live_grant: bool,
 
@@ -177,19 +179,6 @@ pub enum WrongToken {
     AsSharedToken,
 }
 
-/// Failed credentials that lock an address out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    /// This many...
-    pub failures: u32,
-    /// ... within so many milliseconds...
-    pub window_ms: u64,
-    /// ... lock the address out for so many milliseconds.
-    pub lockout_ms: u64,
-    /// Loopback addresses are never locked out.
-    pub exempt_loopback: bool,
-}
-
 /// Which scopes cover which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
@@ -303,7 +292,13 @@ static V2026_2_19: Release = Release {
     secret_in_either_field: false,
     wrong_token_with_device: WrongToken::AsDeviceToken,
     scope_mismatch: false,
-    rate_limit: None,
+    lockouts: Lockouts {
+        configurable: true,
+        by_default: Unconfigured::Nobody,
+        missing_counts: true,
+        counts_both: false,
+        by_origin: false,
+    },
     live_grant: false,
     shared_operator_skips_pairing: false,
     coverage: Coverage::Exact,
@@ -368,6 +363,13 @@ static V2026_3_13: Release = Release {
     shared_operator_skips_pairing: false,
     metadata: MetadataRule::Pinned,
     silent_without_origin: true,
+    lockouts: Lockouts {
+        configurable: true,
+        by_default: Unconfigured::Pages,
+        missing_counts: false,
+        counts_both: false,
+        by_origin: false,
+    },
     issue: IssueRule { keeps_old_scopes: false, within_approved: true, by_role_and_issuer: false },
     rotate: RotateRule::Within,
     ..V2026_2_22
@@ -386,12 +388,13 @@ static V2026_9_6: Release = Release {
     local_helpers: true,
     secret_in_either_field: true,
     scope_mismatch: true,
-    rate_limit: Some(RateLimit {
-        failures: 10,
-        window_ms: 60_000,
-        lockout_ms: 300_000,
-        exempt_loopback: true,
-    }),
+    lockouts: Lockouts {
+        configurable: true,
+        by_default: Unconfigured::Everybody,
+        missing_counts: false,
+        counts_both: true,
+        by_origin: true,
+    },
     live_grant: true,
     coverage: Coverage::AdminAndSessions,
     metadata: MetadataRule::PinnedBySystem,
@@ -420,6 +423,7 @@ static ARTICLE: Release = Release {
     message_bytes_max: Some(65_536),
     signatures: &[PayloadVersion::V2, PayloadVersion::V3],
     shared_operator_skips_pairing: false,
+    lockouts: Lockouts { configurable: false, ..V2026_2_22.lockouts },
     locality: Locality { hop: Hop::RightmostUntrusted, real_ip: false, ranges: false, attributes: false },
     coverage: Coverage::Exact,
     metadata: MetadataRule::PinnedOrRepaired,
@@ -456,25 +460,6 @@ impl Release {
             ProfileName::V2026_9_6 => &V2026_9_6,
         }
     }
-
-    /// Limits of failed credentials, as configured (`gateway.auth.rateLimit`) or by default.
-    #[must_use]
-    pub fn rate_limit_in(&self, config: &serde_json::Value) -> Option<RateLimit> {
-        let table = config.get("gateway").and_then(|gateway| gateway.get("auth")?.get("rateLimit"));
-        let Some(table) = table else { return self.rate_limit };
-        let usual = RateLimit { failures: 10, window_ms: 60_000, lockout_ms: 300_000, exempt_loopback: true };
-        let number =
-            |key: &str, default: u64| table.get(key).and_then(serde_json::Value::as_u64).unwrap_or(default);
-        Some(RateLimit {
-            failures: u32::try_from(number("maxAttempts", u64::from(usual.failures))).unwrap_or(u32::MAX),
-            window_ms: number("windowMs", usual.window_ms),
-            lockout_ms: number("lockoutMs", usual.lockout_ms),
-            exempt_loopback: table
-                .get("exemptLoopback")
-                .and_then(serde_json::Value::as_bool)
-                .unwrap_or(usual.exempt_loopback),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -496,23 +481,10 @@ mod tests {
             let (release, limits) = (Release::of(name), limits(name));
             assert_eq!(u128::from(release.handshake_ms), limits.handshake.as_millis(), "{name}");
             assert_eq!(release.sockets_max.is_some(), limits.counts_by_address, "{name}");
-            assert_eq!(release.rate_limit.is_some(), limits.counts_by_address, "{name}");
+            let addresses = release.lockouts.limits_in(&serde_json::json!({})).addresses;
+            assert_eq!(addresses.is_some(), limits.counts_by_address, "{name}");
             // Even when the gateway still holds a socket of each.
             assert!(release.sockets_max.is_none_or(|most| 2 * clients_each(name) <= most), "{name}");
         }
-    }
-
-    #[test]
-    fn a_configured_limit_replaces_the_default() {
-        let none = serde_json::json!({});
-        assert_eq!(Release::of(ProfileName::V2026_2_19).rate_limit_in(&none), None);
-        assert_eq!(
-            Release::of(ProfileName::V2026_9_6).rate_limit_in(&none).map(|limit| limit.failures),
-            Some(10)
-        );
-        let three =
-            serde_json::json!({"gateway": {"auth": {"rateLimit": {"maxAttempts": 3, "lockoutMs": 4000}}}});
-        let limit = Release::of(ProfileName::V2026_2_19).rate_limit_in(&three).unwrap();
-        assert_eq!((limit.failures, limit.window_ms, limit.lockout_ms), (3, 60_000, 4_000));
     }
 }

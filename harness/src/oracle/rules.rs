@@ -32,8 +32,6 @@ pub(super) struct Variant {
     expected: [Expected; 3],
     /// How a device token that is not good is refused.
     pub(super) bad_token: DueRefusal,
-    /// Whether that counts towards a lock-out.
-    pub(super) counts: bool,
     /// How one is refused that is too narrow.
     pub(super) narrow_token: DueRefusal,
     /// How a locked-out address is refused.
@@ -65,7 +63,6 @@ impl Variant {
         let bad = ask.credential_refusal().unwrap_or(CredentialRefusal::DeviceToken);
         Self {
             bad_token: ask.unauthorized(bad),
-            counts: super::limits::counts(bad),
             narrow_token: ask.unauthorized(CredentialRefusal::ScopeMismatch),
             locked_out: ask.unauthorized(CredentialRefusal::RateLimited),
             expected,

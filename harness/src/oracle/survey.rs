@@ -15,12 +15,12 @@
 use std::collections::HashMap;
 
 use super::conduct::{self, Sessions};
-use super::limits::{Addresses, Neighbours};
+use super::limits::{Addresses, Answer, Counted, Neighbours, Who};
 use super::verdict::Breach;
 use super::windows::Windows;
-use super::{Oracle, classify, limits};
+use super::{CohortRules, Oracle};
 use crate::history::{EndedBy, Fault, History};
-use crate::observation::{CloseSeen, Observation, Outcome};
+use crate::observation::{CloseSeen, Observation};
 use crate::plan::{ClientId, FaultKind, Nanos, OracleMode, StopSignal};
 
 /// Collects what crosses the borders of shards; made by [`Oracle::survey`].
@@ -77,7 +77,9 @@ impl<'p> Oracle<'p> {
     }
 
     fn counts_by_address(&self) -> bool {
-        self.release.sockets_max.is_some() || self.rate_limit.is_some()
+        self.release.sockets_max.is_some()
+            || self.rate_limits.addresses.is_some()
+            || (self.rate_limits.pages.is_some() && self.cohorts.iter().any(CohortRules::sends_origin))
     }
 }
 
@@ -118,7 +120,7 @@ impl Survey<'_, '_> {
         Surveyed {
             neighbours: self.addresses.neighbours(
                 oracle.release.sockets_max,
-                oracle.rate_limit,
+                oracle.rate_limits,
                 oracle.plan.time_scale,
                 windows.exits(),
             ),
@@ -151,33 +153,16 @@ impl Survey<'_, '_> {
             let variant = ask.variant(has_token);
             let addresses = &mut self.addresses;
             let place = *known.entry((observation.client, observation.ask, has_token)).or_insert_with(|| {
-                let address = oracle.seat(ask, oracle.client_of(observation)?).address?;
-                let scope =
-                    limits::scope(&variant.facts, oracle.release).filter(|_| oracle.rate_limit.is_some());
-                addresses.place(address, scope.map(|scope| (limits::who(&variant.facts, address), scope)))
+                let seat = oracle.seat(ask, oracle.client_of(observation)?);
+                let address = seat.address?;
+                let counted = Counted::of(variant, seat.place, oracle.plan.gateway.auth);
+                let who = || Who::of(&variant.facts, address, &oracle.release.lockouts);
+                addresses.place(address, counted.map(|counted| (who(), counted)))
             });
             if let Some(place) = place {
-                self.addresses.add(observation, place, fate(observation, variant));
+                self.addresses.add(observation, place, Answer::of(&observation.outcome, variant));
             }
         }
-    }
-}
-
-/// What became of an attempt, as far as lock-outs go.
-fn fate(observation: &Observation, variant: &super::rules::Variant) -> limits::Fate {
-    match &observation.outcome {
-        Outcome::Session(_) => limits::Fate::Good,
-        Outcome::Refused(refusal) => {
-            let class = classify::refusal_class(refusal);
-            if class == variant.bad_token.class && variant.counts {
-                limits::Fate::Failed
-            } else if classify::is_pairing(class) {
-                limits::Fate::Good
-            } else {
-                limits::Fate::Neutral
-            }
-        }
-        _ => limits::Fate::Neutral,
     }
 }
 

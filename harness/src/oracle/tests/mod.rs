@@ -6,6 +6,7 @@ mod devices;
 pub(super) mod fixture;
 mod histories;
 mod invariants;
+mod lockouts;
 mod mismatches;
 mod recorded;
 mod shards;

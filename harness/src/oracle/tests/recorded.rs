@@ -14,7 +14,7 @@ use crate::observation::{CloseSeen, Closed, Fingerprint, Grant, GrantAuth, Outco
 use crate::oracle::alphabet::{Alphabet, Covering};
 use crate::oracle::credential::{Secret, Sent};
 use crate::oracle::facts::{Facts, Message, Nonce, Proof, SentOrigin};
-use crate::oracle::limits::{self, Fate, Lock, Try};
+use crate::oracle::limits::{self, Answer, Counted, Lock, Try, Who};
 use crate::oracle::locality::{self, Place, TrustedProxies, Wire};
 use crate::oracle::refusal::{self, Refused};
 use crate::oracle::release::Release;
@@ -214,23 +214,15 @@ impl Recording {
         gateway: &GatewayPlan,
     ) -> HashMap<limits::Of, Lock> {
         let config = if gateway.config["gateway"]["auth"].is_null() { &Value::Null } else { &gateway.config };
-        let Some(limit) = self.release.rate_limit_in(config) else { return HashMap::new() };
         let tries = lines.iter().zip(asked).enumerate().filter_map(|(position, (line, asked))| {
             let (variant, seat, outcome) = asked.as_ref()?;
-            let scope = limits::scope(&variant.facts, self.release)?;
-            let class = classify::class(outcome);
-            let fate = match outcome {
-                Outcome::Session(_) => Fate::Good,
-                _ if class == variant.bad_token.class && variant.counts => Fate::Failed,
-                _ if classify::is_pairing(&class) => Fate::Good,
-                _ => Fate::Neutral,
-            };
+            let counted = Counted::of(variant, seat.place, gateway.auth)?;
+            let who = Who::of(&variant.facts, seat.address?, &self.release.lockouts);
             let at = self.at(line);
-            let who = limits::who(&variant.facts, seat.address?);
             let of = (0, u32::try_from(position).unwrap());
-            Some(Try { of, who, scope, from: at, until: at, fate })
+            Some(Try { of, who, counted, from: at, until: at, answer: Answer::of(outcome, variant) })
         });
-        limits::locks(tries.collect(), limit, 1.0, &[])
+        limits::locks(tries.collect(), self.release.lockouts.limits_in(config), 1.0, &[])
     }
 
     /// Whether the answer hung on the device's state; or what is wrong with it.
