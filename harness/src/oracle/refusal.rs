@@ -245,6 +245,17 @@ const fn proof(fault: ProofFault, fine: bool) -> DueRefusal {
     }
 }
 
+/// `details.code` of a failed device proof, by its class; `None` if the class is another one or the release has no code.
+#[must_use]
+pub fn code_of_failed_proof(class: &str, release: &Release) -> Option<&'static str> {
+    use ProofFault::{Id, NonceMismatch, NonceMissing, Signature, Stale};
+    [Id, Stale, NonceMissing, NonceMismatch, Signature]
+        .map(|fault| due(Refused::Proof(fault), release))
+        .into_iter()
+        .find(|due| due.class == class)
+        .and_then(|due| due.detail_code)
+}
+
 const CONFIGURE: &str = "update_auth_configuration";
 const CREDENTIALS: &str = "update_auth_credentials";
 const REVIEW: &str = "review_auth_configuration";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by_name::ByName;
 use crate::observation::{Observation, Outcome};
-use crate::oracle::Verdict;
+use crate::oracle::{Release, Verdict, refusal};
 
 /// `details.code` of the four pairing reasons.
 const PAIRING_REQUIRED: &str = "PAIRING_REQUIRED";
@@ -81,9 +81,9 @@ impl RefusalRecorder {
         self.without_detail_code += other.without_detail_code;
     }
 
-    /// The refusals of a run of which so many attempts of each class got what was due.
+    /// The refusals of a run of which so many attempts of each class got what was due of `release`.
     #[must_use]
-    pub fn summary(&self, matches: &ByName<u64>) -> Refusals {
+    pub fn summary(&self, matches: &ByName<u64>, release: &Release) -> Refusals {
         let mut refusals = Refusals {
             by_reason: PairingReason::ALL
                 .into_iter()
@@ -106,6 +106,8 @@ impl RefusalRecorder {
                 refusals.by_detail_code.entry(PAIRING_REQUIRED.to_owned()).or_default().expected += expected;
             } else if DetailCode::KNOWN.contains(&class.as_str()) {
                 refusals.by_detail_code.entry(class).or_default().expected += expected;
+            } else if let Some(code) = refusal::code_of_failed_proof(&class, release) {
+                refusals.by_detail_code.entry(code.to_owned()).or_default().expected += expected;
             }
         }
         refusals
@@ -114,6 +116,9 @@ impl RefusalRecorder {
 
 #[cfg(test)]
 mod tests {
+    use protocol::ProfileName;
+
+    use super::ExpectedAndObserved;
     use crate::oracle::MismatchKind;
     use crate::record::test_support::{Story, mismatch, refusal, refusal_with, session};
 
@@ -153,5 +158,28 @@ mod tests {
                 "without_detail_code": {},
             })
         );
+    }
+
+    /// Failed proofs are told apart by their reason, whatever code the release has for them.
+    #[test]
+    fn a_failed_proof_is_expected_under_the_code_of_its_release() {
+        for (profile, code) in [
+            (ProfileName::V2026_2_22, "DEVICE_AUTH_INVALID"),
+            (ProfileName::V2026_9_6, "DEVICE_AUTH_DEVICE_ID_MISMATCH"),
+        ] {
+            let mut story = Story::new(&[("doors", 2)]);
+            story.plan.gateway.profile = profile;
+            let seen = || refusal_with("INVALID_REQUEST", Some(code), Some("device-id-mismatch"));
+            story.attempt(0, 0).answered(5, seen()).expected("device-id-mismatch");
+            story.attempt(1, 0).answered(5, session()).verdict(mismatch(
+                MismatchKind::FalseAccept,
+                &["device-id-mismatch"],
+                "session",
+                "",
+            ));
+            let counted = story.result().refusals.by_detail_code;
+            assert_eq!(counted[code], ExpectedAndObserved { expected: 2, observed: 1 }, "{profile}");
+            assert_eq!(counted.len(), 1, "{profile}");
+        }
     }
 }

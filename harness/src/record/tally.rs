@@ -32,7 +32,7 @@ use super::validity::{Validity, validity};
 use super::waterfall::WaterfallRecorder;
 use crate::history::History;
 use crate::observation::Outcome;
-use crate::oracle::Judgement;
+use crate::oracle::{Judgement, Release};
 use crate::plan::{OracleMode, Plan};
 
 /// The figures of the parts of a run that were added so far.
@@ -233,7 +233,9 @@ impl<'p> Tally<'p> {
             mismatch_groups: mismatches.groups,
             invariants: self.invariants.summary(self.plan, facts.is_incomplete()),
             devices: (self.plan.oracle == OracleMode::Profile).then(|| self.devices.summary(self.plan)),
-            refusals: self.refusals.summary(self.mismatches.matches()),
+            refusals: self
+                .refusals
+                .summary(self.mismatches.matches(), Release::of(self.plan.gateway.profile)),
             cohorts: self.cohorts.summary(self.plan),
             operators: common.operators.clone(),
             phases: self.phases.summary(),
