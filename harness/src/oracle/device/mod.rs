@@ -208,7 +208,7 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
                 (due, or) => put(position, self.judge_static(observation, variant, due, or)),
             }
         }
-        if self.connects.is_empty() {
+        if self.connects.is_empty() && device.operations().next().is_none() {
             return;
         }
         let Some(names) = self.names(client.cohort, rules, &asks, device) else {
@@ -226,7 +226,12 @@ impl<'o, 'p: 'h, 'h> DeviceJudge<'o, 'p, 'h> {
         self.see(&tokens, device);
         let start = stored::start(rules, client, &tokens, alphabet, texts);
         let claims = self.claims(alphabet, texts);
-        let Some(usual) = claims.first().copied() else { return };
+        let usual = claims.first().copied().or_else(|| {
+            let first = rules.ask(0)?;
+            let place = oracle.seat(first, client).place;
+            Some(first.variant(false).claim(place, &oracle.plan.gateway, false, alphabet, texts))
+        });
+        let Some(usual) = usual else { return };
         let clocks = oracle.clocks;
         let model = Model {
             release: oracle.release,

@@ -1,9 +1,9 @@
 //! Verdicts on devices as a whole, and the shortest sub-history that shows them.
 
 use super::fixture::*;
-use crate::history::OperationEnd;
+use crate::history::{OperationEnd, OperationKind};
 use crate::oracle::verdict::{DeviceVerdict, Invalid, SubHistory};
-use crate::plan::{FaultKind, StopSignal};
+use crate::plan::{Deviation, FaultKind, StopSignal};
 use std::time::Duration;
 
 fn verdict(case: &Case) -> DeviceVerdict {
@@ -62,7 +62,7 @@ fn what_an_explanation_needs_is_in_it_and_nothing_else() {
     let token = Case::paired().stored_token("operator");
     let removed = Case::paired()
         .attempt(100, 110, session(token))
-        .done(crate::history::OperationKind::Remove, 200, 210)
+        .done(OperationKind::Remove, 200, 210)
         .attempt(300, 310, pairing("not-paired", "R1"))
         .attempt(400, 410, session(token));
     insta::assert_snapshot!(lines(&invalid(&removed).1), @r"
@@ -92,7 +92,7 @@ fn what_an_explanation_needs_is_in_it_and_nothing_else() {
 
 #[test]
 fn an_answer_that_is_wrong_whatever_the_order_stands_alone() {
-    let case = Case::stranger().with_spec(|spec| spec.deviation = crate::plan::Deviation::NoDevice).attempt(
+    let case = Case::stranger().with_spec(|spec| spec.deviation = Deviation::NoDevice).attempt(
         100,
         110,
         pairing("not-paired", "R1"),
@@ -114,6 +114,21 @@ fn an_acknowledgement_that_nothing_explains_makes_a_device_invalid() {
     * device: attempt 0: refused not-paired, request R1
     * operator: approval of request R1: refused: unknown requestId
     ");
+}
+
+/// Its connects are refused whatever its state is; what its operator is told of it is not.
+#[test]
+fn what_an_operator_is_told_of_a_device_is_judged_although_none_of_its_connects_hangs_on_its_state() {
+    let removed = |end| {
+        Case::paired()
+            .with_spec(|spec| spec.deviation = Deviation::WrongNonce)
+            .attempt(100, 110, device_auth("device nonce mismatch", "device-nonce-mismatch"))
+            .operation(OperationKind::Remove, 200, end)
+    };
+    assert_eq!(verdict(&removed(OperationEnd::Done { at: 210_000_000, token: None })), DeviceVerdict::Valid);
+    let (why, shown) = invalid(&removed(refused_operation("unknown deviceId", 210)));
+    insta::assert_snapshot!(why, @"removal of the device: refused: unknown deviceId at 0.21 s, which nothing before explains");
+    insta::assert_snapshot!(lines(&shown), @"* operator: removal of the device: refused: unknown deviceId");
 }
 
 #[test]
