@@ -11,16 +11,17 @@ use super::fixture::{
     session, session_as, stored, token_refused, unauthorized,
 };
 use crate::history::{
-    Caller, EndedBy, HeardEvent, History, Notice, Operation, OperationEnd, OperationKind, Overheard,
-    SessionEnd, StoreEdit,
+    Call, CallEnd, Caller, EndedBy, HeardEvent, History, Notice, Operation, OperationEnd, OperationKind,
+    Overheard, SessionEnd, StoreEdit,
 };
 use crate::observation::{Fingerprint, Grant, Observation, Outcome, Phase, Stamps};
 use crate::oracle::{Judgement, MismatchKind, Oracle, Verdict};
 use crate::plan::{
-    ClientId, Credential, FaultKind, ForwardedFor, GatewayPlan, Nanos, NetworkPath, Plan, PlannedClient,
-    StopSignal, StoredMetadata,
+    ClientId, Credential, Deed, FaultKind, ForwardedFor, GatewayPlan, Nanos, NetworkPath, Plan,
+    PlannedClient, ScriptCall, ScriptStep, StopSignal, StoredMetadata,
 };
 use protocol::ProfileName;
+use protocol::pairing::method;
 
 const MS: Nanos = 1_000_000;
 const CLIENTS: u32 = 9;
@@ -29,7 +30,7 @@ const CLIENTS: u32 = 9;
 type Drawn = (u32, u8, u64, u64, u8, u8);
 
 fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
-    prop::collection::vec((0..CLIENTS, 0..40_u8, 0..600_u64, 0..60_u64, 0..6_u8, 0..6_u8), 1..120)
+    prop::collection::vec((0..CLIENTS, 0..44_u8, 0..600_u64, 0..60_u64, 0..6_u8, 0..6_u8), 1..120)
 }
 
 /// Strangers and paired clients, those of a kind behind one address; three failures lock an address out.
@@ -61,6 +62,9 @@ fn plan(profile: ProfileName, with_limit: bool) -> Plan {
     wider.scopes = Some(owned(&[READ, WRITE, "operator.pairing"]));
     wrong.variants = vec![wider];
     case.plan.cohorts.extend([paired, wrong]);
+    for cohort in &mut case.plan.cohorts {
+        cohort.script = ["health", method::LIST, "no.such"].map(calling).into();
+    }
     let first = case.plan.clients[0].clone();
     case.plan.clients = (0..CLIENTS)
         .map(|client| PlannedClient {
@@ -70,6 +74,24 @@ fn plan(profile: ProfileName, with_limit: bool) -> Plan {
         })
         .collect();
     case.plan
+}
+
+fn calling(method: &str) -> ScriptStep {
+    let call = ScriptCall { method: method.to_owned(), params: None };
+    ScriptStep { deed: Deed::Call(call), expect: None, line: 1 }
+}
+
+fn call_end(one: u8, at: Nanos) -> CallEnd {
+    match one {
+        0 | 1 => CallEnd::Done { at },
+        2 => CallEnd::NoAnswer { at },
+        _ => CallEnd::Refused {
+            at,
+            code: if one == 3 { "FORBIDDEN" } else { "INVALID_REQUEST" }.to_owned(),
+            message: "missing scope: operator.pairing".to_owned(),
+            detail_code: None,
+        },
+    }
 }
 
 /// Texts of a refusal of this kind.
@@ -194,6 +216,13 @@ fn happened(drawn: &[Drawn]) -> History {
                     by: if other == 0 { EndedBy::Client } else { EndedBy::Gateway(close) },
                 });
             }
+            40.. => case.history.calls.push(Call {
+                client,
+                attempt: number.saturating_sub(1),
+                step: u16::from(other),
+                sent: from * MS,
+                end: call_end(one, until * MS),
+            }),
             _ => case.history.overheard.push(Overheard {
                 client,
                 attempt: number.saturating_sub(1),
@@ -342,4 +371,21 @@ fn what_sessions_of_other_shards_show_is_known() {
     history.operations.clear();
     history.faults.clear();
     assert!(!oracle.needs_survey(&history));
+}
+
+/// The comparison means something for calls as well.
+#[test]
+fn a_call_is_judged_by_its_session_whatever_the_shard() {
+    let plan = plan(ProfileName::V2026_3_13, false);
+    // A session with `operator.read`, which lists what waits; and another one's that is refused as it should be.
+    let history =
+        happened(&[(0, 0, 0, 5, 1, 0), (0, 40, 10, 5, 0, 1), (1, 0, 20, 5, 1, 0), (1, 41, 30, 5, 4, 1)]);
+    let identities = crate::plan::identity::Identities::reproducible(plan.seed);
+    let oracle = Oracle::new(&plan, &identities);
+    let wrong = |judgement: Judgement| -> Vec<(ClientId, MismatchKind)> {
+        judgement.breaches.iter().map(|breach| (breach.client, breach.kind)).collect()
+    };
+    let due = [(0, MismatchKind::WrongAnswer)];
+    assert_eq!(wrong(oracle.judge(&history)), due);
+    assert_eq!(wrong(in_shards(&oracle, &history, 2)), due);
 }
