@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::names::Names;
 use super::result::SweepRun;
 use crate::record::cohorts::CohortResult;
+use crate::record::diagnosis::DiagnosisResult;
 
 /// Answers that a cell names: more often than once in so many attempts.
 const NAMED_FROM: u64 = 10;
@@ -25,12 +26,16 @@ pub struct SeenCohort {
     pub clients_with_session: u64,
     /// Its attempts by answer: `session`, a refusal as `CODE reason`, or another outcome.
     pub answers: BTreeMap<String, u64>,
+    /// Those of its clients that were in trouble, by the cause that the diagnosis found; only of groups that the run's result
+    /// lists.
+    #[serde(default)]
+    pub causes: BTreeMap<String, u64>,
 }
 
 impl SeenCohort {
     /// From the result of a run.
     #[must_use]
-    pub fn of(cohort: &CohortResult) -> Self {
+    pub fn of(cohort: &CohortResult, diagnosis: &DiagnosisResult) -> Self {
         let counts = &cohort.attempts;
         let outcomes = [
             ("session", counts.session),
@@ -46,11 +51,16 @@ impl SeenCohort {
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .map(|(word, count)| (word.to_owned(), count));
+        let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+        for group in diagnosis.groups.iter().filter(|group| group.cohort == cohort.name) {
+            *causes.entry(group.diagnosis.cause.as_str().to_owned()).or_default() += group.clients;
+        }
         Self {
             name: cohort.name.clone(),
             clients: cohort.clients,
             clients_with_session: cohort.clients_with_session,
             answers: others.chain(cohort.refusals.clone()).collect(),
+            causes,
         }
     }
 
@@ -60,17 +70,32 @@ impl SeenCohort {
         for (answer, count) in &other.answers {
             *self.answers.entry(answer.clone()).or_default() += count;
         }
+        for (cause, clients) in &other.causes {
+            *self.causes.entry(cause.clone()).or_default() += clients;
+        }
     }
 
     /// The usual answers, the commonest first.
     #[must_use]
     pub fn usual(&self) -> Vec<&str> {
-        let all: u64 = self.answers.values().sum();
-        let mut answers: Vec<(&str, u64)> =
-            self.answers.iter().map(|(answer, count)| (answer.as_str(), *count)).collect();
-        answers.sort_by_key(|(answer, count)| (std::cmp::Reverse(*count), *answer));
-        answers.retain(|(_, count)| count * NAMED_FROM >= all);
-        answers.into_iter().take(NAMED_MAX).map(|(answer, _)| answer).collect()
+        commonest(&self.answers)
+    }
+
+    /// The usual causes of its clients' trouble, the commonest first.
+    #[must_use]
+    pub fn usual_causes(&self) -> Vec<&str> {
+        commonest(&self.causes)
+    }
+
+    /// `NOT_PAIRED not-paired; nobody in; not-approved`
+    #[must_use]
+    pub fn told(&self) -> String {
+        let mut told = format!("{}; {}", self.usual().join(", "), self.let_in());
+        if !self.causes.is_empty() {
+            told.push_str("; ");
+            told.push_str(&self.usual_causes().join(", "));
+        }
+        told
     }
 
     /// `all in`, `nobody in`, `3 of 8 in`.
@@ -86,18 +111,27 @@ impl SeenCohort {
     /// Whether people would say that the same happened: neither how often an answer came nor how many of those who were
     /// let in is the gateway's alone.
     fn is_like(&self, other: &Self) -> bool {
-        let sorted = |seen: &Self| {
-            let mut usual: Vec<String> = seen.usual().into_iter().map(str::to_owned).collect();
-            usual.sort();
-            usual
+        let sorted = |mut usual: Vec<&str>| {
+            usual.sort_unstable();
+            usual.join(" ")
         };
         let class = |seen: &Self| match seen.clients_with_session {
             0 => 0_u8,
             all if all == seen.clients => 2,
             _ => 1,
         };
-        class(self) == class(other) && sorted(self) == sorted(other)
+        class(self) == class(other)
+            && sorted(self.usual()) == sorted(other.usual())
+            && sorted(self.usual_causes()) == sorted(other.usual_causes())
     }
+}
+
+fn commonest(counts: &BTreeMap<String, u64>) -> Vec<&str> {
+    let all: u64 = counts.values().sum();
+    let mut named: Vec<(&str, u64)> = counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    named.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    named.retain(|(_, count)| count * NAMED_FROM >= all);
+    named.into_iter().take(NAMED_MAX).map(|(name, _)| name).collect()
 }
 
 /// The same cohorts under several profiles.
@@ -197,6 +231,7 @@ mod tests {
             clients,
             clients_with_session: with_session,
             answers: answers.iter().map(|(answer, count)| ((*answer).to_owned(), *count)).collect(),
+            causes: BTreeMap::new(),
         }
     }
 
@@ -259,6 +294,22 @@ mod tests {
         // The size chooses nothing: `release`, which the profile comes with, is no name of a row.
         assert!(table.rows.iter().all(|row| row.names.get("release").is_none()));
         assert_eq!(by_profile(&runs[..2]), None);
+    }
+
+    #[test]
+    fn a_cause_of_its_own_is_a_difference() {
+        let locked = || seen("c", 2, 0, &[("AUTH_RATE_LIMITED", 9)]);
+        let because = |cause: &str| SeenCohort { causes: [(cause.to_owned(), 2)].into(), ..locked() };
+        let table = |of: [SeenCohort; 2]| {
+            let [one, other] = of;
+            let pass = RunVerdict::Pass;
+            by_profile(&[run("article", 1, pass, vec![one]), run("2026.9.6", 1, pass, vec![other])]).unwrap()
+        };
+        let differs = table([because("token-drift"), because("rate-limited-neighbour")]);
+        assert!(differs.rows[0].differs);
+        let told = differs.rows[0].cells[1].as_ref().unwrap().told();
+        assert_eq!(told, "AUTH_RATE_LIMITED; nobody in; rate-limited-neighbour");
+        assert!(!table([because("token-drift"), because("token-drift")]).rows[0].differs);
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl SweepRun {
         match ended {
             Ended::Result(result) => {
                 (run.run, run.restarts) = figures::of(result);
-                run.cohorts = result.cohorts.iter().map(SeenCohort::of).collect();
+                let seen = |cohort| SeenCohort::of(cohort, &result.diagnosis);
+                run.cohorts = result.cohorts.iter().map(seen).collect();
                 run.verdict = Some(result.verdict);
                 run.interrupted = result.interrupted;
                 run.exit_code = result.exit_code;

@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 
 use super::grid::Table;
 use crate::scenario::value_word;
-use crate::sweep::by_profile::{ByProfile, ProfileRow};
+use crate::sweep::by_profile::{ByProfile, ProfileRow, SeenCohort};
 
 /// Cohorts that got something else under one of the profiles; the others in a line.
 pub(super) fn profiles(text: &mut String, by_profile: &ByProfile) {
     let differing: Vec<&ProfileRow> = by_profile.rows.iter().filter(|row| row.differs).collect();
     let same: Vec<&ProfileRow> = by_profile.rows.iter().filter(|row| !row.differs).collect();
     let heading = "What differs from one profile to the next";
-    let about = "The usual answers of each cohort, the commonest first (more than every tenth of its attempts), and who of its \
-        clients held a session at least once. Runs that count, repeats together.";
+    let about = "The usual answers of each cohort, the commonest first (more than every tenth of its attempts), who of its \
+        clients held a session at least once, and the diagnosed cause of those who were in trouble. Runs that count, repeats \
+        together.";
     if differing.is_empty() {
         let _ = writeln!(text, "\n## {heading}\n\nNothing.");
     } else {
@@ -27,10 +28,7 @@ pub(super) fn profiles(text: &mut String, by_profile: &ByProfile) {
             let mut cells: Vec<String> = row.names.0.iter().map(|(_, value)| value_word(value)).collect();
             cells.push(row.cohort.clone());
             cells.extend(row.cells.iter().map(|cell| {
-                cell.as_ref().map_or_else(
-                    || "-".to_owned(),
-                    |seen| format!("{}; {}", seen.usual().join(", "), seen.let_in()),
-                )
+                cell.as_ref().map_or_else(|| "-".to_owned(), SeenCohort::told)
             }));
             table.rows.push(cells);
         }
@@ -46,7 +44,7 @@ fn folded(rows: &[&ProfileRow]) -> String {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for row in rows {
         let Some(seen) = row.cells.iter().flatten().next() else { continue };
-        let got = format!("{}; {}", seen.usual().join(", "), seen.let_in());
+        let got = seen.told();
         let values: Vec<String> = row.names.0.iter().map(|(_, value)| value_word(value)).collect();
         let name = if values.is_empty() {
             row.cohort.clone()

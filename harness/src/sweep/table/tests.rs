@@ -104,6 +104,7 @@ fn what_differs_between_profiles_is_a_table_and_the_rest_a_line() {
         ladder.name = "ladder".to_owned();
         ladder.clients_with_session = in_;
         ladder.answers = [(answer.to_owned(), 8)].into();
+        ladder.causes = if in_ == 0 { [("not-approved".to_owned(), 4)].into() } else { [].into() };
         run.cohorts = vec![phones, ladder];
     }
     let text = markdown(&sweep(runs));
