@@ -73,7 +73,9 @@ fn every_combination_is_a_run_and_a_row() {
         let at_rest = serde_json::json!({ "handshakes_in_progress": 0, "sessions": 0 });
         assert_eq!(result["at_rest"], at_rest, "{result:#}");
         let restart = &result["restarts"][0];
-        assert_eq!(run["restarts"][0]["counts"]["population"], 3, "{run:#}");
+        // On a busy machine the crash may come before all three are in.
+        assert!(restart["population"].is_u64(), "{restart:#}");
+        assert_eq!(run["restarts"][0]["counts"]["population"], restart["population"], "{run:#}");
         assert_eq!(
             run["restarts"][0]["figures"]["back.all"].as_f64(),
             restart["back"]["all"].as_f64(),
