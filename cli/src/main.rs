@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::verify(&arguments),
         Command::Plan(arguments) => commands::plan::plan(&arguments),
         Command::Diagnose(arguments) => commands::diagnose::diagnose(&arguments),
+        Command::Merge(arguments) => commands::merge::merge(&arguments),
         Command::Analyze(arguments) => commands::analyze::analyze(&arguments),
         Command::Shrink(arguments) => commands::shrink::shrink(&arguments),
         Command::Differential(arguments) => commands::differential::run(&arguments),

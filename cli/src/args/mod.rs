@@ -15,6 +15,7 @@ mod diagnose;
 mod differential;
 mod import;
 mod man;
+mod merge;
 mod openclaw;
 mod plan;
 mod probe;
@@ -37,6 +38,7 @@ pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use differential::DifferentialArguments;
 pub(crate) use import::ImportArguments;
 pub(crate) use man::ManArguments;
+pub(crate) use merge::MergeArguments;
 pub(crate) use openclaw::{OpenClawArguments, OpenClawCommand};
 pub(crate) use plan::PlanArguments;
 pub(crate) use probe::ProbeArguments;
@@ -76,6 +78,7 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     Plan(PlanArguments),
     Analyze(AnalyzeArguments),
+    Merge(MergeArguments),
     Diagnose(DiagnoseArguments),
     Shrink(ShrinkArguments),
     Differential(DifferentialArguments),

@@ -11,6 +11,7 @@ pub(crate) mod event_loop;
 pub(crate) mod import;
 pub(crate) mod load;
 pub(crate) mod man;
+pub(crate) mod merge;
 pub(crate) mod openclaw;
 pub(crate) mod plan;
 pub(crate) mod probe;

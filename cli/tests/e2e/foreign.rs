@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::common::{binary, finish, scenario, scratch, write};
+use crate::common::{binary, finish, pairstorm, scenario, scratch, write};
 use crate::gateway::Gateway;
 use serde_json::Value;
 
@@ -156,6 +156,20 @@ fn two_shards_share_one_gateway() {
     assert_eq!(clients["remote"], [6, 6]);
     assert_eq!(clients["never-approved"], [2, 1]);
     assert_eq!((devices(state.path(), "paired.json"), devices(state.path(), "pending.json")), (0, 0));
+
+    let both = pairstorm(folder.path(), &["merge", "run-2", "run-1", "--json"]);
+    assert_eq!(both.code, Some(0), "{}", both.said());
+    let whole = both.result();
+    let shards: Vec<_> = whole["shards"].as_array().expect("a list").iter().collect();
+    assert_eq!((&shards[0]["shard"], &shards[1]["folder"]), (&"1/2".into(), &"run-2".into()), "{whole:#}");
+    let sum: u64 = shards.iter().filter_map(|shard| shard["attempted"].as_u64()).sum();
+    assert_eq!(whole["attempts"]["attempted"], sum, "{whole:#}");
+    let cohorts = whole["cohorts"].as_array().expect("a list");
+    let never = cohorts.iter().find(|cohort| cohort["name"] == "never-approved").expect("the cohort");
+    assert_eq!(never["clients"], 3, "{whole:#}");
+    let half = pairstorm(folder.path(), &["merge", "run-1"]);
+    assert_eq!(half.code, Some(64), "{}", half.said());
+    assert!(half.stderr.contains("the load is not whole: shard 2/2 is missing"), "{}", half.said());
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! | [`hlog`] | the interval log |
 //! | [`thresholds`], [`validity`], [`exit_code`] | judgement on the figures |
 //! | [`result`], [`schema`] | the whole, and its JSON Schema |
+//! | [`whole`] | all shards of one load together |
 //! | [`listing`], [`device_history`], [`violations`], [`redact`] | mismatches with their device's history, without secrets |
 
 pub mod amplification;
@@ -54,6 +55,7 @@ pub mod thresholds;
 pub mod validity;
 pub mod violations;
 pub mod waterfall;
+pub mod whole;
 
 pub use exit_code::{ExitCode, RunVerdict};
 pub use facts::RunFacts;

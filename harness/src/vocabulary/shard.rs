@@ -22,6 +22,18 @@ impl Shard {
         if number >= 1 && number <= of && of <= SHARDS_MAX { Some(Self { number, of }) } else { None }
     }
 
+    /// Which one it is, from 1.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Of how many.
+    #[must_use]
+    pub const fn of(self) -> u32 {
+        self.of
+    }
+
     /// Whether it has the client with this index in its cohort.
     #[must_use]
     pub const fn has(self, index: u32) -> bool {

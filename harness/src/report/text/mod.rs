@@ -15,6 +15,7 @@ mod tests;
 mod thresholds;
 mod validity;
 mod violations;
+pub mod whole;
 
 use std::path::Path;
 
@@ -45,7 +46,7 @@ pub fn summary_in(result: &RunResult, colour: bool, folder: Option<&Path>) -> St
     thresholds::thresholds(&mut page, &result.thresholds);
     diagnosis::expectations(&mut page, result);
     diagnosis::loops(&mut page, result);
-    refusals::refusals(&mut page, result);
+    refusals::refusals(&mut page, &result.refusals);
     cohorts::cohorts(&mut page, result);
     scripts::scripts(&mut page, result);
     latency::latencies(&mut page, result);

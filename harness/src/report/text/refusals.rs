@@ -1,15 +1,13 @@
 //! Who was refused, and why: what was due beside what was seen.
 
 use crate::diagnosis::cures::of_reason;
-use crate::record::refusals::ExpectedAndObserved;
-use crate::record::result::RunResult;
+use crate::record::refusals::{ExpectedAndObserved, Refusals};
 use crate::report::page::Page;
 use crate::report::units::short;
 
 use super::ROWS_SHOWN;
 
-pub(super) fn refusals(page: &mut Page, result: &RunResult) {
-    let refusals = &result.refusals;
+pub(super) fn refusals(page: &mut Page, refusals: &Refusals) {
     let seen = |counts: &ExpectedAndObserved| counts.expected > 0 || counts.observed > 0;
     let reasons = refusals.by_reason.iter().filter(|(_, counts)| seen(counts));
     let codes = refusals

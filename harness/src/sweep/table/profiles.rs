@@ -27,9 +27,9 @@ pub(super) fn profiles(text: &mut String, by_profile: &ByProfile) {
         for row in differing {
             let mut cells: Vec<String> = row.names.0.iter().map(|(_, value)| value_word(value)).collect();
             cells.push(row.cohort.clone());
-            cells.extend(row.cells.iter().map(|cell| {
-                cell.as_ref().map_or_else(|| "-".to_owned(), SeenCohort::told)
-            }));
+            cells.extend(
+                row.cells.iter().map(|cell| cell.as_ref().map_or_else(|| "-".to_owned(), SeenCohort::told)),
+            );
             table.rows.push(cells);
         }
         table.write(text, heading, about);
