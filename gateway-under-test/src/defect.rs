@@ -144,6 +144,8 @@ defects! {
     KeepRefused = "keep-refused" in ALL;
     /// A gateway that was told to stop still lets upgrades through.
     DrainAccepts = "drain-accepts" in ALL;
+    /// A gateway that was told to stop panics while it drains.
+    PanicInDrain = "panic-in-drain" in ALL;
     /// Several gateways may hold one state directory; the last writer wins.
     SharedStateDir = "shared-state-dir" in ALL;
 }

@@ -528,6 +528,12 @@ async fn accept(
     }
     gateway.log.line(format_args!("[gateway] signal received, stopping"));
     gateway.draining.send_replace(true);
+    if gateway.rules.defect == Some(Defect::PanicInDrain) {
+        #[expect(clippy::panic, reason = "it is the defect")]
+        {
+            panic!("drained with the defect");
+        }
+    }
     // New connections are still answered, with 503, until the last session is gone.
     let stop = gateway.durations.stop.max(gateway.overstays());
     let within = gateway.durations.linger.max(stop + LINGER_MIN);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::process::{Child, Command};
 use super::family::{self, Guard};
 use super::program::Program;
 use super::{CommandLine, StateDir, TargetError, readiness};
+use crate::plan::StopSignal;
 
 /// How long a gateway may take, and to stop on SIGTERM before it is killed.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +66,24 @@ impl Launch {
         }
     }
 
+    /// Whether a process that got the signal ended as such a gateway does, and not by a fault of its own.
+    fn ends_in_order(&self, status: ExitStatus, signal: StopSignal) -> bool {
+        /// What a shell says of a command that SIGTERM, or SIGKILL, ended.
+        const TERMINATED: i32 = 143;
+        const KILLED: i32 = 137;
+        match (signal, self) {
+            (StopSignal::Sigterm, Self::InRepo(_)) => status.success(),
+            // OpenClaw ends with 0, and 2026.9.6 with 1 when it took too long. Whoever does not catch the signal is ended by it.
+            (StopSignal::Sigterm, Self::Program(_)) => {
+                matches!(status.code(), Some(0 | 1 | TERMINATED))
+                    || status.signal() == Some(Signal::TERM.as_raw())
+            }
+            (StopSignal::Sigkill, _) => {
+                status.signal() == Some(Signal::KILL.as_raw()) || status.code() == Some(KILLED)
+            }
+        }
+    }
+
     const fn patience(&self) -> Patience {
         match self {
             Self::InRepo(_) => IN_REPO,
@@ -106,6 +126,7 @@ pub struct GatewayProcess {
     /// Before `child`: the guard's pipe is closed first, and the whole group is killed.
     guard: Option<Guard>,
     child: Child,
+    unclean_stops: Vec<String>,
 }
 
 impl GatewayProcess {
@@ -149,7 +170,7 @@ impl GatewayProcess {
         let (state_dir, log) = (state.path().to_owned(), state.log());
         let log_from = length(&log);
         let (child, guard) = spawn(&launch, &arguments, &state_dir, &log)?;
-        Ok(Self { launch, arguments, state_dir, log, log_from, guard, child })
+        Ok(Self { launch, arguments, state_dir, log, log_from, guard, child, unclean_stops: Vec::new() })
     }
 
     /// Process id; `None` once it has been waited for.
@@ -195,7 +216,8 @@ impl GatewayProcess {
         let log_from = length(&self.log);
         let (child, guard) = spawn(&self.launch, &arguments, &self.state_dir, &self.log)?;
         let (launch, state_dir, log) = (self.launch.clone(), self.state_dir.clone(), self.log.clone());
-        let mut beside = Self { launch, arguments, state_dir, log, log_from, guard, child };
+        let unclean_stops = Vec::new();
+        let mut beside = Self { launch, arguments, state_dir, log, log_from, guard, child, unclean_stops };
         beside.until_ready().await?;
         Ok(beside)
     }
@@ -256,16 +278,18 @@ impl GatewayProcess {
         TargetError::Died { status: status.to_string(), log: self.tail() }
     }
 
-    /// Waits for the process to end after a signal, and kills it when it does not: a stopped or stuck gateway must not hold
-    /// the run for ever. What it started has ended as well when this returns.
+    /// Waits for the process to end after SIGTERM or SIGKILL, and kills it when it does not: a stopped or stuck gateway must not
+    /// hold the run for ever. What it started has ended as well when this returns.
     ///
     /// # Errors
     /// [`TargetError::NotStopping`] when it had to be killed, [`TargetError::Signal`] when the system cannot tell.
-    pub async fn wait_after_signal(&mut self) -> Result<ExitStatus, TargetError> {
+    pub async fn wait_after_signal(&mut self, signal: StopSignal) -> Result<ExitStatus, TargetError> {
         let (leader, patience) = (self.child.id(), self.launch.patience().stop);
         if let Ok(ended) = tokio::time::timeout(patience, self.child.wait()).await {
             self.end_family(leader, patience).await;
-            return ended.map_err(TargetError::Signal);
+            let status = ended.map_err(TargetError::Signal)?;
+            self.note_end(status, signal);
+            return Ok(status);
         }
         self.child.kill().await.map_err(TargetError::Signal)?;
         self.end_family(leader, Duration::ZERO).await;
@@ -284,13 +308,28 @@ impl GatewayProcess {
         let patience = self.launch.patience().stop;
         // A paused process cannot drain.
         let asked = self.signal(Signal::CONT).and_then(|()| self.signal(Signal::TERM));
-        if asked.is_ok() && tokio::time::timeout(patience, self.child.wait()).await.is_ok() {
+        if asked.is_ok()
+            && let Ok(ended) = tokio::time::timeout(patience, self.child.wait()).await
+        {
             self.end_family(leader, patience).await;
+            self.note_end(ended.map_err(TargetError::Signal)?, StopSignal::Sigterm);
             return Ok(());
         }
         let killed = self.child.kill().await.map_err(TargetError::Signal);
         self.end_family(leader, Duration::ZERO).await;
         killed
+    }
+
+    /// Stops that ended otherwise than those of a gateway without a fault: `exit status: 101 after SIGTERM`.
+    #[must_use]
+    pub fn unclean_stops(&self) -> &[String] {
+        &self.unclean_stops
+    }
+
+    fn note_end(&mut self, status: ExitStatus, signal: StopSignal) {
+        if !self.launch.ends_in_order(status, signal) {
+            self.unclean_stops.push(format!("{status} after {}", signal.name()));
+        }
     }
 
     /// Sees to it that nothing of the group of `leader` is left, and sends the guard home.

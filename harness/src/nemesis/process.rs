@@ -73,7 +73,7 @@ async fn restart(
     })?;
     let (port_closed, exited) =
         tokio::try_join!(async { Ok(until_port(target, false, clock).await) }, async {
-            process.wait_after_signal().await.map(|_| clock.now())
+            process.wait_after_signal(signal).await.map(|_| clock.now())
         })?;
     stamps.port_closed = Some(port_closed);
     stamps.exited = Some(exited);

@@ -11,7 +11,7 @@ use super::limits::limits;
 use super::needs::Needs;
 use super::{
     Backoff, Cohort, Credential, Deviation, Executor, FaultKind, ForwardedFor, LaunchPlan, Nanos,
-    NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, StopSignal, Trigger, persona,
+    NetworkPath, OracleMode, Plan, PlannedClient, SessionScript, Trigger, persona,
 };
 use crate::scenario::show_duration;
 
@@ -338,11 +338,7 @@ fn write_waiting(text: &mut String, plan: &Plan) -> std::fmt::Result {
 pub(super) fn fault_text(kind: FaultKind) -> String {
     match kind {
         FaultKind::Restart { signal, down } => {
-            let signal = match signal {
-                StopSignal::Sigterm => "SIGTERM",
-                StopSignal::Sigkill => "SIGKILL",
-            };
-            format!("{signal}, start again {} after the exit", show_duration(down))
+            format!("{}, start again {} after the exit", signal.name(), show_duration(down))
         }
         FaultKind::Reload => "SIGHUP, the store is read again".to_owned(),
         FaultKind::Pause(pause) => format!("stopped for {}", show_duration(pause)),

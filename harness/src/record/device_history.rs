@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use super::by_client::ByClient;
 use super::histogram::micros;
-use super::restarts::signal_name;
 use super::violations::HistoryLine;
 use crate::history::{
     EndedBy, Fault, History, Notice, Operation, OperationEnd, OperationKind, STEPS, SessionEnd, StoreEdit,
@@ -225,7 +224,7 @@ fn close_words(close: &CloseSeen) -> String {
 
 fn fault_words(fault: &Fault) -> String {
     let what = match fault.kind {
-        FaultKind::Restart { signal, .. } => format!("restart by {}", signal_name(signal)),
+        FaultKind::Restart { signal, .. } => format!("restart by {}", signal.name()),
         FaultKind::Reload => "reload of the store".to_owned(),
         kind => kind.word().to_owned(),
     };

@@ -118,6 +118,9 @@ pub struct RunFacts {
     /// The log of a gateway that is ours.
     #[serde(skip)]
     pub gateway_log: Option<LogTimes>,
+    /// Stops of our own gateway that ended otherwise than those of one without a fault.
+    #[serde(default)]
+    pub unclean_stops: Vec<String>,
     /// Knows the run's secrets. A gateway may send back what it was sent, so names and texts of the peer are cleaned
     /// before they become part of the result.
     #[serde(skip)]

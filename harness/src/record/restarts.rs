@@ -162,7 +162,7 @@ impl Restarts {
                 new_from: stamps.spawned.or(stamps.port_open),
                 restart: Restart {
                     name: fault.name.clone(),
-                    signal: signal_name(signal).to_owned(),
+                    signal: signal.name().to_owned(),
                     at: micros(began),
                     port_closed: since(stamps.port_closed),
                     exited: since(stamps.exited),
@@ -312,15 +312,6 @@ impl Seen {
             attempts_per_recovered_client: (recovered > 0).then(|| self.attempts as f64 / recovered as f64),
             ..timeline.restart.clone()
         }
-    }
-}
-
-/// Name of a signal as users type it.
-#[must_use]
-pub const fn signal_name(signal: StopSignal) -> &'static str {
-    match signal {
-        StopSignal::Sigterm => "SIGTERM",
-        StopSignal::Sigkill => "SIGKILL",
     }
 }
 

@@ -104,6 +104,9 @@ pub struct RunResult {
     /// ours to ask.
     #[serde(default)]
     pub at_rest: Option<AtRest>,
+    /// Stops of our own gateway that ended otherwise than those of one without a fault; older files lack it.
+    #[serde(default)]
+    pub unclean_stops: Vec<String>,
     /// Windows of all faults.
     pub faults: Vec<FaultWindow>,
     /// Results of the scenario's pass rules.
@@ -241,6 +244,7 @@ impl RunResult {
             || self.devices.as_ref().is_some_and(|devices| devices.invalid > 0)
             || self.invariants.iter().any(InvariantResult::is_surprise)
             || self.at_rest.is_some_and(|at_rest| at_rest.is_busy())
+            || !self.unclean_stops.is_empty()
             || self.diagnosis.unmet().next().is_some()
         {
             RunVerdict::Violated

@@ -253,6 +253,7 @@ impl<'p> Tally<'p> {
                 facts.gateway_log.as_ref(),
             ),
             at_rest: facts.at_rest,
+            unclean_stops: facts.unclean_stops.clone(),
             faults: common.faults.clone(),
             thresholds: Vec::new(),
             validity: Validity::default(),

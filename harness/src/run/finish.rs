@@ -57,6 +57,8 @@ pub fn finish(
     }
     facts.failed = facts.failed.or_else(|| no_gateway(options, &answers));
     remarks.extend(loaded.end.failed.as_ref().map(ToString::to_string));
+    remarks
+        .extend(facts.unclean_stops.iter().map(|stop| format!("the gateway did not end in order: {stop}")));
     let result = tally.finish(&facts);
     let exit = ExitCode::of_run(result.verdict, result.interrupted);
     let summary = report::text::summary_in(&result, false, Some(&options.out));
@@ -126,6 +128,7 @@ fn facts(plan: &Plan, options: &RunOptions, target: &Up, loaded: &Loaded) -> Run
         processes: loaded.processes.clone(),
         at_rest: loaded.at_rest,
         gateway_log: None,
+        unclean_stops: target.unclean_stops(),
         redactor: record::Redactor::new(loaded.secrets.iter().cloned()),
     }
 }

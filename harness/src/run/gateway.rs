@@ -114,13 +114,21 @@ impl Up {
         self.elsewhere.as_ref().and_then(|(process, _)| process.command_line())
     }
 
+    /// Stops of our own gateways that ended otherwise than those of one without a fault.
+    #[must_use]
+    pub fn unclean_stops(&self) -> Vec<String> {
+        let elsewhere = self.elsewhere.as_ref().map(|(process, _)| process);
+        let processes = self.process.iter().chain(elsewhere);
+        processes.flat_map(GatewayProcess::unclean_stops).cloned().collect()
+    }
+
     /// Stops the gateway if it is ours. Gives its log, and removes its state directory.
     pub async fn down(&mut self, remarks: &mut Vec<String>) -> Option<Vec<u8>> {
         let process = self.process.as_mut()?;
         if let Err(error) = process.stop().await {
             remarks.push(error.to_string());
         }
-        if let Some((mut process, _state)) = self.elsewhere.take()
+        if let Some((process, _)) = &mut self.elsewhere
             && let Err(error) = process.stop().await
         {
             remarks.push(error.to_string());

@@ -219,3 +219,14 @@ pub enum StopSignal {
     /// Die at once.
     Sigkill,
 }
+
+impl StopSignal {
+    /// As users type it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sigterm => "SIGTERM",
+            Self::Sigkill => "SIGKILL",
+        }
+    }
+}

@@ -8,7 +8,7 @@ use harness::oracle::MismatchKind;
 use harness::record::exit_code::ExitCode;
 use serde_json::{Value, json};
 
-use super::table::{CASES, Case};
+use super::table::{CASES, Case, Found};
 use super::trial::Trial;
 
 /// Version of the JSON form. A change that readers must know of raises it.
@@ -243,9 +243,11 @@ fn line(defect: &str, profile: &str, scenario: &str, check: &str, verdict: &str,
 fn check(case: &Case) -> String {
     let meant = case.meant;
     match meant.kind {
-        None | Some(MismatchKind::LeakedEvent | MismatchKind::LateUpgrade | MismatchKind::WrongAnswer) => {
-            format!("{}: {} in {}", meant.kind_name(), meant.observed, meant.cohort)
-        }
+        Found::AtRest
+        | Found::UncleanStop
+        | Found::Mismatch(
+            MismatchKind::LeakedEvent | MismatchKind::LateUpgrade | MismatchKind::WrongAnswer,
+        ) => format!("{}: {} in {}", meant.kind_name(), meant.observed, meant.cohort),
         _ => format!("{}: {} due in {}", meant.kind_name(), meant.expected, meant.cohort),
     }
 }

@@ -16,11 +16,22 @@ pub(super) struct Case {
     pub(super) meant: Meant,
 }
 
+/// What kind of finding it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Somebody's answer, or what became of his session.
+    Mismatch(MismatchKind),
+    /// What the gateway keeps when everyone has gone, which is nobody's in particular.
+    AtRest,
+    /// How its process ended, which is nobody's either.
+    UncleanStop,
+}
+
 /// A finding of the harness, as precisely as the rule that is broken: another finding does not count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Meant {
-    /// Its kind; `None` = what the gateway keeps when everyone has gone, which is nobody's in particular.
-    pub(super) kind: Option<MismatchKind>,
+    /// Its kind.
+    pub(super) kind: Found,
     /// The cohort that the scenario has for it.
     pub(super) cohort: &'static str,
     /// What was due.
@@ -33,14 +44,16 @@ impl Meant {
     /// The name of its kind.
     pub(super) const fn kind_name(&self) -> &'static str {
         match self.kind {
-            Some(kind) => kind.as_str(),
-            None => "at_rest",
+            Found::Mismatch(kind) => kind.as_str(),
+            Found::AtRest => "at_rest",
+            Found::UncleanStop => "unclean_stop",
         }
     }
 
     /// Whether a group of mismatches is this finding.
     pub(super) fn is(&self, group: &MismatchGroup) -> bool {
-        self.kind.is_some_and(|kind| group.kind == kind.as_str())
+        matches!(self.kind, Found::Mismatch(_))
+            && group.kind == self.kind_name()
             && group.cohort == self.cohort
             && group.expected == self.expected
             && group.observed == self.observed
@@ -55,12 +68,17 @@ const fn case(
     expected: &'static str,
     observed: &'static str,
 ) -> Case {
-    Case { defect, scenario, meant: Meant { kind: Some(kind), cohort, expected, observed } }
+    Case { defect, scenario, meant: Meant { kind: Found::Mismatch(kind), cohort, expected, observed } }
 }
 
-const fn at_rest(defect: Defect, scenario: &'static str) -> Case {
-    let meant = Meant { kind: None, cohort: "(everybody)", expected: "nothing left", observed: "handshakes" };
-    Case { defect, scenario, meant }
+const fn everybody(
+    defect: Defect,
+    scenario: &'static str,
+    kind: Found,
+    expected: &'static str,
+    observed: &'static str,
+) -> Case {
+    Case { defect, scenario, meant: Meant { kind, cohort: "(everybody)", expected, observed } }
 }
 
 const DOORS: &str = "doors";
@@ -117,8 +135,9 @@ pub(super) const CASES: &[Case] = {
         case(D::ForgetApprovalOnRestart, KILLED, FalseReject, "by-the-book", SESSION, NOT_PAIRED),
         case(D::EarlyAcknowledgement, KILLED, FalseReject, "at-once", SESSION, NOT_PAIRED),
         case(D::ReloadDropsRows, "reloaded", FalseReject, "laptop", SESSION, NOT_PAIRED),
-        at_rest(D::KeepRefused, DOORS),
+        everybody(D::KeepRefused, DOORS, Found::AtRest, "nothing left", "handshakes"),
         case(D::DrainAccepts, "drained", LateUpgrade, "tabs", "upgrade_refused", "upgraded"),
+        everybody(D::PanicInDrain, "drained", Found::UncleanStop, "a stop in order", "a panic"),
         case(D::SharedStateDir, "shared", WrongAnswer, "tools", "refused", "second gateway"),
     ]
 };

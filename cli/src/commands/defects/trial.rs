@@ -12,7 +12,7 @@ use harness::record::mismatches::MismatchCounts;
 use harness::scenario::{Choices, Scenario};
 
 use super::super::run::of_own_gateway;
-use super::table::Meant;
+use super::table::{Found, Meant};
 use crate::progress::Display;
 
 /// What a run showed.
@@ -27,6 +27,8 @@ pub(super) struct Trial {
     groups: Vec<MismatchGroup>,
     /// Handshakes that the gateway kept when everyone had gone.
     kept: u64,
+    /// Stops that ended otherwise than in order.
+    unclean_stops: u64,
     verdict: RunVerdict,
     /// A signal ended it.
     pub(super) interrupted: bool,
@@ -40,6 +42,7 @@ impl Trial {
             counts: result.mismatches,
             groups: result.mismatch_groups,
             kept: result.at_rest.map_or(0, |at_rest| at_rest.handshakes_in_progress),
+            unclean_stops: result.unclean_stops.len() as u64,
             verdict: result.verdict,
             interrupted: result.interrupted,
         }
@@ -48,8 +51,11 @@ impl Trial {
     /// How many findings are the one that is meant.
     pub(super) fn caught(&self, meant: &Meant) -> u64 {
         match meant.kind {
-            Some(_) => self.groups.iter().filter(|group| meant.is(group)).map(|group| group.count).sum(),
-            None => self.kept,
+            Found::Mismatch(_) => {
+                self.groups.iter().filter(|group| meant.is(group)).map(|group| group.count).sum()
+            }
+            Found::AtRest => self.kept,
+            Found::UncleanStop => self.unclean_stops,
         }
     }
 

@@ -20,6 +20,7 @@ use super::session::{Action, Case, NotReplayed, Reason, Seen, What};
 use super::store::Store;
 use super::wires::Wires;
 use crate::gateway::{GatewayProcess, Launch, StateDir, TargetError};
+use crate::plan::StopSignal;
 use rustix::process::Signal;
 
 /// Header that names the step of a connection for a recording proxy, which takes it out.
@@ -207,7 +208,7 @@ pub async fn replay(
         unreached: BTreeSet::new(),
         early: matches!(against, Against::Own { .. }) && starts_up(case, 0),
         raced: std::collections::BTreeMap::new(),
-        signalled: false,
+        signalled: None,
         halted: BTreeSet::new(),
         halts: false,
         store: Store::default(),
@@ -266,7 +267,7 @@ struct Replay<'a> {
     /// Connections of races, and whether they were accepted.
     raced: std::collections::BTreeMap<usize, bool>,
     /// The gateway was told to end.
-    signalled: bool,
+    signalled: Option<StopSignal>,
     /// Something could not be done again: what comes after it is left out.
     halts: bool,
     /// Steps that were left out.
@@ -342,7 +343,7 @@ impl Replay<'_> {
             // That it is not ready shows in what it answers.
             drop(process.until_ready().await);
         }
-        if !self.signalled {
+        if self.signalled.is_none() {
             return;
         }
         let recorded = self.case.session.timeline.iter().skip(place).find_map(|entry| match &entry.what {
@@ -387,7 +388,7 @@ impl Replay<'_> {
             Action::Start => {
                 let early = starts_up(self.case, place + 1);
                 self.early = early;
-                match process.wait_after_signal().await {
+                match process.wait_after_signal(self.signalled.unwrap_or(StopSignal::Sigterm)).await {
                     Ok(_) if early => process.start_again_early().await,
                     Ok(_) => process.start_again(|| {}).await,
                     Err(error) => Err(error),
@@ -397,8 +398,9 @@ impl Replay<'_> {
             Action::Unknown => Ok(()),
         };
         self.signalled = match action {
-            Action::Terminate | Action::Kill => true,
-            Action::Start => false,
+            Action::Terminate => Some(StopSignal::Sigterm),
+            Action::Kill => Some(StopSignal::Sigkill),
+            Action::Start => None,
             Action::Edit(_) | Action::Unknown => self.signalled,
         };
         if let Err(error) = done {

@@ -54,6 +54,11 @@ fn verdict_line(result: &RunResult) -> String {
                     plural(busy.handshakes_in_progress, "handshake"),
                     plural(busy.sessions, "session")
                 )
+            } else if let Some(stop) = result.unclean_stops.first().filter(|_| total == 0) {
+                let more = result.unclean_stops.len() - 1;
+                let more =
+                    if more == 0 { String::new() } else { format!(", and {}", plural(more as u64, "other")) };
+                format!("the gateway did not end in order: {stop}{more}")
             } else if total == 0 && wrong > 0 {
                 format!(
                     "{} not as the scenario expects",

@@ -56,6 +56,19 @@ fn what_a_gateway_kept_is_said_where_nothing_else_is_wrong() {
 }
 
 #[test]
+fn a_stop_that_was_not_in_order_is_said_where_nothing_else_is_wrong() {
+    let mut story = smoke();
+    story.facts.unclean_stops = vec!["exit status: 101 after SIGTERM".to_owned()];
+    let text = summary(&story.result(), false);
+    assert!(
+        text.starts_with(
+            "VIOLATED (exit code 1): the gateway did not end in order: exit status: 101 after SIGTERM\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_run_that_passes() {
     let text = summary(&smoke().result(), false);
     assert!(text.lines().count() <= 57);
