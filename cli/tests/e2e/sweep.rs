@@ -141,11 +141,11 @@ fn what_differs_between_profiles_is_shown_and_the_rest_is_folded() {
     let cells: Vec<&str> = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
     assert_eq!(
         cells,
-        ["operators", "session; all in", "NOT_PAIRED not-paired; nobody in"],
+        ["operators", "session; all in", "NOT_PAIRED not-paired; nobody in; not-approved"],
         "{}",
         finished.said()
     );
-    let same = "The same under every profile: guessers (INVALID_REQUEST AUTH_TOKEN_MISMATCH; nobody in).";
+    let same = "The same under every profile: guessers (INVALID_REQUEST AUTH_TOKEN_MISMATCH; nobody in; token-drift).";
     assert!(finished.stdout.contains(same), "{}", finished.said());
     let sweep = read(&folder.path().join("out/sweep.json"));
     let columns: Vec<&Value> = sweep["by_profile"]["columns"].as_array().expect("a list").iter().collect();
