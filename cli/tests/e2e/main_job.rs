@@ -129,3 +129,19 @@ fn every_shipped_scenario_is_right() {
     assert_eq!(finished.code, Some(0), "{}", finished.said());
     assert!(finished.stdout.contains("smoke.toml: ok, 2000 clients"), "{}", finished.said());
 }
+
+/// Nothing in CI runs those that the diagnosis was once scored on; they must be there to be scored again.
+#[test]
+fn the_unseen_scenarios_can_still_be_scored() {
+    let folder = scratch();
+    let unseen = root().join("harness/tests/fixtures/unseen");
+    let finished = pairstorm(folder.path(), &["check", &unseen.display().to_string()]);
+    assert_eq!(finished.code, Some(0), "{}", finished.said());
+    let files: Vec<_> =
+        std::fs::read_dir(unseen).expect("a folder").map(|file| file.expect("a file").path()).collect();
+    assert_eq!(files.len(), 51);
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a scenario");
+        assert!(text.lines().any(|line| line.starts_with("label ")), "{} has no label", file.display());
+    }
+}
