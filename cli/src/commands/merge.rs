@@ -1,6 +1,6 @@
 //! `pairstorm merge`: the shards of one load together.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode as ProcessExitCode;
 
 use harness::record::RunResult;
@@ -24,7 +24,10 @@ pub(crate) fn merge(arguments: &MergeArguments) -> ProcessExitCode {
 }
 
 fn added_up(arguments: &MergeArguments) -> Result<(Whole, String), String> {
-    let read = |folder: &std::path::PathBuf| Ok((folder.display().to_string(), result_of(folder)?));
+    let read = |folder: &PathBuf| {
+        let result = files::read_result(folder).map_err(|error| error.to_string())?;
+        Ok((folder.display().to_string(), result))
+    };
     let runs: Vec<(String, RunResult)> = arguments.folders.iter().map(read).collect::<Result<_, String>>()?;
     let whole = whole(&runs).map_err(|error| error.to_string())?;
     let text = if arguments.json {
@@ -35,15 +38,4 @@ fn added_up(arguments: &MergeArguments) -> Result<(Whole, String), String> {
         harness::report::text::whole::report(&whole)
     };
     Ok((whole, text))
-}
-
-fn result_of(folder: &Path) -> Result<RunResult, String> {
-    let file = folder.join(files::RESULT);
-    let bytes = std::fs::read(&file).map_err(|error| {
-        format!(
-            "cannot read {}: {error}; name the folder that `pairstorm run` printed behind `files:`",
-            file.display()
-        )
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| format!("{} is no result: {error}", file.display()))
 }

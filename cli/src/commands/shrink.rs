@@ -20,8 +20,6 @@ use crate::progress::Display;
 
 /// Name of the file that is written beside the whole.
 const SHRUNK: &str = "shrunk.toml";
-/// Largest `result.json` that is read, bytes.
-const RESULT_BYTES_MAX: u64 = 256 << 20;
 /// Of what else a run showed, so much is named.
 const OTHERS_MAX: usize = 8;
 
@@ -110,12 +108,7 @@ fn fits(origin: &Origin, scenario: &Scenario) -> Result<(), Refused> {
 
 /// What the run showed, the most frequent first.
 fn symptoms(folder: &Path) -> Result<Vec<(Symptom, u64)>, Refused> {
-    use std::io::Read as _;
-    let path = folder.join(files::RESULT);
-    let unreadable = |why: String| (format!("cannot read {}: {why}", path.display()), ExitCode::Usage);
-    let file = std::fs::File::open(&path).map_err(|error| unreadable(error.to_string()))?;
-    let showed: Showed = serde_json::from_reader(std::io::BufReader::new(file.take(RESULT_BYTES_MAX)))
-        .map_err(|error| unreadable(error.to_string()))?;
+    let showed: Showed = files::read_result(folder).map_err(|error| (error.to_string(), ExitCode::Usage))?;
     Ok(showed.symptoms())
 }
 

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::{json, picture, timeline};
@@ -30,6 +30,30 @@ pub const GATEWAY_LOG: &str = "gateway.log";
 pub const ORIGIN: &str = "run.json";
 /// Name of the folder with the histories of the devices that no order explains.
 pub const CHECKER: &str = "checker";
+
+/// Largest `result.json` that is read, bytes: it may come from another machine.
+const RESULT_BYTES_MAX: u64 = 256 << 20;
+
+/// A run's `result.json` cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NoResult {
+    /// The system refused.
+    #[error("cannot read {}: {source}; name the folder that `pairstorm run` printed behind `files:`", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is something else, or longer than any result.
+    #[error("{} is no result: {source}", .path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
 
 /// The folder of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +125,25 @@ pub fn write_origin(folder: &Path, origin: &impl serde::Serialize) -> Result<(),
     whole_file(folder, ORIGIN, |file| {
         serde_json::to_writer_pretty(&mut *file, origin).map_err(io::Error::other)?;
         file.write_all(b"\n")
+    })
+}
+
+/// Reads what the caller wants to know of a run's `result.json`.
+///
+/// # Errors
+/// [`NoResult`].
+pub fn read_result<T: serde::de::DeserializeOwned>(folder: &Path) -> Result<T, NoResult> {
+    let path = folder.join(RESULT);
+    let file = match File::open(&path) {
+        Ok(file) => file.take(RESULT_BYTES_MAX),
+        Err(source) => return Err(NoResult::Io { path, source }),
+    };
+    serde_json::from_reader(BufReader::new(file)).map_err(|source| {
+        if source.is_io() {
+            NoResult::Io { path, source: source.into() }
+        } else {
+            NoResult::Other { path, source }
+        }
     })
 }
 
@@ -277,6 +320,19 @@ mod tests {
         assert_eq!(names(folder.path()), before);
         let file = folder.path().join(RESULT);
         assert!(matches!(check_folder(&file), Err(FilesError::NotAFolder { .. })));
+    }
+
+    #[test]
+    fn what_is_no_result_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || read_result::<serde_json::Value>(folder.path()).map_err(|error| error.to_string());
+        let said = read().unwrap_err();
+        assert!(said.contains(RESULT) && said.contains("printed behind `files:`"), "{said}");
+        fs::write(folder.path().join(RESULT), "{\"verdict\": ").unwrap();
+        let said = read().unwrap_err();
+        assert!(said.contains("result.json is no result: EOF"), "{said}");
+        fs::write(folder.path().join(RESULT), "{\"verdict\": \"pass\"}").unwrap();
+        assert_eq!(read(), Ok(serde_json::json!({ "verdict": "pass" })));
     }
 
     #[test]

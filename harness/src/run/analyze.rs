@@ -275,9 +275,8 @@ const FROM_HISTORY: [&str; 13] = [
 ];
 
 fn compared(folder: &Path, result: &RunResult) -> Compared {
-    let kept = fs::read_to_string(folder.join(files::RESULT)).ok();
-    let kept: Option<Value> = kept.and_then(|text| serde_json::from_str(&text).ok());
-    let (Some(kept), Ok(now)) = (kept, serde_json::to_value(result)) else { return Compared::Nothing };
+    let kept = files::read_result::<Value>(folder);
+    let (Ok(kept), Ok(now)) = (kept, serde_json::to_value(result)) else { return Compared::Nothing };
     let differ = FROM_HISTORY.into_iter().filter(|key| kept.get(key) != now.get(key));
     let differ: Vec<String> = differ.map(str::to_owned).collect();
     if differ.is_empty() { Compared::Same } else { Compared::Differs(differ) }
